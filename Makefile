@@ -1,0 +1,68 @@
+# `make` lists the targets. PYTHON, HOST and PORT can be set: `make run PORT=8000`.
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 7860
+# PyTorch's CPU build, where the usual index would bring a CUDA build of several gigabytes:
+# make run TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
+TORCH_ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint constraints.txt
+BROWSERS := chromium chromium-browser google-chrome
+BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help .venv run test check suite browser bench screenshots clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.venv: $(READY) ## Set up the virtual environment (by itself, when something has changed)
+
+# torch goes first: its exact version may be had as a CPU build, which a range asked for by others would pass over.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Setting up .venv (a few minutes the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) $(TORCH_ARGS) torch==2.13.0
+	@$(PIP) --editable '.[test,ontologies]'
+	@touch $@
+
+run: $(READY) ## Open the page at http://127.0.0.1:7860 (HOST, PORT)
+	@$(BIN)/python app.py --host $(HOST) --port $(PORT)
+
+test: check suite ## Run all checks and all tests, the browser's too
+
+check: $(READY) ## Style, types and import walls: what CI runs first
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/pyright
+	@$(BIN)/python -m pytest --quiet tests/unit/test_walls.py
+
+suite: $(READY) browser ## The tests alone
+	@$(BIN)/python -m pytest
+
+browser:
+	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
+	command -v apt-get >/dev/null || { echo "Install Chromium: the browser tests need it on the PATH." >&2; exit 1; }; \
+	echo "Installing Chromium"; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
+	log=$$(mktemp); \
+	{ $$sudo apt-get update && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y chromium; } >"$$log" 2>&1 \
+		|| { cat "$$log" >&2; rm -f "$$log"; exit 1; }; \
+	rm -f "$$log"
+
+bench: $(READY) ## Run every benchmark; each prints one JSON object
+	@set -e; \
+	if [ -z "$(BENCHMARKS)" ]; then echo "There are no benchmarks yet."; fi; \
+	for script in $(BENCHMARKS); do echo "$$script" >&2; $(BIN)/python $$script --json; done
+
+screenshots: $(READY) browser ## Take the pictures of docs/screens anew
+	@$(BIN)/python tests/browser/screenshots.py docs/screens
+
+clean: ## Remove what building and testing left behind, the environment too
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,377 @@
+"""What the page does when something is clicked or moved.
+
+Light handlers return values in the order of their outputs. Heavy ones are generators that yield dictionaries of the
+components that change, stop when the page's flag is set, and leave what was there where they fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from gaprune_viz.app import jobs, views
+from gaprune_viz.app.sidebar import run_from
+from gaprune_viz.app.store import STORE
+from gaprune_viz.app.tabs import retrieval as search
+from gaprune_viz.app.tabs.atlas import selected_from
+from gaprune_viz.app.tabs.export import (
+    export_place,
+    python_text,
+    shell_text,
+    write_settings,
+    write_table,
+    zipped,
+)
+from gaprune_viz.app.tabs.learn import formula_text
+from gaprune_viz.app.tabs.weight import weight_html
+from gaprune_viz.app.tuning import CUSTOM, interactive_updates, preset_of, settings_from, values_of
+from gaprune_viz.app.views import View
+from gaprune_viz.config import STARTER_DOMAINS, Settings, preset
+from gaprune_viz.core.calibration import Progress
+from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.figures import panels
+from gaprune_viz.figures.progress import progress_html
+from gaprune_viz.figures.retrieval import metrics_html, per_query_figure, per_query_table, ranking_html
+from gaprune_viz.pipeline import Analysis, analyze
+from gaprune_viz.results import prune
+
+if TYPE_CHECKING:
+    from gaprune_viz.app.page import Page
+
+Changes = dict[Any, Any]
+Heavy = Generator[Changes, None, None]
+TUNED = 12
+
+
+def light_outputs(page: Page) -> list[Any]:
+    """What follows a slider at once."""
+    return [page.tuning.preset, page.headline, page.atlas.heatmap, page.atlas.detail]
+
+
+def refresh(view: dict[str, Any], scale: str, *values: Any) -> list[Any]:
+    """Answer a slider: figures, sentence, heatmap, the selected matrix."""
+    try:
+        settings = settings_from(values)
+        shown = View.parse(view)
+        now = views.live(shown, settings)
+        return [
+            preset_of(settings),
+            views.headline_html(now),
+            views.atlas_html(now, shown, scale),
+            views.detail_html(now, shown),
+        ]
+    except GapruneError as error:
+        return [gr.skip(), panels.error_card(error.message, error.hint), gr.skip(), gr.skip()]
+
+
+def slow_outputs(page: Page) -> list[Any]:
+    """What follows a slider where it is in sight."""
+    tab = page.export
+    return [
+        *page.plots,
+        page.atlas.profile,
+        page.atlas.table,
+        tab.table,
+        tab.settings,
+        tab.shell,
+        tab.python,
+        page.formula,
+    ]
+
+
+def follow(view: dict[str, Any], active: str, *values: Any) -> list[Any]:
+    """Redraw what the open tab shows; the other tabs are redrawn when they are opened."""
+    skip = [gr.skip()] * 11
+    try:
+        settings = settings_from(values)
+        now = views.live(View.parse(view), settings)
+    except GapruneError:
+        # `refresh` shows the error; what is drawn here stays.
+        return skip
+    out = list(skip)
+    if active == "distributions":
+        out[:4] = views.distribution_figures(now)
+    elif active == "atlas":
+        out[4:6] = [views.profile_figure(now), views.matrix_table(now)]
+    elif active == "export":
+        run = now.analysis.run
+        out[6:10] = [write_table(now), write_settings(now), shell_text(run, settings), python_text(run, settings)]
+    elif active == "learn":
+        out[10] = formula_text(settings.score.criterion)
+    return out
+
+
+def knobs(criterion_name: str) -> list[Any]:
+    """Grey out what the criterion does not read."""
+    try:
+        return interactive_updates(criterion_name)
+    except KeyError:
+        return [gr.skip()] * TUNED
+
+
+def load_preset(name: str) -> list[Any]:
+    """All controls at once; `custom` changes nothing."""
+    if name == CUSTOM:
+        return [gr.skip()] * (TUNED + 1)
+    return [name, *values_of(preset(name).settings)]
+
+
+def reset() -> list[Any]:
+    """Back to the paper."""
+    return load_preset("paper")
+
+
+def recolour(view: dict[str, Any], metric: str, scale: str, *values: Any) -> list[Any]:
+    """Another metric or scale in the atlas."""
+    shown = View.parse({**view, "metric": metric})
+    try:
+        return [shown.model_dump(), views.atlas_html(views.live(shown, settings_from(values)), shown, scale)]
+    except GapruneError as error:
+        return [gr.skip(), panels.error_card(error.message, error.hint)]
+
+
+def select(view: dict[str, Any], scale: str, *values: Any, event: gr.EventData) -> list[Any]:
+    """Another matrix; everything below the heatmap follows."""
+    shown = View.parse(view)
+    name = selected_from(event, shown)
+    if name is None:
+        return [gr.skip()] * 4
+    shown = shown.with_(selected=name)
+    now = views.live(shown, settings_from(values))
+    return [
+        shown.model_dump(),
+        views.atlas_html(now, shown, scale),
+        views.detail_html(now, shown),
+        views.detail_figure(now, shown),
+    ]
+
+
+def choose_task(source: str) -> list[Any]:
+    """Another collection to search in."""
+    try:
+        return [gr.update(choices=search.query_choices(source), value=None), ""]
+    except GapruneError as error:
+        return [gr.skip(), panels.error_card(error.message, error.hint)]
+
+
+def run_outputs(page: Page) -> list[Any]:
+    """What a new analysis changes."""
+    side, atlas = page.sidebar, page.atlas
+    return [
+        side.run,
+        side.cancel,
+        side.progress,
+        side.current,
+        page.headline,
+        atlas.heatmap,
+        atlas.detail,
+        atlas.histogram,
+        atlas.profile,
+        atlas.table,
+        *page.plots,
+        page.retrieval.task,
+        page.retrieval.pick,
+    ]
+
+
+def run_analysis(page: Page) -> Callable[..., Heavy]:
+    """Run the analysis that the sidebar describes; the one on screen stays until the new one is whole."""
+    side = page.sidebar
+
+    def handler(view: dict[str, Any], active: str, scale: str, *values: Any, request: gr.Request) -> Heavy:
+        flag = jobs.begin(request)
+        count = len(side.controls)
+        idle = {side.run: gr.update(interactive=True), side.cancel: gr.update(interactive=False)}
+        yield {
+            side.run: gr.update(interactive=False),
+            side.cancel: gr.update(interactive=True),
+            side.progress: progress_html("Starting", None),
+        }
+        try:
+            run = run_from(values[:count])
+            settings = settings_from(values[count:])
+            work = analyze(run, model=STORE.model(run.model))
+            folder = yield from _steps(work, flag, side.progress)
+            name = str(folder)
+            notes = STORE.analysis(name).statistics.document["notes"]
+            shown = View.parse({**view, "analysis": name})
+            done = panels.notice(f"Done. {' '.join(notes[:3])}")
+            yield {**idle, side.progress: done, **_shown(page, shown, settings, scale)}
+        except Cancelled:
+            text = "Cancelled. The analysis on screen is the one from before."
+            yield {**idle, side.progress: panels.notice(text)}
+        except GapruneError as error:
+            yield {**idle, side.progress: panels.error_card(error.message, error.hint)}
+
+    return handler
+
+
+def _shown(page: Page, view: View, settings: Settings, scale: str) -> Changes:
+    """Everything that a new analysis draws."""
+    now = views.live(view, settings)
+    atlas = page.atlas
+    changes: Changes = {
+        page.view: view.model_dump(),
+        page.sidebar.current: views.run_line(now.analysis, view.analysis),
+        page.headline: views.headline_html(now),
+        atlas.heatmap: views.atlas_html(now, view, scale),
+        atlas.detail: views.detail_html(now, view),
+        atlas.histogram: views.detail_figure(now, view),
+        atlas.profile: views.profile_figure(now),
+        atlas.table: views.matrix_table(now),
+        **dict(zip(page.plots, views.distribution_figures(now), strict=True)),
+    }
+    domain = now.analysis.run.calibration.domain
+    if domain in STARTER_DOMAINS:
+        changes[page.retrieval.task] = domain
+        changes[page.retrieval.pick] = gr.update(choices=search.query_choices(domain), value=None)
+    return changes
+
+
+def _steps(work: Generator[Progress, None, Any], flag: Any, place: Any) -> Generator[Changes, None, Any]:
+    """Run a generator of progress, showing each step; what it returns is returned."""
+    try:
+        while True:
+            if flag.is_set():
+                raise Cancelled
+            step = next(work)
+            known = step.fraction if step.total > 1 else None
+            yield {place: progress_html(step.stage, known, step.eta)}
+    except StopIteration as end:
+        return end.value
+    finally:
+        work.close()
+
+
+def _full(page: Page, view: View, flag: Any, place: Any) -> Generator[Changes, None, tuple[View, Analysis]]:
+    """The analysis with all its tensors: the bundled demo holds a sketch only, so its run is made first."""
+    analysis = STORE.analysis(view.analysis)
+    if analysis.statistics.has_tensors:
+        return view, analysis
+    work = analyze(analysis.run, model=STORE.model(analysis.run.model))
+    folder = yield from _steps(work, flag, place)
+    view = view.with_(analysis=str(folder))
+    analysis = STORE.analysis(view.analysis)
+    yield {page.view: view.model_dump(), page.sidebar.current: views.run_line(analysis, view.analysis)}
+    return view, analysis
+
+
+def _job(
+    page: Page,
+    place: Any,
+    work: Callable[[View, Analysis, Settings, jobs.Report, Callable[[], bool]], Any],
+    show: Callable[[Any], Changes],
+    view: dict[str, Any],
+    values: tuple[Any, ...],
+    request: gr.Request,
+) -> Heavy:
+    """Heavy work on the full analysis with progress at `place`; `show` turns its result into changes."""
+    flag = jobs.begin(request)
+    yield {place: progress_html("Starting", None)}
+    try:
+        settings = settings_from(values)
+        shown, analysis = yield from _full(page, View.parse(view), flag, place)
+        watching = jobs.watched(lambda report, stopped: work(shown, analysis, settings, report, stopped), flag)
+        result = yield from _steps(watching, flag, place)
+        yield {place: "", **show(result)}
+    except Cancelled:
+        yield {place: panels.notice("Stopped. What was on screen is unchanged.")}
+    except GapruneError as error:
+        yield {place: panels.error_card(error.message, error.hint)}
+
+
+def explain(page: Page) -> Callable[..., Heavy]:
+    """Why one weight of the selected matrix is pruned or kept."""
+    card = page.weight
+
+    def handler(view: dict[str, Any], row: Any, column: Any, *values: Any, request: gr.Request) -> Heavy:
+        def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> dict[str, Any]:
+            report("Making the exact mask", 0, 0)
+            name = views.selected_name(shown, analysis)
+            result = STORE.masks(analysis, settings)
+            return STORE.scope(analysis)[0].explain(name, int(row or 0), int(column or 0), settings, result)
+
+        yield from _job(page, card.progress, work, lambda a: {card.card: weight_html(a)}, view, values, request)
+
+    return handler
+
+
+def compare_query(page: Page) -> Callable[..., Heavy]:
+    """One query, dense and pruned side by side."""
+    tab = page.retrieval
+
+    def handler(view: dict[str, Any], source: str, pick: str, text: str, *values: Any, request: gr.Request) -> Heavy:
+        def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
+            return search.compare_query(analysis, settings, source, pick, text or "", report, stopped)
+
+        def show(result: Any) -> Changes:
+            return {tab.ranking: ranking_html(*result)}
+
+        yield from _job(page, tab.progress, work, show, view, values, request)
+
+    return handler
+
+
+def surprise(page: Page) -> Callable[..., Heavy]:
+    """The sample query that pruning changed most."""
+    tab = page.retrieval
+
+    def handler(view: dict[str, Any], source: str, *values: Any, request: gr.Request) -> Heavy:
+        def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
+            (_, comparison), *_ = search.measure_tasks(analysis, settings, [source], report, stopped)
+            query = search.most_changed_query(comparison)
+            return query, search.compare_query(analysis, settings, source, query, "", report, stopped)
+
+        def show(result: Any) -> Changes:
+            query, ranking = result
+            return {tab.pick: query, tab.text: "", tab.ranking: ranking_html(*ranking)}
+
+        yield from _job(page, tab.progress, work, show, view, values, request)
+
+    return handler
+
+
+def measure(page: Page) -> Callable[..., Heavy]:
+    """Every sample query of the task and of the general collection."""
+    tab = page.retrieval
+
+    def handler(view: dict[str, Any], source: str, *values: Any, request: gr.Request) -> Heavy:
+        def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
+            general = analysis.run.calibration.general
+            sources = [source, general if general in STARTER_DOMAINS else "general"]
+            return search.measure_tasks(analysis, settings, sources, report, stopped)
+
+        def show(results: Any) -> Changes:
+            frame = results[0][1].per_query
+            return {
+                tab.metrics: "".join(metrics_html(comparison, task.name) for task, comparison in results),
+                tab.per_query: gr.update(value=per_query_figure(frame), visible=True),
+                tab.per_query_table: per_query_table(frame),
+            }
+
+        yield from _job(page, tab.progress, work, show, view, values, request)
+
+    return handler
+
+
+def export_model(page: Page) -> Callable[..., Heavy]:
+    """Write the pruned model and offer it as one file."""
+    tab = page.export
+
+    def handler(view: dict[str, Any], *values: Any, request: gr.Request) -> Heavy:
+        def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> str:
+            place = export_place(views.live(shown, settings))
+            report("Writing the pruned model", 0, 0)
+            prune(analysis.folder, settings, place, model=STORE.dense(analysis))
+            report("Packing", 0, 0)
+            return zipped(place)
+
+        def show(path: str) -> Changes:
+            text = "The pruned model is ready to download."
+            return {tab.model: gr.update(value=path, interactive=True), tab.progress: panels.notice(text)}
+
+        yield from _job(page, tab.progress, work, show, view, values, request)
+
+    return handler

@@ -1,0 +1,131 @@
+"""The page: it composes the parts and wires them; it computes nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from gaprune_viz.app import views
+from gaprune_viz.app.sidebar import Sidebar, build_sidebar
+from gaprune_viz.app.store import DEMO
+from gaprune_viz.app.tabs.atlas import AtlasTab, build_atlas
+from gaprune_viz.app.tabs.distributions import build_distributions
+from gaprune_viz.app.tabs.export import ExportTab, build_export
+from gaprune_viz.app.tabs.learn import build_learn
+from gaprune_viz.app.tabs.retrieval import RetrievalTab, build_retrieval
+from gaprune_viz.app.tabs.weight import WeightCard, build_weight
+from gaprune_viz.app.tuning import TuningBar, build_tuning
+from gaprune_viz.config import Settings
+from gaprune_viz.paths import assets
+
+TITLE = "gaprune_viz"
+UPLOAD_LIMIT = "256mb"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Every component that a handler reads or writes."""
+
+    view: gr.State
+    active: gr.State
+    sidebar: Sidebar
+    tuning: TuningBar
+    headline: gr.HTML
+    atlas: AtlasTab
+    weight: WeightCard
+    plots: list[gr.Plot]
+    retrieval: RetrievalTab
+    export: ExportTab
+    formula: gr.Markdown
+    tabs: list[gr.Tab]
+
+
+def build() -> gr.Blocks:
+    """The whole page, with the bundled analysis in it: the first paint is a finished picture."""
+    from gaprune_viz.app.wiring import wire
+
+    view, settings = views.View(), Settings()
+    now = views.live(view, settings)
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3_600, 14_400)) as demo:
+        page = Page(
+            view=gr.State(view.model_dump()),
+            active=gr.State("atlas"),
+            **_compose(now, view),
+        )
+        wire(page)
+    return demo
+
+
+def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
+    sidebar = build_sidebar(views.run_line(now.analysis, DEMO))
+    gr.HTML(_header(), elem_classes=["gv-header"])
+    tuning = build_tuning()
+    headline = gr.HTML(views.headline_html(now), elem_id="gv-headline")
+    with gr.Tabs(elem_id="gv-tabs"):
+        with gr.Tab("Atlas", id="atlas") as atlas_tab:
+            atlas = build_atlas(now, view)
+            weight = build_weight()
+        with gr.Tab("Distributions", id="distributions") as distributions_tab:
+            plots = build_distributions(now)
+        with gr.Tab("Retrieval", id="retrieval") as retrieval_tab:
+            retrieval = build_retrieval(now.analysis.run.calibration.domain)
+        with gr.Tab("Export", id="export") as export_tab:
+            export = build_export(now)
+        with gr.Tab("Learn", id="learn") as learn_tab:
+            formula = build_learn()
+    return {
+        "sidebar": sidebar,
+        "tuning": tuning,
+        "headline": headline,
+        "atlas": atlas,
+        "weight": weight,
+        "plots": plots,
+        "retrieval": retrieval,
+        "export": export,
+        "formula": formula,
+        "tabs": [atlas_tab, distributions_tab, retrieval_tab, export_tab, learn_tab],
+    }
+
+
+def _header() -> str:
+    return (
+        '<header class="gv-title"><h1>gaprune_viz</h1>'
+        "<p>See what gradient-alignment pruning does to a text-embedding model, weight by weight.</p></header>"
+    )
+
+
+def theme() -> gr.Theme:
+    """System fonts only: the page works with no network."""
+    fonts = ["ui-sans-serif", "system-ui", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"]
+    mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+    return gr.themes.Base(
+        primary_hue="blue", secondary_hue="slate", neutral_hue="slate", radius_size="md", font=fonts, font_mono=mono
+    )
+
+
+def launch(host: str = "127.0.0.1", port: int = 7860, **options: Any) -> Any:
+    """Serve the page.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on; 0 lets the system choose.
+        options: passed on to `gr.Blocks.launch`.
+    """
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    demo = build()
+    demo.queue(default_concurrency_limit=8)
+    return demo.launch(
+        server_name=host,
+        server_port=port or None,
+        theme=theme(),
+        css_paths=sorted((assets() / "css").glob("*.css")),
+        max_file_size=UPLOAD_LIMIT,
+        footer_links=["api", "settings"],
+        show_error=True,
+        **{"quiet": False, **options},
+    )

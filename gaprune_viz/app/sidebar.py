@@ -1,0 +1,113 @@
+"""The sidebar: which model, which data, run and cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from gaprune_viz.config import (
+    STARTER_DOMAINS,
+    STARTER_LABELS,
+    CalibrationSpec,
+    ModelSpec,
+    RunSpec,
+    Spec,
+    field_info,
+)
+
+FIELDS: tuple[tuple[type[Spec], str], ...] = (
+    (ModelSpec, "model"),
+    (CalibrationSpec, "domain"),
+    (CalibrationSpec, "general"),
+    (CalibrationSpec, "scope"),
+    (CalibrationSpec, "samples"),
+    (CalibrationSpec, "sampling"),
+    (CalibrationSpec, "seed"),
+    (CalibrationSpec, "temperature"),
+    (ModelSpec, "pooling"),
+    (ModelSpec, "query_prompt"),
+    (ModelSpec, "passage_prompt"),
+    (ModelSpec, "max_length"),
+)
+STARTER_CHOICES = [(STARTER_LABELS[name], name) for name in STARTER_DOMAINS]
+
+
+@dataclass(frozen=True)
+class Sidebar:
+    """The controls, in the order of FIELDS, and the buttons."""
+
+    controls: tuple[Any, ...]
+    run: gr.Button
+    cancel: gr.Button
+    progress: gr.HTML
+    current: gr.HTML
+
+    @property
+    def domain(self) -> gr.Dropdown:
+        return self.controls[1]
+
+    @property
+    def general(self) -> gr.Dropdown:
+        return self.controls[2]
+
+
+def build_sidebar(current: str) -> Sidebar:
+    """Lay the sidebar out.
+
+    Args:
+        current: HTML that says which analysis is shown.
+    """
+    made: dict[str, Any] = {}
+    with gr.Sidebar(width=330, elem_id="gv-sidebar"):
+        shown = gr.HTML(current, elem_id="gv-current")
+        made["model"] = gr.Textbox(**_common(ModelSpec, "model"), max_length=512)
+        for name in ("domain", "general"):
+            made[name] = gr.Dropdown(STARTER_CHOICES, allow_custom_value=True, **_common(CalibrationSpec, name))
+        made["scope"] = gr.Radio(field_info(CalibrationSpec, "scope")["choices"], **_common(CalibrationSpec, "scope"))
+        samples = field_info(CalibrationSpec, "samples")
+        made["samples"] = gr.Slider(
+            samples["minimum"], samples["ui_maximum"], step=samples["step"], **_common(CalibrationSpec, "samples")
+        )
+        with gr.Accordion("More about the run", open=False):
+            made["sampling"] = gr.Dropdown(
+                field_info(CalibrationSpec, "sampling")["choices"], **_common(CalibrationSpec, "sampling")
+            )
+            for spec, name in ((CalibrationSpec, "seed"), (CalibrationSpec, "temperature"), (ModelSpec, "max_length")):
+                made[name] = gr.Number(**_common(spec, name), precision=None if name == "temperature" else 0)
+            made["pooling"] = gr.Dropdown(field_info(ModelSpec, "pooling")["choices"], **_common(ModelSpec, "pooling"))
+            for name in ("query_prompt", "passage_prompt"):
+                made[name] = gr.Textbox(**_common(ModelSpec, name), max_length=2_000)
+        with gr.Row():
+            run = gr.Button("Run", variant="primary", elem_id="gv-run", min_width=110)
+            cancel = gr.Button("Cancel", variant="stop", elem_id="gv-cancel", min_width=110, interactive=False)
+        progress = gr.HTML("", elem_id="gv-progress")
+    return Sidebar(tuple(made[name] for _, name in FIELDS), run, cancel, progress, shown)
+
+
+def run_from(values: Sequence[Any]) -> RunSpec:
+    """The run that the controls describe.
+
+    Raises:
+        GapruneError: a value is out of bounds.
+    """
+    read: dict[type[Spec], dict[str, Any]] = {ModelSpec: {}, CalibrationSpec: {}}
+    for (spec, name), value in zip(FIELDS, values, strict=True):
+        # An empty field means the default; `None` where the default is nothing.
+        if value is None or value == "":
+            continue
+        read[spec][name] = int(value) if name in ("samples", "seed", "max_length") else value
+    return RunSpec(model=ModelSpec.parse(read[ModelSpec]), calibration=CalibrationSpec.parse(read[CalibrationSpec]))
+
+
+def _common(spec: type[Spec], name: str) -> dict[str, Any]:
+    info = field_info(spec, name)
+    default = info["default"]
+    return {
+        "value": default.value if hasattr(default, "value") else default,
+        "label": info["label"],
+        "info": info["help"].replace("`", ""),
+        "elem_id": f"gv-{name.replace('_', '-')}",
+    }

@@ -1,0 +1,125 @@
+"""What the process keeps between clicks: models, analyses, masks, embeddings, each in a bounded cache.
+
+Sessions hold ids only; tensors live here, shared between people who look at the same thing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from gaprune_viz.config import ModelSpec, Settings
+from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.core.exact import ExactScope
+from gaprune_viz.core.loading import load_model
+from gaprune_viz.core.masking import MaskResult
+from gaprune_viz.core.targets import Target
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.retrieval import RetrievalTask, load_task
+from gaprune_viz.evaluation.tasks import TaskEmbeddings
+from gaprune_viz.paths import assets
+from gaprune_viz.pipeline import Analysis, exact_scope, open_analysis
+
+T = TypeVar("T")
+DEMO = "demo"
+
+
+class Cache(Generic[T]):
+    """The most recently used values, a few of them; a value is made once even when two people ask at the same time."""
+
+    def __init__(self, largest: int) -> None:
+        self.largest = largest
+        self._values: OrderedDict[Hashable, T] = OrderedDict()
+        self._making: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value under a key, made where it is missing. What `make` raises is raised, and nothing is kept."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._values:
+                    return self._values[key]
+            value = make()
+            with self._lock:
+                self._values[key] = value
+                self._making.pop(key, None)
+                while len(self._values) > self.largest:
+                    self._values.popitem(last=False)
+            return value
+
+    def peek(self, key: Hashable) -> T | None:
+        """The value under a key, or None."""
+        with self._lock:
+            return self._values.get(key)
+
+
+class Store:
+    """All caches of the process."""
+
+    def __init__(self) -> None:
+        self._models: Cache[EmbeddingModel] = Cache(2)
+        self._analyses: Cache[Analysis] = Cache(8)
+        self._scopes: Cache[tuple[ExactScope, tuple[Target, ...]]] = Cache(4)
+        self._masks: Cache[MaskResult] = Cache(6)
+        self._tasks: Cache[RetrievalTask] = Cache(12)
+        self._embeddings: Cache[TaskEmbeddings] = Cache(32)
+
+    def model(self, spec: ModelSpec) -> EmbeddingModel:
+        return self._models.get(spec.key(), lambda: load_model(spec))
+
+    def analysis(self, name: str) -> Analysis:
+        """An analysis by its folder; `demo` is the bundled one."""
+        folder = assets() / "demo" if name == DEMO else Path(name)
+        return self._analyses.get(name, lambda: open_analysis(folder))
+
+    def task(self, source: str) -> RetrievalTask:
+        return self._tasks.get(source, lambda: load_task(source))
+
+    def dense(self, analysis: Analysis) -> EmbeddingModel:
+        """The dense model of an analysis, its weights checked against the run."""
+        model = self.model(analysis.run.model)
+        if model.weight_hash != analysis.statistics.document["model"]["weight_hash"]:
+            raise GapruneError(
+                f"The weights of {model.label} have changed since the analysis was made.", "Run the analysis again."
+            )
+        return model
+
+    def scope(self, analysis: Analysis) -> tuple[ExactScope, tuple[Target, ...]]:
+        return self._scopes.get(str(analysis.folder), lambda: exact_scope(analysis.statistics, self.dense(analysis)))
+
+    def masks(self, analysis: Analysis, settings: Settings) -> MaskResult:
+        """The exact masks of some settings."""
+        key = (str(analysis.folder), settings.key())
+        return self._masks.get(key, lambda: self.scope(analysis)[0].masks(settings))
+
+    def known_masks(self, analysis: Analysis, settings: Settings) -> MaskResult | None:
+        """The exact masks, where they were made already."""
+        return self._masks.peek((str(analysis.folder), settings.key()))
+
+    def embeddings(
+        self, analysis: Analysis, task: RetrievalTask, settings: Settings | None, make: Callable[[], TaskEmbeddings]
+    ) -> TaskEmbeddings:
+        """Embeddings of a task by a model: dense where `settings` is None, else under their mask."""
+        side = "dense" if settings is None else (str(analysis.folder), settings.key())
+        return self._embeddings.get((analysis.run.model.key(), side, task.content_hash), make)
+
+
+STORE = Store()
+
+
+def describe(error: BaseException) -> tuple[str, str]:
+    """Message and hint of an error that a person may see."""
+    if isinstance(error, GapruneError):
+        return error.message, error.hint
+    return "Something went wrong that was not foreseen.", f"{type(error).__name__}: {error}"[:300]
+
+
+Session = dict[str, Any]

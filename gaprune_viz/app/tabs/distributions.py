@@ -1,0 +1,24 @@
+"""Distributions: layer by value densities of Fisher information, score and alignment."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from gaprune_viz.app import views
+
+IDS = ("gv-fisher-domain", "gv-fisher-general", "gv-score-density", "gv-alignment-density")
+
+
+def build_distributions(now: views.Live) -> list[gr.Plot]:
+    """Lay the tab out; the plots are in the order of `views.distribution_figures`."""
+    gr.Markdown(
+        "Each row is a layer, brighter is more weights. Fisher information is exact, over every weight; "
+        "score and alignment come from the sketch and follow the sliders."
+    )
+    plots: list[gr.Plot] = []
+    figures = views.distribution_figures(now)
+    for pair in ((2, 3), (0, 1)):
+        with gr.Row():
+            for index in pair:
+                plots.append(gr.Plot(figures[index], show_label=False, elem_id=IDS[index], min_width=320))
+    return [plots[2], plots[3], plots[0], plots[1]]

@@ -1,0 +1,131 @@
+"""Export: the pruned model, the table, the settings, and how to get the same numbers again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import make_archive
+
+import gradio as gr
+
+from gaprune_viz.app import views
+from gaprune_viz.config import MaskSpec, RunSpec, ScoreSpec, Settings, Spec
+from gaprune_viz.workspace import workspace
+
+
+@dataclass(frozen=True)
+class ExportTab:
+    """The components that handlers write to."""
+
+    make: gr.Button
+    stop: gr.Button
+    progress: gr.HTML
+    model: gr.DownloadButton
+    table: gr.DownloadButton
+    settings: gr.DownloadButton
+    shell: gr.Code
+    python: gr.Code
+
+
+def build_export(now: views.Live) -> ExportTab:
+    """Lay the tab out."""
+    gr.Markdown(
+        "The pruned model is a sentence-transformers folder with `mask.safetensors`, `gaprune.json` and a model card. "
+        "Its zeros are stored as zeros: it is as large and as fast as the dense one."
+    )
+    with gr.Row():
+        make = gr.Button("Make the pruned model", variant="primary", elem_id="gv-export", min_width=200)
+        stop = gr.Button("Stop", variant="stop", elem_id="gv-stop-export", min_width=90)
+        model = gr.DownloadButton("Download model (.zip)", interactive=False, elem_id="gv-download-model")
+        table = gr.DownloadButton("Download table (.csv)", elem_id="gv-download-table")
+        settings = gr.DownloadButton("Download settings (.json)", elem_id="gv-download-settings")
+    progress = gr.HTML("", elem_id="gv-export-progress")
+    run, chosen = now.analysis.run, now.preview.settings
+    with gr.Row():
+        shell = gr.Code(shell_text(run, chosen), language="shell", label="The same from a shell", elem_id="gv-shell")
+        python = gr.Code(python_text(run, chosen), language="python", label="The same from Python", elem_id="gv-python")
+    return ExportTab(make, stop, progress, model, table, settings, shell, python)
+
+
+def shell_text(run: RunSpec, settings: Settings) -> str:
+    """Commands that give the same numbers."""
+    analyze = _flags(run.model, type(run.model)()) + _flags(run.calibration, type(run.calibration)())
+    prune = _flags(settings.score, ScoreSpec()) + _flags(settings.mask, MaskSpec())
+    task = run.calibration.domain
+    return "\n".join(
+        " ".join(line)
+        for line in (
+            ["gaprune-viz analyze", *analyze, "--out run"],
+            ["gaprune-viz prune run", *prune, "--out pruned"],
+            ["gaprune-viz compare pruned", f"--task {shlex.quote(task)}", "--json"],
+        )
+    )
+
+
+def python_text(run: RunSpec, settings: Settings) -> str:
+    """Python that gives the same numbers."""
+    return f"""from pathlib import Path
+
+from gaprune_viz.config import RunSpec, Settings
+from gaprune_viz.pipeline import analyze, drain
+from gaprune_viz.results import prune
+
+run = RunSpec.model_validate_json({run.model_dump_json()!r})
+settings = Settings.model_validate_json({settings.model_dump_json()!r})
+prune(drain(analyze(run, Path("run"))), settings, Path("pruned"))
+"""
+
+
+def _flags(spec: Spec, default: Spec) -> list[str]:
+    """The fields that differ from the default, as flags."""
+    values, usual = spec.model_dump(mode="json"), default.model_dump(mode="json")
+    return [f"--{name.replace('_', '-')} {shlex.quote(str(v))}" for name, v in values.items() if v != usual[name]]
+
+
+def write_table(now: views.Live) -> str:
+    """The matrix table as CSV; the path of the file."""
+    path = _fresh("matrices.csv")
+    views.matrix_table(now).to_csv(path, index=False)
+    return str(path)
+
+
+def write_settings(now: views.Live) -> str:
+    """Run, settings and diagnostics as JSON; the path of the file."""
+    path = _fresh("settings.json")
+    preview = now.preview
+    document = {
+        "run": now.analysis.run.model_dump(mode="json"),
+        "settings": preview.settings.model_dump(mode="json"),
+        "analysis": now.analysis.key,
+        "preview": {
+            "kappa": preview.kappa,
+            "term_shares": preview.term_shares,
+            "overlap": preview.overlap,
+            "jaccard": preview.jaccard,
+            "pruned_fraction": dict(zip(now.analysis.statistics.names, preview.pruned_fraction.tolist(), strict=True)),
+            "sentence": preview.sentence,
+        },
+        "versions": now.analysis.statistics.document["versions"],
+    }
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def export_place(now: views.Live) -> Path:
+    """Where the pruned model of these settings is kept."""
+    return workspace() / f"export-{now.analysis.key}-{now.preview.settings.key()}"
+
+
+def zipped(folder: Path) -> str:
+    """The folder as one file to download; its path."""
+    return make_archive(str(_fresh("pruned-model")), "zip", folder)
+
+
+def _fresh(name: str) -> Path:
+    """A file name in a folder of its own, below gradio's cache, which is cleaned up."""
+    base = Path(tempfile.gettempdir()) / "gaprune-viz-downloads"
+    base.mkdir(exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=base)) / name

@@ -1,0 +1,169 @@
+"""The tuning bar: one control for each field of the settings, read from and written to by one list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from gaprune_viz.config import PRESETS, MaskSpec, ScoreSpec, Settings, Spec, field_info
+from gaprune_viz.core.scoring import criteria
+from gaprune_viz.errors import GapruneError
+
+FIELDS: tuple[tuple[type[Spec], str], ...] = (
+    (MaskSpec, "sparsity"),
+    (ScoreSpec, "criterion"),
+    (ScoreSpec, "alignment"),
+    (ScoreSpec, "alpha"),
+    (ScoreSpec, "beta"),
+    (ScoreSpec, "gamma"),
+    (ScoreSpec, "fisher_scale"),
+    (ScoreSpec, "fisher_power"),
+    (MaskSpec, "allocation"),
+    (MaskSpec, "pattern"),
+    (MaskSpec, "floor"),
+    (MaskSpec, "ceiling"),
+)
+KAPPA_CHOICES = ("1", "auto", "10", "100", "1000", "10000", "100000")
+CUSTOM = "custom"
+
+
+@dataclass(frozen=True)
+class TuningBar:
+    """The controls, in the order of FIELDS, and the two that set them all."""
+
+    controls: tuple[Any, ...]
+    preset: gr.Dropdown
+    reset: gr.Button
+
+    @property
+    def sliders(self) -> list[gr.Slider]:
+        return [c for c in self.controls if isinstance(c, gr.Slider)]
+
+
+def build_tuning() -> TuningBar:
+    """Lay the bar out: what is moved most is in sight, the rest one click away."""
+    made: dict[str, Any] = {}
+    with gr.Group(elem_classes=["gv-tuning"], elem_id="gv-tuning"):
+        with gr.Row(elem_classes=["gv-tuning-row"]):
+            presets = [(p.label, p.name) for p in PRESETS.values()]
+            chosen = gr.Dropdown(
+                [*presets, ("Custom", CUSTOM)],
+                value="paper",
+                label="Preset",
+                elem_id="gv-preset",
+                min_width=170,
+                scale=2,
+            )
+            made["criterion"] = _choice(
+                ScoreSpec, "criterion", [(c.label, c.name) for c in criteria().values()], min_width=190, scale=2
+            )
+            for spec, name in ((MaskSpec, "sparsity"), (ScoreSpec, "alpha")):
+                made[name] = _slider(spec, name, scale=3)
+            made["alignment"] = _choice(ScoreSpec, "alignment", min_width=150, scale=2)
+            made["allocation"] = _choice(MaskSpec, "allocation", min_width=120, scale=1)
+            reset = gr.Button("Reset to paper", size="sm", min_width=110, elem_id="gv-reset", scale=1)
+        with gr.Accordion("More constants: β, γ, κ, power, pattern, floor, ceiling", open=False):
+            with gr.Row(elem_classes=["gv-tuning-row"]):
+                for name in ("beta", "gamma"):
+                    made[name] = _slider(ScoreSpec, name)
+                made["fisher_scale"] = _choice(ScoreSpec, "fisher_scale", list(KAPPA_CHOICES), custom=True)
+                made["fisher_power"] = _choice(ScoreSpec, "fisher_power", [("1", "1.0"), ("0.5", "0.5")])
+            with gr.Row(elem_classes=["gv-tuning-row"]):
+                made["pattern"] = _choice(MaskSpec, "pattern", field_info(MaskSpec, "pattern")["choices"], custom=True)
+                for name in ("floor", "ceiling"):
+                    made[name] = _slider(MaskSpec, name)
+            gr.HTML(_help_html())
+    return TuningBar(tuple(made[name] for _, name in FIELDS), chosen, reset)
+
+
+def settings_from(values: Sequence[Any]) -> Settings:
+    """The settings that the controls hold.
+
+    Raises:
+        GapruneError: a value is out of bounds; browsers may send anything.
+    """
+    read: dict[type[Spec], dict[str, Any]] = {ScoreSpec: {}, MaskSpec: {}}
+    for (spec, name), value in zip(FIELDS, values, strict=True):
+        read[spec][name] = _number(name, value)
+    return Settings(score=ScoreSpec.parse(read[ScoreSpec]), mask=MaskSpec.parse(read[MaskSpec]))
+
+
+def values_of(settings: Settings) -> list[Any]:
+    """What the controls show for some settings."""
+    holders = {ScoreSpec: settings.score, MaskSpec: settings.mask}
+    return [_shown(name, getattr(holders[spec], name)) for spec, name in FIELDS]
+
+
+def preset_of(settings: Settings) -> str:
+    """The preset that equals the settings, or `custom`."""
+    return next((p.name for p in PRESETS.values() if p.settings == settings), CUSTOM)
+
+
+def interactive_updates(criterion_name: str) -> list[Any]:
+    """Grey out the knobs that a criterion does not read; everything else stays."""
+    uses = criteria()[criterion_name].uses
+    knobs = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power")
+    return [
+        gr.update(interactive=name in uses) if spec is ScoreSpec and name in knobs else gr.skip()
+        for spec, name in FIELDS
+    ]
+
+
+def _help_html() -> str:
+    """What every control does, from the specs; and what the presets are."""
+    rows = [(field_info(spec, name)["label"], field_info(spec, name)["help"]) for spec, name in FIELDS]
+    rows += [(f"Preset {p.label}", p.sentence) for p in PRESETS.values()]
+    return "<dl class='gv-help'>" + "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in rows) + "</dl>"
+
+
+def _number(name: str, value: Any) -> Any:
+    if (name == "fisher_scale" and value != "auto") or name == "fisher_power":
+        try:
+            return float(value)
+        except (TypeError, ValueError) as error:
+            raise GapruneError(
+                f"{str(value)[:40]!r} is not a number.", "Fisher scale is a number or `auto`."
+            ) from error
+    return value
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name == "fisher_power":
+        return str(float(value))
+    if name == "fisher_scale" and value != "auto":
+        return f"{float(value):g}"
+    return value.value if hasattr(value, "value") else value
+
+
+def _slider(spec: type[Spec], name: str, scale: int = 2) -> gr.Slider:
+    info = field_info(spec, name)
+    return gr.Slider(
+        info["minimum"],
+        info["maximum"],
+        value=info["default"],
+        step=info["step"],
+        label=info["label"],
+        elem_id=f"gv-{name.replace('_', '-')}",
+        min_width=180,
+        scale=scale,
+        buttons=[],
+    )
+
+
+def _choice(
+    spec: type[Spec], name: str, choices: Any = None, *, custom: bool = False, min_width: int = 140, scale: int = 1
+) -> gr.Dropdown:
+    info = field_info(spec, name)
+    return gr.Dropdown(
+        choices or info["choices"],
+        value=_shown(name, info["default"]),
+        label=info["label"],
+        allow_custom_value=custom,
+        elem_id=f"gv-{name.replace('_', '-')}",
+        min_width=min_width,
+        scale=scale,
+    )

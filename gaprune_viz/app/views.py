@@ -1,0 +1,197 @@
+"""From an analysis and settings to everything that the page shows of them. Composition only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from gaprune_viz.app.store import DEMO, STORE
+from gaprune_viz.config import Settings, Spec
+from gaprune_viz.core.live import Preview
+from gaprune_viz.core.masking import sparsity_of
+from gaprune_viz.core.scoring import criteria, criterion
+from gaprune_viz.figures import atlas, distributions, panels
+from gaprune_viz.figures.formatting import count, number, percent
+from gaprune_viz.figures.metrics import METRICS, ROLE_LABELS
+from gaprune_viz.pipeline import Analysis
+
+
+class View(Spec):
+    """What a page looks at; kept in the session, never a tensor.
+
+    Attributes:
+        analysis: folder of the analysis; `demo` is the bundled one.
+        selected: name of the selected matrix; empty for the first.
+        metric: what colours the atlas.
+    """
+
+    analysis: str = DEMO
+    selected: str = ""
+    metric: str = "pruned_fraction"
+
+
+@dataclass(frozen=True)
+class Live:
+    """An analysis under some settings."""
+
+    analysis: Analysis
+    preview: Preview
+    table: pd.DataFrame
+
+    @property
+    def label(self) -> str:
+        """Short name of the score: `DAI` or the criterion's label."""
+        name = self.preview.settings.score.criterion
+        return "DAI" if name == "dai" else criterion(name).label
+
+
+def live(view: View, settings: Settings) -> Live:
+    """Score the sketch of the analysis that a page looks at."""
+    analysis = STORE.analysis(view.analysis)
+    preview = analysis.live.preview(settings)
+    table = analysis.summary.assign(
+        pruned_fraction=preview.pruned_fraction, score_mean=preview.score_mean, threshold=preview.thresholds
+    )
+    return Live(analysis, preview, table)
+
+
+def selected_name(view: View, analysis: Analysis) -> str:
+    """The selected matrix; the first one where the selection does not belong to this analysis."""
+    names = analysis.statistics.names
+    return view.selected if view.selected in names else names[0]
+
+
+def headline_html(now: Live) -> str:
+    """The row of figures, the plain sentence and what decides."""
+    preview, sizes = now.preview, now.analysis.live.sizes
+    zeros = float((preview.pruned_fraction * sizes).sum())
+    whole = now.analysis.statistics.document["model"]["parameters"]
+    exact = STORE.known_masks(now.analysis, preview.settings)
+    note = "preview from the sketch"
+    if exact is not None:
+        by_matrix = np.array([1 - float(exact.masks[m.name].float().mean()) for m in now.analysis.live.matrices])
+        off = float(np.abs(by_matrix - preview.pruned_fraction).max())
+        note = f"exact mask: {percent(sparsity_of(exact.masks))}; preview off by {100 * off:.2f} points at most"
+    conflict = percent(preview.disagreement)
+    rank = preview.rank_correlation
+    cards = [
+        panels.Card("Sparsity of the scope", percent(zeros / sizes.sum()), note),
+        panels.Card("Zeros", count(zeros), f"{percent(zeros / whole)} of the whole model"),
+        panels.Card(
+            "Same as magnitude", percent(preview.overlap["magnitude"]), "of the pruned weights would go either way"
+        ),
+        panels.Card("Rank correlation with |θ|", number(rank), "Spearman; 1 means the same order"),
+        panels.Card("Gradients in conflict", conflict, "of the weights: domain and general pull apart"),
+        panels.Card("Fisher scale κ", number(preview.kappa), _starved_note(now)),
+    ]
+    return (
+        panels.sentence_card(preview.sentence)
+        + panels.stat_cards(cards)
+        + '<div class="gv-two">'
+        + panels.term_bar(preview.term_shares)
+        + panels.overlap_bars(
+            {k: v for k, v in preview.overlap.items() if k != preview.settings.score.criterion},
+            {name: c.label for name, c in criteria().items()},
+        )
+        + "</div>"
+    )
+
+
+def _starved_note(now: Live) -> str:
+    starved = now.preview.starved
+    if not starved:
+        return "no matrix is starved (over 95 % pruned)"
+    rows = now.table.set_index("name").loc[list(starved)]
+    first = rows.iloc[0]
+    where = f"layer {first['layer']} {ROLE_LABELS[first['role']]}"
+    return f"starved (over 95 % pruned): {where}" + (f" and {len(starved) - 1} more" if len(starved) > 1 else "")
+
+
+def atlas_html(now: Live, view: View, scale: str = "auto") -> str:
+    """The clickable heatmap."""
+    metric = view.metric if view.metric in METRICS else "pruned_fraction"
+    return atlas.heatmap_html(
+        now.table, metric, selected=selected_name(view, now.analysis), scale=scale, score_label=now.label
+    )
+
+
+def detail_html(now: Live, view: View) -> str:
+    """Numbers of the selected matrix."""
+    name = selected_name(view, now.analysis)
+    row = now.table.set_index("name").loc[name]
+    cards = [
+        panels.Card("Pruned", percent(row["pruned_fraction"]), f"of {count(row['size'])} weights"),
+        panels.Card(f"Mean {now.label}", number(row["score_mean"]), f"threshold {number(row['threshold'])}"),
+        panels.Card("Fisher, domain", number(row["fisher_domain_mean"]), "mean squared gradient"),
+        panels.Card("Fisher, general", number(row["fisher_general_mean"]), "mean squared gradient"),
+        panels.Card("Alignment cosine", number(row["alignment_cosine"]), "domain and general mean gradients"),
+        panels.Card("Sign agreement", percent(row["sign_agreement"]), "50 % is chance"),
+    ]
+    title = f"Layer {row['layer']}, {ROLE_LABELS[row['role']]}"
+    shape = f"{row['rows']:,} × {row['columns']:,}"
+    return panels.section_title(title, f"{name} · {shape}") + panels.stat_cards(cards)
+
+
+def detail_figure(now: Live, view: View) -> go.Figure:
+    """Distributions of the selected matrix."""
+    name = selected_name(view, now.analysis)
+    return distributions.matrix_detail(now.analysis.histograms, now.analysis.statistics.names.index(name), name)
+
+
+def profile_figure(now: Live) -> go.Figure:
+    """Pruned fraction per layer against uniform."""
+    return distributions.layer_profile(now.table)
+
+
+def distribution_figures(now: Live) -> list[go.Figure]:
+    """Fisher (two sides), score and alignment: layer by value."""
+    histograms, matrices = now.analysis.histograms, now.analysis.summary[["name", "layer"]]
+    preview = now.preview
+    return [
+        distributions.fisher_density(histograms, matrices, "domain"),
+        distributions.fisher_density(histograms, matrices, "general"),
+        distributions.density_heatmap(
+            preview.scores.edges,
+            preview.scores.counts,
+            list(preview.layers),
+            title=f"{now.label} by layer",
+            x_title=f"{now.label}: pruned on the left of the threshold",
+            thresholds=_layer_thresholds(now),
+        ),
+        distributions.density_heatmap(
+            preview.alignments.edges,
+            preview.alignments.counts,
+            list(preview.layers),
+            title="Alignment s by layer",
+            x_title="s: −1 conflict, +1 agreement",
+            thresholds=None,
+        ),
+    ]
+
+
+def _layer_thresholds(now: Live) -> list[float]:
+    """One threshold per layer: common to its matrices, else their size-weighted mean."""
+    table = now.table.assign(weighted=now.table["threshold"] * now.table["size"])
+    grouped = table.groupby("layer")[["weighted", "size"]].sum(min_count=1)
+    return [float(v) for v in (grouped["weighted"] / grouped["size"]).reindex(list(now.preview.layers))]
+
+
+def matrix_table(now: Live) -> pd.DataFrame:
+    """The table beside the atlas."""
+    return atlas.atlas_table(now.table, now.label)
+
+
+def run_line(analysis: Analysis, name: str) -> str:
+    """What one is looking at, in one line of HTML."""
+    document = analysis.statistics.document
+    spec = analysis.run.calibration
+    data = document["data"]
+    text = (
+        f"{document['model']['label']} · {data['domain']['name']} against {data['general']['name']} · "
+        f"scope {spec.scope.value} · {data['domain']['samples']} + {data['general']['samples']} samples · "
+        f"{document['seconds']:.0f} s"
+    )
+    return panels.run_header(text, bundled=name == DEMO)

@@ -1,0 +1,135 @@
+"""Which event calls which handler. Light handlers answer sliders; heavy ones share one place in the queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from gaprune_viz.app import handlers as do
+from gaprune_viz.app import jobs
+from gaprune_viz.app.page import Page
+
+LIGHT: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 8, "api_visibility": "private"}
+HEAVY: dict[str, Any] = {
+    "show_progress": "hidden",
+    "concurrency_id": "compute",
+    "concurrency_limit": 1,
+    "api_visibility": "private",
+}
+
+
+def wire(page: Page) -> None:
+    """Connect every control."""
+    _wire_tuning(page)
+    _wire_atlas(page)
+    _wire_run(page)
+    _wire_retrieval(page)
+    _wire_export(page)
+
+
+def _moved(page: Page) -> list[Any]:
+    """Whatever changes the settings by hand; `release` too, because `input` can lose a slider's last value."""
+    events = [control.input for control in page.tuning.controls]
+    return events + [slider.release for slider in page.tuning.sliders]
+
+
+def _wire_tuning(page: Page) -> None:
+    tuning, controls = page.tuning, list(page.tuning.controls)
+    refresh = {
+        "fn": do.refresh,
+        "inputs": [page.view, page.atlas.scale, *controls],
+        "outputs": do.light_outputs(page),
+    }
+    follow = {"fn": do.follow, "inputs": [page.view, page.active, *controls], "outputs": do.slow_outputs(page)}
+    gr.on(_moved(page), trigger_mode="always_last", **refresh, **LIGHT)
+    gr.on(_moved(page), trigger_mode="always_last", **follow, **LIGHT)
+    criterion = controls[1]
+    criterion.input(do.knobs, [criterion], controls, **LIGHT)
+    for trigger, values in ((tuning.preset.input, do.load_preset), (tuning.reset.click, do.reset)):
+        inputs = [tuning.preset] if trigger is tuning.preset.input else []
+        chain = trigger(values, inputs, [tuning.preset, *controls], **LIGHT)
+        chain.then(do.knobs, [criterion], controls, **LIGHT)
+        chain.then(**refresh, **LIGHT).then(**follow, **LIGHT)
+    for tab in page.tabs:
+        name = str(tab.id)
+        tab.select(lambda name=name: name, None, page.active, **LIGHT).then(**follow, **LIGHT)
+
+
+def _wire_atlas(page: Page) -> None:
+    atlas, controls = page.atlas, list(page.tuning.controls)
+    recolour = {
+        "fn": do.recolour,
+        "inputs": [page.view, atlas.metric, atlas.scale, *controls],
+        "outputs": [page.view, atlas.heatmap],
+    }
+    gr.on([atlas.metric.input, atlas.scale.input], **recolour, **LIGHT)
+    atlas.heatmap.select(  # type: ignore[attr-defined]
+        do.select,
+        [page.view, atlas.scale, *controls],
+        [page.view, atlas.heatmap, atlas.detail, atlas.histogram],
+        **LIGHT,
+    )
+    weight = page.weight
+    gr.on(
+        [weight.explain.click, weight.row.submit, weight.column.submit],
+        do.explain(page),
+        [page.view, weight.row, weight.column, *controls],
+        [page.view, page.sidebar.current, weight.progress, weight.card],
+        **HEAVY,
+    )
+
+
+def _wire_run(page: Page) -> None:
+    sidebar = page.sidebar
+    everything = [page.view, *do.run_outputs(page)]
+    sidebar.run.click(
+        do.run_analysis(page),
+        [page.view, page.active, page.atlas.scale, *sidebar.controls, *page.tuning.controls],
+        everything,
+        **HEAVY,
+    )
+    sidebar.cancel.click(jobs.stop, None, None, **LIGHT)
+
+
+def _wire_retrieval(page: Page) -> None:
+    tab, controls = page.retrieval, list(page.tuning.controls)
+    tab.task.input(do.choose_task, [tab.task], [tab.pick, tab.progress], **LIGHT)
+    common = [page.view, page.sidebar.current, tab.progress]
+    gr.on(
+        [tab.compare.click, tab.text.submit],
+        do.compare_query(page),
+        [page.view, tab.task, tab.pick, tab.text, *controls],
+        [*common, tab.ranking],
+        **HEAVY,
+    )
+    tab.pick.input(lambda: "", None, tab.text, **LIGHT).then(
+        do.compare_query(page),
+        [page.view, tab.task, tab.pick, tab.text, *controls],
+        [*common, tab.ranking],
+        **HEAVY,
+    )
+    tab.surprise.click(
+        do.surprise(page),
+        [page.view, tab.task, *controls],
+        [*common, tab.pick, tab.text, tab.ranking],
+        **HEAVY,
+    )
+    tab.measure.click(
+        do.measure(page),
+        [page.view, tab.task, *controls],
+        [*common, tab.metrics, tab.per_query, tab.per_query_table],
+        **HEAVY,
+    )
+    tab.stop.click(jobs.stop, None, None, **LIGHT)
+
+
+def _wire_export(page: Page) -> None:
+    tab, controls = page.export, list(page.tuning.controls)
+    tab.make.click(
+        do.export_model(page),
+        [page.view, *controls],
+        [page.view, page.sidebar.current, tab.progress, tab.model],
+        **HEAVY,
+    )
+    tab.stop.click(jobs.stop, None, None, **LIGHT)

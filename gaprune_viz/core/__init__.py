@@ -1,0 +1,1 @@
+"""The method: pure functions on tensors and small objects around models. torch only."""

@@ -1,0 +1,120 @@
+"""Plan calibration batches: texts of like length together, queries apart from passages, within a token budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gaprune_viz.core.encoder import EmbeddingModel
+
+# A chunk is closed where the next text would be shorter than this share of its longest one.
+LEAST_FILL = 0.75
+LEAST_CHUNK = 4
+
+
+class Sample(Protocol):
+    """What calibration needs of a triplet."""
+
+    @property
+    def query(self) -> str: ...
+
+    @property
+    def positive(self) -> str: ...
+
+    @property
+    def negatives(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Texts that go through the model together.
+
+    Attributes:
+        kind: `query` or `passage`.
+        ids: token ids of each text.
+        samples: position within the step of the sample each text belongs to.
+    """
+
+    kind: str
+    ids: tuple[tuple[int, ...], ...]
+    samples: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch of samples.
+
+    Attributes:
+        samples: their positions in the list of triplets.
+        chunks: the forward passes.
+        order: where, in the concatenated outputs of the chunks, each query, then each positive, then each negative is.
+        owner: for each negative, its sample's position within the step.
+        tokens: real tokens.
+    """
+
+    samples: tuple[int, ...]
+    chunks: tuple[Chunk, ...]
+    order: tuple[int, ...]
+    owner: tuple[int, ...]
+    tokens: int
+
+
+def plan_steps(model: EmbeddingModel, triplets: Sequence[Sample], token_budget: int) -> list[Step]:
+    """Split triplets into steps. The longest samples come first, so that lack of memory shows at once."""
+    queries = model.token_ids([t.query for t in triplets], "query")
+    flat = [text for t in triplets for text in (t.positive, *t.negatives)]
+    passages = iter(model.token_ids(flat, "passage"))
+    samples = [
+        (q, [next(passages) for _ in range(1 + len(t.negatives))]) for q, t in zip(queries, triplets, strict=True)
+    ]
+    sizes = [len(q) + sum(map(len, texts)) for q, texts in samples]
+    order = sorted(range(len(samples)), key=lambda i: (-sizes[i], i))
+    steps: list[Step] = []
+    group: list[int] = []
+    used = 0
+    for i in order:
+        if group and used + sizes[i] > token_budget:
+            steps.append(_step(group, samples))
+            group, used = [], 0
+        group.append(i)
+        used += sizes[i]
+    if group:
+        steps.append(_step(group, samples))
+    return steps
+
+
+def _step(group: list[int], samples: Sequence[tuple[list[int], list[list[int]]]]) -> Step:
+    texts: list[tuple[str, list[int], int]] = []  # kind, ids, sample; queries, then positives, then negatives
+    texts += [("query", samples[i][0], s) for s, i in enumerate(group)]
+    texts += [("passage", samples[i][1][0], s) for s, i in enumerate(group)]
+    negatives = [("passage", ids, s) for s, i in enumerate(group) for ids in samples[i][1][1:]]
+    texts += negatives
+    chunks: list[Chunk] = []
+    position = [0] * len(texts)
+    placed = 0
+    for kind in ("query", "passage"):
+        members = sorted((k for k, text in enumerate(texts) if text[0] == kind), key=lambda k: (-len(texts[k][1]), k))
+        for part in _like_lengths(members, [len(text[1]) for text in texts]):
+            chunks.append(Chunk(kind, tuple(tuple(texts[k][1]) for k in part), tuple(texts[k][2] for k in part)))
+            for k in part:
+                position[k] = placed
+                placed += 1
+    return Step(
+        samples=tuple(group),
+        chunks=tuple(chunks),
+        order=tuple(position),
+        owner=tuple(s for _, _, s in negatives),
+        tokens=sum(len(ids) for _, ids, _ in texts),
+    )
+
+
+def _like_lengths(members: list[int], lengths: list[int]) -> list[list[int]]:
+    parts: list[list[int]] = []
+    for k in members:
+        part = parts[-1] if parts else None
+        if part is None or (len(part) >= LEAST_CHUNK and lengths[k] < LEAST_FILL * lengths[part[0]]):
+            parts.append([k])
+        else:
+            part.append(k)
+    return parts

@@ -1,0 +1,275 @@
+"""One pass over a domain: per-sample Fisher information, mean gradient and activation norms of every target.
+
+Forward and backward hooks give, for each target, its inputs `a` [tokens, in] and output gradients `d` [tokens, out]
+of the summed loss. The samples are independent, so a sample's gradient is `d_i^T a_i` over the tokens of its own
+texts: one batched backward yields every per-sample gradient, and the weights themselves need no gradient.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gaprune_viz.core.batching import Chunk, Sample, Step, plan_steps
+from gaprune_viz.core.contrastive import info_nce
+from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.core.targets import Target
+from gaprune_viz.errors import GapruneError
+
+# A per-sample gradient is formed in blocks of rows that stay in the processor's cache.
+BLOCK_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a long job is.
+
+    Attributes:
+        stage: what is being done, for people.
+        done, total: in units of work (tokens for calibration).
+        seconds: since the stage began.
+    """
+
+    stage: str
+    done: int
+    total: int
+    seconds: float
+
+    @property
+    def fraction(self) -> float:
+        return self.done / self.total if self.total else 1.0
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds that remain, at the pace so far."""
+        return self.seconds * (self.total - self.done) / self.done if self.done else None
+
+
+@dataclass(frozen=True)
+class DomainStatistics:
+    """What one pass over a domain yields, by target name; float32 on the CPU.
+
+    Attributes:
+        fisher: [out, in], mean over samples of the squared per-sample gradient.
+        grad: [out, in], mean over samples of the gradient.
+        act: [in], root mean square of the inputs over tokens.
+        losses: float64 [samples], in the order of the triplets.
+        tokens: real tokens seen.
+    """
+
+    fisher: dict[str, Tensor]
+    grad: dict[str, Tensor]
+    act: dict[str, Tensor]
+    losses: np.ndarray
+    tokens: int
+
+
+def calibrate(
+    model: EmbeddingModel,
+    targets: Sequence[Target],
+    triplets: Sequence[Sample],
+    *,
+    temperature: float,
+    token_budget: int,
+    stage: str,
+    steps: Sequence[Step] | None = None,
+) -> Generator[Progress, None, DomainStatistics]:
+    """Accumulate the statistics of a domain, batch by batch.
+
+    Closing the generator stops the work and leaves the model as it was.
+
+    Args:
+        targets: the weight matrices of interest.
+        triplets: at least two samples.
+        temperature: tau of the InfoNCE loss.
+        token_budget: largest padded size of a batch.
+        stage: name shown with the progress.
+        steps: the batches, where they were planned before.
+
+    Yields:
+        Progress, in tokens, after every batch.
+
+    Raises:
+        GapruneError: a loss is NaN or infinite; the sample is named.
+    """
+    steps = plan_steps(model, triplets, token_budget) if steps is None else steps
+    total = sum(step.tokens for step in steps)
+    accumulators = {t.name: _Accumulator(t) for t in targets}
+    losses = np.full(len(triplets), np.nan)
+    began, done = time.monotonic(), 0
+    yield Progress(stage, 0, total, 0.0)
+    for step in steps:
+        with model.lock, torch.enable_grad():
+            values = _run_step(model, step, accumulators, temperature)
+        _refuse_bad_losses(values, step, triplets)
+        losses[list(step.samples)] = values
+        done += step.tokens
+        yield Progress(stage, done, total, time.monotonic() - began)
+    count = len(triplets)
+    return DomainStatistics(
+        fisher={name: (a.squares / count).cpu() for name, a in accumulators.items()},
+        grad={name: (a.total / count).cpu() for name, a in accumulators.items()},
+        act={name: (a.inputs / max(a.tokens, 1)).sqrt().float().cpu() for name, a in accumulators.items()},
+        losses=losses,
+        tokens=done,
+    )
+
+
+def _run_step(
+    model: EmbeddingModel, step: Step, accumulators: dict[str, _Accumulator], temperature: float
+) -> np.ndarray:
+    """Forward and backward of one batch; returns its losses, float64 [samples of the step]."""
+    with _Recorder(model, accumulators, step) as recorder:
+        vectors: list[Tensor] = []
+        for chunk in step.chunks:
+            recorder.chunk = chunk
+            vectors.append(model.embed(model.features(chunk.ids, chunk.kind)))
+        device = vectors[0].device
+        texts = torch.cat(vectors)[torch.as_tensor(step.order, device=device)]
+        n = len(step.samples)
+        losses = info_nce(
+            texts[:n], texts[n : 2 * n], texts[2 * n :], torch.as_tensor(step.owner, device=device), temperature
+        )
+        values = losses.detach().double().cpu().numpy()
+        if np.isfinite(values).all():
+            losses.sum().backward()
+    return values
+
+
+def _refuse_bad_losses(values: np.ndarray, step: Step, triplets: Sequence[Sample]) -> None:
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        sample = step.samples[int(bad[0])]
+        raise GapruneError(
+            f"The loss of sample {sample + 1} is {values[bad[0]]} (query: {triplets[sample].query[:80]!r}).",
+            "Take this sample out, use float32, or raise the temperature.",
+        )
+
+
+@dataclass
+class _Call:
+    """One call of a target in one forward pass."""
+
+    chunk: Chunk
+    inputs: Tensor
+    grads: Tensor | None = None
+
+
+@dataclass
+class _Accumulator:
+    """Running sums of one target: squared gradients, gradients, squared inputs."""
+
+    target: Target
+    squares: Tensor = field(init=False)
+    total: Tensor = field(init=False)
+    inputs: Tensor = field(init=False)
+    buffer: Tensor = field(init=False)
+    tokens: int = 0
+
+    def __post_init__(self) -> None:
+        rows, columns = self.target.shape
+        device = self.target.parameter.device
+        self.squares = torch.zeros(rows, columns, device=device)
+        self.total = torch.zeros(rows, columns, device=device)
+        self.inputs = torch.zeros(columns, dtype=torch.float64, device=device)
+        block = max(1, min(rows, BLOCK_BYTES // (4 * columns)))
+        self.buffer = torch.empty(block, columns, device=device)
+
+    @torch.no_grad()
+    def add(self, calls: Sequence[_Call], samples: int) -> None:
+        """Take in the tokens of one batch.
+
+        Args:
+            calls: every call of the target in the batch, with output gradients.
+            samples: how many samples the batch holds.
+        """
+        spans = sorted(
+            ((sample, c, row) for c, call in enumerate(calls) for row, sample in enumerate(call.chunk.samples)),
+        )
+        lengths = np.zeros(samples, dtype=np.int64)
+        inputs, grads = [], []
+        for sample, c, row in spans:
+            call = calls[c]
+            length = len(call.chunk.ids[row])
+            lengths[sample] += length
+            inputs.append(call.inputs[row, :length])
+            if call.grads is not None:
+                grads.append(call.grads[row, :length])
+        a = torch.cat(inputs).float()
+        self.inputs += a.square().sum(0, dtype=torch.float64)
+        self.tokens += len(a)
+        if len(grads) == len(inputs):
+            self._add_products(torch.cat(grads).float(), a, np.concatenate([[0], np.cumsum(lengths)]))
+
+    def _add_products(self, d: Tensor, a: Tensor, bounds: np.ndarray) -> None:
+        block = len(self.buffer)
+        for top in range(0, len(self.squares), block):
+            rows = slice(top, min(top + block, len(self.squares)))
+            squares, total = self.squares[rows], self.total[rows]
+            buffer = self.buffer[: len(squares)]
+            for i in range(len(bounds) - 1):
+                tokens = slice(int(bounds[i]), int(bounds[i + 1]))
+                torch.mm(d[tokens, rows].t(), a[tokens], out=buffer)
+                squares.addcmul_(buffer, buffer)
+                total.add_(buffer)
+
+
+class _Recorder:
+    """Hooks that hand each target's inputs and output gradients to its accumulator, for one batch."""
+
+    def __init__(self, model: EmbeddingModel, accumulators: dict[str, _Accumulator], step: Step) -> None:
+        self.model, self.accumulators, self.step = model, accumulators, step
+        self.calls: dict[str, list[_Call]] = {name: [] for name in accumulators}
+        self.waiting: dict[str, int] = dict.fromkeys(accumulators, 0)
+        self.chunk = step.chunks[0]
+        self.handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> _Recorder:
+        embeddings: nn.Module = self.model.backbone.get_input_embeddings()  # type: ignore[operator]
+        # The weights need no gradient, so the graph has to begin somewhere.
+        self.handles.append(embeddings.register_forward_hook(lambda module, args, out: out.requires_grad_(True)))
+        for accumulator in self.accumulators.values():
+            self.handles.append(accumulator.target.module.register_forward_hook(self._on_forward(accumulator)))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+        if exc[0] is None:
+            self._finish()
+        self.calls.clear()
+
+    def _on_forward(self, accumulator: _Accumulator) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        name = accumulator.target.name
+
+        def hook(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
+            shape = (len(self.chunk.ids), -1)
+            call = _Call(self.chunk, args[0].detach().reshape(*shape, args[0].shape[-1]))
+            self.calls[name].append(call)
+            self.waiting[name] += 1
+
+            def on_grad(grad: Tensor) -> None:
+                call.grads = grad.reshape(*shape, grad.shape[-1])
+                self.waiting[name] -= 1
+                if not self.waiting[name]:
+                    accumulator.add(self.calls[name], len(self.step.samples))
+                    self.calls[name] = []
+
+            out.register_hook(on_grad)
+
+        return hook
+
+    def _finish(self) -> None:
+        """Take in what got no gradient: a layer whose output does not reach the embedding counts as zero."""
+        for name, calls in self.calls.items():
+            if calls:
+                for call in calls:
+                    if call.grads is None:
+                        rows = self.accumulators[name].target.shape[0]
+                        call.grads = call.inputs.new_zeros(*call.inputs.shape[:-1], rows)
+                self.accumulators[name].add(calls, len(self.step.samples))

@@ -1,0 +1,131 @@
+"""What decides a mask: term shares, overlap and rank correlation of scores.
+
+Everything takes torch tensors or numpy arrays of any one shape. `weights` are sampling weights (how many weights of
+the model each sampled one stands for); without them every entry counts once. Sums are float64.
+The sentences made of the results are written in `gaprune_viz.core.wording`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import nan, sqrt
+
+import numpy as np
+from torch import Tensor
+
+from gaprune_viz.core.wording import explain_weight, percent, plain_sentence
+
+__all__ = [
+    "average_ranks",
+    "explain_weight",
+    "overlap",
+    "percent",
+    "plain_sentence",
+    "rank_correlation",
+    "ranked_correlation",
+    "term_shares",
+]
+
+Values = Tensor | np.ndarray
+
+
+def term_shares(terms: Mapping[str, Values], weights: Values | None = None) -> dict[str, float]:
+    """Share of each additive term in the variance of their sum: Cov(term, sum) / Var(sum).
+
+    The shares add up to 1. One can be negative or above 1: a term may pull against the others. For `dai_released` the
+    terms add up to the argument of the softplus, which orders weights as the score does.
+
+    Returns:
+        one share per term. All are 0.0 where the sum is constant: then no term decides anything, and callers say so.
+    """
+    arrays = {name: _flat(term).astype(np.float64) for name, term in terms.items()}
+    total = np.zeros(next(iter(arrays.values())).shape)
+    for term in arrays.values():
+        total += term
+    if total.size == 0 or total.min() == total.max():
+        return dict.fromkeys(arrays, 0.0)
+    weight = _normalised(weights, total.size)
+    # In place, because fresh arrays of the size of a sketch are most of the cost of a slider move.
+    for values in (total, *arrays.values()):
+        values -= weight @ values
+    spread = weight * total
+    variance = float(spread @ total)
+    if variance == 0:
+        return dict.fromkeys(arrays, 0.0)
+    return {name: float(spread @ term) / variance for name, term in arrays.items()}
+
+
+def overlap(pruned_a: Values, pruned_b: Values, weights: Values | None = None) -> tuple[float, float]:
+    """How far two masks prune the same weights: |A and B| / |A|, and the Jaccard index |A and B| / |A or B|.
+
+    Args:
+        pruned_a: bool, True = pruned.
+        pruned_b: bool of the same shape.
+
+    Returns:
+        both in [0, 1]. Two masks that prune nothing agree: (1.0, 1.0). Where only A prunes nothing: (0.0, 0.0).
+    """
+    a, b = _flat(pruned_a).astype(bool), _flat(pruned_b).astype(bool)
+    count = _counter(weights)
+    both, only_a, only_b = count(a & b), count(a & ~b), count(b & ~a)
+    if both + only_a + only_b == 0:
+        return 1.0, 1.0
+    return (both / (both + only_a) if both else 0.0), both / (both + only_a + only_b)
+
+
+def rank_correlation(a: Values, b: Values, weights: Values | None = None) -> float:
+    """Spearman's rank correlation, with average ranks for ties; nan where one side is constant."""
+    return ranked_correlation(average_ranks(a, weights), average_ranks(b, weights), weights)
+
+
+def ranked_correlation(ranks_a: np.ndarray, ranks_b: np.ndarray, weights: Values | None = None) -> float:
+    """Pearson's correlation of ranks from `average_ranks`, for callers that keep the ranks of one side."""
+    if ranks_a.size == 0 or ranks_a.min() == ranks_a.max() or ranks_b.min() == ranks_b.max():
+        return nan
+    weight = _normalised(weights, ranks_a.size)
+    a, b = _centred(ranks_a, weight), _centred(ranks_b, weight)
+    norm = sqrt(float(weight @ (a * a))) * sqrt(float(weight @ (b * b)))
+    return min(1.0, max(-1.0, float(weight @ (a * b)) / norm))
+
+
+def average_ranks(values: Values, weights: Values | None = None) -> np.ndarray:
+    """Average rank of each value, from 1: float64 [n]. With weights, each value takes up so many ranks."""
+    flat = _flat(values)
+    if flat.size == 0:
+        return np.zeros(0)
+    if np.isnan(flat.min()):
+        raise ValueError("values that are not a number have no rank")
+    order = np.argsort(flat)
+    ordered = flat[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    weight = np.ones(flat.size) if weights is None else _flat(weights).astype(np.float64)
+    taken = np.add.reduceat(weight[order], starts)
+    middle = np.cumsum(taken) - (taken - 1) / 2
+    ranks = np.empty(flat.size)
+    ranks[order] = np.repeat(middle, np.diff(np.append(starts, flat.size)))
+    return ranks
+
+
+def _flat(values: Values) -> np.ndarray:
+    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    return array.reshape(-1)
+
+
+def _normalised(weights: Values | None, size: int) -> np.ndarray:
+    """Sampling weights that add up to 1."""
+    if weights is None:
+        return np.full(size, 1 / max(size, 1))
+    weight = _flat(weights).astype(np.float64)
+    return weight / weight.sum()
+
+
+def _counter(weights: Values | None) -> Callable[[np.ndarray], float]:
+    """A function from a bool array to how many weights it stands for."""
+    if weights is None:
+        return lambda chosen: float(np.count_nonzero(chosen))
+    weight = _flat(weights).astype(np.float64)
+    return lambda chosen: float(weight[chosen].sum())
+
+
+def _centred(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return values - weight @ values

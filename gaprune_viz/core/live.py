@@ -1,0 +1,235 @@
+"""What a slider move computes: scores of the sketch, thresholds, pruned fractions, densities, diagnostics.
+
+The exact mask is another matter (`masking`); the preview says what it will look like, within sampling error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import floor
+
+import numpy as np
+
+from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
+from gaprune_viz.core.diagnostics import ranked_correlation, term_shares
+from gaprune_viz.core.ranked import SampleView, Scored
+from gaprune_viz.core.scoring import alignment_of, auto_kappa, criteria, criterion, resolve, terms_of
+from gaprune_viz.core.sketch import Sketch
+from gaprune_viz.core.statistics import MatrixInfo
+from gaprune_viz.core.wording import plain_sentence
+from gaprune_viz.errors import GapruneError
+
+STARVED = 0.95
+SCORE_BINS = 96
+SCORE_TAIL = 0.002
+
+
+@dataclass(frozen=True)
+class Density:
+    """How values spread in every layer.
+
+    Attributes:
+        edges: float64 [bins + 1].
+        counts: float64 [layers, bins], in weights of the model.
+    """
+
+    edges: np.ndarray
+    counts: np.ndarray
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The answer to a slider move.
+
+    Attributes:
+        settings: what was asked.
+        kappa: the Fisher scale in force.
+        pruned_fraction: float64 [matrices].
+        score_mean: float64 [matrices].
+        thresholds: float64 [matrices]; nan where there is no common one.
+        layers: the layer indices, the rows of the densities.
+        scores, alignments: density over score and over s.
+        term_shares: share of each term in the variance of the score.
+        overlap, jaccard: with every other criterion's mask at the same settings, by its name.
+        rank_correlation: Spearman's, of the score with |theta|; nan where the score is constant.
+        disagreement: fraction of weights whose domain and general gradients point apart.
+        starved: matrices of which more than 95 % would go.
+        sentence: what decides, in plain words.
+    """
+
+    settings: Settings
+    kappa: float
+    pruned_fraction: np.ndarray
+    score_mean: np.ndarray
+    thresholds: np.ndarray
+    layers: tuple[int, ...]
+    scores: Density
+    alignments: Density
+    term_shares: dict[str, float]
+    overlap: dict[str, float]
+    jaccard: dict[str, float]
+    rank_correlation: float
+    disagreement: float
+    starved: tuple[str, ...]
+    sentence: str
+
+
+class LiveScope:
+    """A sketch made ready for sliders: what does not depend on them is computed once."""
+
+    def __init__(self, sketch: Sketch, matrices: Sequence[MatrixInfo], medians: Mapping[str, float]) -> None:
+        self.sketch, self.matrices, self.medians = sketch, tuple(matrices), dict(medians)
+        self.sizes = np.array([m.size for m in matrices], dtype=np.float64)
+        self.layers = tuple(sorted({m.layer for m in matrices}))
+        self.row_of = np.searchsorted(self.layers, [m.layer for m in matrices])
+        self.scattered = SampleView(sketch.scattered, len(matrices))
+        self.segments = SampleView(sketch.segments, len(matrices))
+        self._layer_row = self.row_of[self.scattered.matrix]
+        sample = sketch.scattered
+        # The signs of the product, because the product of two small gradients underflows.
+        apart = (sample.grad_domain.sign() * sample.grad_general.sign() < 0).numpy()
+        self.disagreement = self.scattered.total(apart) / float(self.sizes.sum())
+
+    def kappa(self, spec: ScoreSpec) -> float:
+        """The number behind kappa.
+
+        Raises:
+            GapruneError: it is "auto" and the Fisher median is 0.
+        """
+        if spec.fisher_scale != "auto":
+            return float(spec.fisher_scale)
+        return auto_kappa(self.medians["sqrt_theta"], self.medians[f"fisher_theta_{float(spec.fisher_power)}"])
+
+    def preview(self, settings: Settings) -> Preview:
+        """Score the sketch and say what the mask will be like.
+
+        Raises:
+            GapruneError: unknown criterion, kappa without a value, or a statistic the run does not have.
+        """
+        chosen = criterion(settings.score.criterion)
+        numbers = resolve(settings.score, self.kappa(settings.score))
+        kind = alignment_of(chosen, settings.score)
+        mask = settings.mask
+        view = self.segments if mask.pattern != "unstructured" or mask.allocation is Allocation.ROW else self.scattered
+        pruned, thresholds = self._prune(view, view.scored(settings.score, self.kappa), mask)
+        overlap, jaccard = self._overlaps(view, pruned, settings)
+        shown = self.scattered.scored(settings.score, self.kappa)
+        statistics = self.scattered.statistics(kind)
+        shares = term_shares(terms_of(chosen, statistics, numbers), self.scattered.weight)
+        fraction = view.share_by_matrix(pruned)
+        magnitude = self.scattered.scored(settings.score.model_copy(update={"criterion": "magnitude"}), self.kappa)
+        return Preview(
+            settings=settings,
+            kappa=numbers.kappa,
+            pruned_fraction=fraction,
+            score_mean=self.scattered.mean_by_matrix(shown.values),
+            thresholds=thresholds,
+            layers=self.layers,
+            scores=self._density(shown.values, _score_edges(shown)),
+            alignments=self._density(statistics.alignment.numpy(), np.linspace(-1, 1, 82)),
+            term_shares=shares,
+            overlap=overlap,
+            jaccard=jaccard,
+            rank_correlation=ranked_correlation(shown.ranks, magnitude.ranks, self.scattered.weight),
+            disagreement=self.disagreement,
+            starved=tuple(m.name for m, f in zip(self.matrices, fraction, strict=True) if f > STARVED),
+            sentence=plain_sentence(
+                chosen,
+                settings.score,
+                mask,
+                shares=shares,
+                overlap_with_magnitude=overlap["magnitude"],
+                pruned_fraction=float((fraction * self.sizes).sum() / self.sizes.sum()),
+            ),
+        )
+
+    def _overlaps(
+        self, view: SampleView, pruned: np.ndarray, settings: Settings
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        overlap, jaccard = {}, {}
+        mine = view.total(pruned)
+        for name in criteria():
+            try:
+                scored = view.scored(settings.score.model_copy(update={"criterion": name}), self.kappa)
+            except GapruneError:
+                # A criterion that this run cannot serve has no overlap to show.
+                continue
+            theirs, _ = self._prune(view, scored, settings.mask)
+            both = view.total(pruned & theirs)
+            union = mine + view.total(theirs) - both
+            overlap[name] = both / mine if mine else 1.0
+            jaccard[name] = both / union if union else 1.0
+        return overlap, jaccard
+
+    def _prune(self, view: SampleView, scored: Scored, mask: MaskSpec) -> tuple[np.ndarray, np.ndarray]:
+        """Pruned entries, bool [n], and the threshold of each matrix, float64 [matrices]."""
+        nothing = np.full(len(self.matrices), np.nan)
+        if mask.pattern != "unstructured":
+            kept, group = mask.n_m
+            if self.sketch.segment_length % group:
+                raise GapruneError(
+                    f"A preview of {mask.pattern} is not possible: {group} does not divide {self.sketch.segment_length}.",
+                    "Choose an M that divides the segments, such as 4, 8 or 16.",
+                )
+            return _lowest_of_groups(scored.values, group, group - kept), nothing
+        if mask.sparsity == 0:
+            return np.zeros(len(scored.values), dtype=bool), nothing
+        if mask.allocation is Allocation.ROW:
+            length = self.sketch.segment_length
+            return _lowest_of_groups(scored.values, length, floor(mask.sparsity * length + 1e-9)), nothing
+        return self._prune_by_threshold(view, scored, mask)
+
+    def _prune_by_threshold(self, view: SampleView, scored: Scored, mask: MaskSpec) -> tuple[np.ndarray, np.ndarray]:
+        groups = {
+            Allocation.GLOBAL: np.zeros(len(self.matrices), dtype=np.int64),
+            Allocation.LAYER: self.row_of,
+            Allocation.MATRIX: np.arange(len(self.matrices)),
+        }[mask.allocation]
+        count = int(groups.max()) + 1
+        name = mask.allocation.value
+        if mask.floor > 0 or mask.ceiling < 1:
+            scored, name = self._bounded(view, scored, mask), f"{name}, bounded"
+        of_entry = groups[view.matrix] if count > 1 else np.zeros(0, dtype=np.int64)
+        line = scored.thresholds(name, of_entry, count, mask.sparsity)
+        if count == 1:
+            return scored.values <= np.float32(line[0]), np.full(len(self.matrices), line[0])
+        return scored.values <= line.astype(np.float32)[of_entry], line[groups]
+
+    def _bounded(self, view: SampleView, scored: Scored, mask: MaskSpec) -> Scored:
+        """Scores in which what a matrix must give comes first, and what it may not give comes last."""
+        count = len(self.matrices)
+        low = np.full(count, -np.inf)
+        if mask.floor > 0:
+            low = scored.thresholds("matrix", view.matrix, count, mask.floor)
+        high = scored.thresholds("matrix", view.matrix, count, mask.ceiling)
+        low32, high32 = low.astype(np.float32)[view.matrix], high.astype(np.float32)[view.matrix]
+        values = np.where(scored.values <= low32, -np.inf, np.where(scored.values > high32, np.inf, scored.values))
+        return Scored(values.astype(np.float32), view.weight)
+
+    def _density(self, values: np.ndarray, edges: np.ndarray) -> Density:
+        bins = len(edges) - 1
+        scale = np.float32(bins / (edges[-1] - edges[0]))
+        place = ((values - np.float32(edges[0])) * scale).clip(0, bins - 1).astype(np.int64)
+        flat = np.bincount(
+            self._layer_row * bins + place, weights=self.scattered.weight, minlength=len(self.layers) * bins
+        )
+        return Density(edges, flat.reshape(len(self.layers), bins))
+
+
+def _lowest_of_groups(scores: np.ndarray, group: int, count: int) -> np.ndarray:
+    """bool [n]: the `count` lowest of every `group` consecutive entries, equal ones by position."""
+    blocks = scores.reshape(-1, group)
+    pruned = np.zeros(blocks.shape, dtype=bool)
+    order = np.argsort(blocks, axis=1, kind="stable")
+    np.put_along_axis(pruned, order[:, :count], True, axis=1)
+    return pruned.reshape(-1)
+
+
+def _score_edges(scored: Scored) -> np.ndarray:
+    """Bins over the bulk of the scores; what lies outside is counted in the outermost ones."""
+    places = [int(SCORE_TAIL * len(scored.order)), int((1 - SCORE_TAIL) * (len(scored.order) - 1))]
+    low, high = scored.values[scored.order[places]].astype(np.float64)
+    if not high > low:
+        low, high = low - 0.5, low + 0.5
+    return np.linspace(low, high, SCORE_BINS + 1)

@@ -1,0 +1,131 @@
+"""A sample of weights made ready for sliders: scores, their order and thresholds, remembered for what they depend on."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from gaprune_viz.config import Alignment, ScoreSpec
+from gaprune_viz.core.criteria import WeightStatistics
+from gaprune_viz.core.scoring import alignment_of, criterion, resolve, score_weights
+from gaprune_viz.core.sketch import Sample
+
+REMEMBERED = 24
+
+
+@dataclass
+class Scored:
+    """Scores of a sample, and what is derived from them when first asked for.
+
+    Attributes:
+        values: float32 [n].
+        weight: float64 [n], how many weights of the model each one stands for.
+    """
+
+    values: np.ndarray
+    weight: np.ndarray
+    _grouped: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        return np.argsort(self.values)
+
+    @cached_property
+    def ranks(self) -> np.ndarray:
+        """Average rank of each value, float64 [n]; each one takes up as many ranks as it has weight."""
+        ordered = self.values[self.order]
+        new = np.empty(len(ordered), dtype=bool)
+        new[0] = True
+        np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+        weight = self.weight[self.order]
+        ends = np.cumsum(weight)
+        if new.all():
+            middle = ends - (weight - 1) / 2
+        else:
+            starts = np.flatnonzero(new)
+            taken = np.add.reduceat(weight, starts)
+            middle = np.repeat(np.cumsum(taken) - (taken - 1) / 2, np.diff(np.append(starts, len(ordered))))
+        ranks = np.empty(len(ordered))
+        ranks[self.order] = middle
+        return ranks
+
+    def thresholds(self, name: str, groups: np.ndarray, count: int, fraction: float) -> np.ndarray:
+        """The score up to which a fraction of each group's weight lies.
+
+        Args:
+            name: of the grouping, under which its order is remembered.
+            groups: int64 [n], the group of each entry.
+            count: how many groups there are.
+            fraction: above 0, at most 1.
+
+        Returns:
+            float64 [count].
+        """
+        if name not in self._grouped:
+            order = self.order if count == 1 else self.order[np.argsort(groups[self.order], kind="stable")]
+            bounds = np.searchsorted(groups[order], np.arange(count + 1)) if count > 1 else np.array([0, len(order)])
+            self._grouped[name] = order, np.cumsum(self.weight[order]), bounds
+        order, ends, bounds = self._grouped[name]
+        before = np.concatenate([[0.0], ends])[bounds]
+        wanted = before[:-1] + fraction * np.diff(before)
+        # Rounding of the running sum must not push a whole group past its own end.
+        places = np.searchsorted(ends, wanted * (1 - 1e-12))
+        return self.values[order[np.clip(places, bounds[:-1], bounds[1:] - 1)]].astype(np.float64)
+
+
+class SampleView:
+    """One sample as arrays, with its scores for the settings used lately."""
+
+    def __init__(self, sample: Sample, matrices: int) -> None:
+        self.sample = sample
+        self.matrix = sample.matrix.numpy()
+        self.weight = sample.weight.double().numpy()
+        self.weight32 = sample.weight.numpy()
+        self.totals = np.bincount(self.matrix, weights=self.weight, minlength=matrices)
+        self._bounds = np.searchsorted(self.matrix, np.arange(matrices + 1))
+        self._statistics: dict[Alignment, WeightStatistics] = {}
+        self._scored: OrderedDict[tuple[object, ...], Scored] = OrderedDict()
+
+    def statistics(self, kind: Alignment) -> WeightStatistics:
+        """What the criteria take, with the alignment of a kind."""
+        if kind not in self._statistics:
+            self._statistics[kind] = self.sample.statistics(kind)
+        return self._statistics[kind]
+
+    def scored(self, spec: ScoreSpec, kappa_of: Callable[[ScoreSpec], float]) -> Scored:
+        """Scores of the sample under some settings.
+
+        Raises:
+            GapruneError: unknown criterion, kappa without a value, or a statistic the run does not have.
+        """
+        chosen = criterion(spec.criterion)
+        kind = alignment_of(chosen, spec)
+        key = (chosen.name, kind if "alignment" in chosen.needs else None, *(getattr(spec, k) for k in chosen.uses))
+        if key in self._scored:
+            self._scored.move_to_end(key)
+            return self._scored[key]
+        kappa = kappa_of(spec) if "fisher_scale" in chosen.uses else 1.0
+        values = score_weights(chosen, self.statistics(kind), resolve(spec, kappa)).numpy()
+        while len(self._scored) >= REMEMBERED:
+            self._scored.popitem(last=False)
+        self._scored[key] = Scored(values, self.weight)
+        return self._scored[key]
+
+    def total(self, chosen: np.ndarray) -> float:
+        """How many weights of the model a bool [n] stands for."""
+        # Matrices lie one after another and each has one weight per entry, so counting is enough.
+        counts = np.add.reduceat(chosen, self._bounds[:-1], dtype=np.int64)
+        return float(counts @ self.weight[self._bounds[:-1]])
+
+    def share_by_matrix(self, chosen: np.ndarray) -> np.ndarray:
+        """Share of each matrix that a bool [n] marks, float64 [matrices]."""
+        counts = np.add.reduceat(chosen, self._bounds[:-1], dtype=np.int64)
+        return counts / np.diff(self._bounds)
+
+    def mean_by_matrix(self, values: np.ndarray) -> np.ndarray:
+        """Mean of values [n] in each matrix, float64 [matrices]."""
+        return np.add.reduceat(values, self._bounds[:-1], dtype=np.float64) / np.diff(self._bounds)

@@ -1,0 +1,203 @@
+"""A stratified sample of weights: what makes the sliders live, whatever the model's size.
+
+Two samples of every matrix are kept. The *scattered* one takes every k-th weight in the order of |theta| and, among
+weights of like magnitude, of domain Fisher information, so that quantiles of the usual scores are caught closely.
+The *segments* are stretches of consecutive inputs of a row, for what is decided within a row: N:M and row allocation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gaprune_viz.config import SKETCH_CAP, SKETCH_PER_MATRIX, Alignment
+from gaprune_viz.core.alignment import correlation, sign_agreement
+from gaprune_viz.core.criteria import WeightStatistics
+from gaprune_viz.core.statistics import MatrixInfo, MatrixStatistics
+from gaprune_viz.errors import GapruneError
+
+SEGMENT = 64
+SEGMENT_SHARE = 0.25
+MAGNITUDE_STRATA = 64
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Sampled weights of all matrices, matrix after matrix; every array is [n].
+
+    Attributes:
+        matrix: int64, position of the weight's matrix in the scope.
+        flat: int64, row * in + column.
+        weight: float32, how many weights of the model each one stands for.
+        theta, fisher_domain, fisher_general, grad_domain, grad_general: float32.
+        act_domain: float32, root mean square of the weight's input feature.
+        s_row, s_matrix, s_unit_product: float32, the alignments that need a whole matrix.
+    """
+
+    matrix: Tensor
+    flat: Tensor
+    weight: Tensor
+    theta: Tensor
+    fisher_domain: Tensor
+    fisher_general: Tensor
+    grad_domain: Tensor
+    grad_general: Tensor
+    act_domain: Tensor
+    s_row: Tensor
+    s_matrix: Tensor
+    s_unit_product: Tensor
+
+    def __len__(self) -> int:
+        return len(self.theta)
+
+    def alignment(self, kind: Alignment) -> Tensor:
+        """s_j of each sampled weight, float32 [n]."""
+        if kind is Alignment.SIGN:
+            return sign_agreement(self.grad_domain, self.grad_general)
+        if kind is Alignment.CORRELATION:
+            return correlation(self.grad_domain, self.grad_general, self.fisher_domain, self.fisher_general)
+        return {
+            Alignment.ROW: self.s_row,
+            Alignment.MATRIX: self.s_matrix,
+            Alignment.UNIT_PRODUCT: self.s_unit_product,
+        }[kind]
+
+    def statistics(self, kind: Alignment) -> WeightStatistics:
+        """What the criteria take."""
+        return WeightStatistics(
+            theta=self.theta,
+            fisher_domain=self.fisher_domain,
+            fisher_general=self.fisher_general,
+            alignment=self.alignment(kind),
+            grad_domain=self.grad_domain,
+            act_domain=self.act_domain,
+            flat_index=self.flat,
+            matrix_index=self.matrix,
+        )
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """The two samples. `segment_length` consecutive entries of `segments` belong to one row."""
+
+    scattered: Sample
+    segments: Sample
+    segment_length: int
+
+    def save(self, path: Path) -> None:
+        """Write `sketch.npz`."""
+        arrays = {"segment_length": np.array(self.segment_length)}
+        for side in ("scattered", "segments"):
+            for name, values in _arrays(getattr(self, side)).items():
+                arrays[f"{side}:{name}"] = values.astype(np.int32) if name in ("matrix", "flat") else values
+        np.savez_compressed(path, **arrays)  # pyright: ignore[reportArgumentType]
+
+    @classmethod
+    def load(cls, path: Path) -> Sketch:
+        """Read `sketch.npz`.
+
+        Raises:
+            GapruneError: the file is missing or damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                sides = {}
+                for side in ("scattered", "segments"):
+                    arrays = {f.name: torch.from_numpy(file[f"{side}:{f.name}"]) for f in fields(Sample)}
+                    arrays["matrix"], arrays["flat"] = arrays["matrix"].long(), arrays["flat"].long()
+                    sides[side] = Sample(**arrays)
+                return cls(sides["scattered"], sides["segments"], int(file["segment_length"]))
+        except (OSError, KeyError, ValueError, EOFError) as error:
+            raise GapruneError(f"The sketch {path.name} cannot be read: {error}.", "Run the analysis again.") from error
+
+
+class SketchBuilder:
+    """Takes matrices one at a time; holds no more than the samples."""
+
+    def __init__(self, matrices: Sequence[MatrixInfo], seed: int, cap: int = SKETCH_CAP) -> None:
+        self.matrices = matrices
+        self.generator = np.random.default_rng(seed)
+        sizes = [m.size for m in matrices]
+        self.length = min(SEGMENT, *(m.columns for m in matrices))
+        self.counts = allot(sizes, int(cap * (1 - SEGMENT_SHARE)), SKETCH_PER_MATRIX)
+        self.segment_counts = [max(1, c // self.length) for c in allot(sizes, int(cap * SEGMENT_SHARE), self.length)]
+        self.parts: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
+
+    def add(self, stats: MatrixStatistics) -> None:
+        """Sample the next matrix."""
+        index = len(self.parts)
+        info = self.matrices[index]
+        scattered = _scattered(stats, self.counts[index], self.generator)
+        segments = _segments(info, self.segment_counts[index], self.length, self.generator)
+        self.parts.append((_take(stats, info, index, scattered), _take(stats, info, index, segments)))
+
+    def build(self) -> Sketch:
+        """The sketch of all matrices added."""
+        sides = [
+            Sample(**{name: torch.cat([part[side][name] for part in self.parts]) for name in self.parts[0][side]})
+            for side in (0, 1)
+        ]
+        return Sketch(sides[0], sides[1], self.length)
+
+
+def allot(sizes: Sequence[int], cap: int, least: int) -> list[int]:
+    """How many weights each matrix gives: in proportion to its size, at least `least`, `cap` in all.
+
+    A matrix smaller than `least` gives all of itself. With too many matrices for `cap`, `least` shrinks.
+    """
+    least = min(least, max(1, cap // len(sizes)))
+    counts = [min(size, least) for size in sizes]
+    spare = cap - sum(counts)
+    room = [size - count for size, count in zip(sizes, counts, strict=True)]
+    total = sum(room)
+    if total <= spare:
+        return list(sizes)
+    return [count + spare * free // total for count, free in zip(counts, room, strict=True)]
+
+
+def _scattered(stats: MatrixStatistics, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Every k-th weight, from a random start, in the order of magnitude stratum and then domain Fisher."""
+    theta = stats.theta.abs().reshape(-1).numpy()
+    if count >= theta.size:
+        return np.arange(theta.size)
+    by_magnitude = np.argsort(theta)
+    stratum = np.empty(theta.size, dtype=np.float32)
+    stratum[by_magnitude] = np.arange(theta.size) * MAGNITUDE_STRATA // theta.size
+    by_fisher = np.argsort(stats.fisher_domain.reshape(-1).numpy())
+    order = by_fisher[np.argsort(stratum[by_fisher], kind="stable")]
+    places = (np.arange(count) + generator.random()) * (theta.size / count)
+    return np.sort(order[places.astype(np.int64)])
+
+
+def _segments(info: MatrixInfo, count: int, length: int, generator: np.random.Generator) -> np.ndarray:
+    """Stretches of `length` inputs that begin at a multiple of `length`, so that N:M groups are whole."""
+    per_row = info.columns // length
+    chosen = generator.choice(info.rows * per_row, size=min(count, info.rows * per_row), replace=False)
+    starts = (chosen // per_row) * info.columns + (chosen % per_row) * length
+    return (np.sort(starts)[:, None] + np.arange(length)).reshape(-1)
+
+
+def _take(stats: MatrixStatistics, info: MatrixInfo, index: int, flat: np.ndarray) -> dict[str, Tensor]:
+    places = torch.from_numpy(flat)
+    taken = {
+        name: getattr(stats, name).reshape(-1)[places]
+        for name in ("theta", "fisher_domain", "fisher_general", "grad_domain", "grad_general")
+    }
+    for kind in (Alignment.ROW, Alignment.MATRIX, Alignment.UNIT_PRODUCT):
+        taken[f"s_{kind.value}"] = stats.alignment(kind).reshape(-1)[places].float()
+    return {
+        **taken,
+        "matrix": torch.full((len(flat),), index, dtype=torch.long),
+        "flat": places,
+        "weight": torch.full((len(flat),), info.size / len(flat)),
+        "act_domain": stats.act_domain[places % info.columns],
+    }
+
+
+def _arrays(sample: Sample) -> dict[str, np.ndarray]:
+    return {f.name: getattr(sample, f.name).numpy() for f in fields(Sample)}

@@ -1,0 +1,229 @@
+"""Statistics of a run: tensors on disk, read lazily; a summary row per matrix; histograms on fixed bins.
+
+A folder holds `spec.json`, `statistics.safetensors` (`NAME:fisher_domain`, `NAME:fisher_general`, `NAME:grad_domain`,
+`NAME:grad_general` float32 [out, in]; `NAME:act_domain`, `NAME:act_general` float32 [in]), `histograms.npz` and
+`sketch.npz`. Every matrix is in the orientation [out, in], also where the layer's parameter is [in, out].
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gaprune_viz.config import Alignment, RunSpec
+from gaprune_viz.core.alignment import align
+from gaprune_viz.core.calibration import DomainStatistics
+from gaprune_viz.errors import GapruneError
+
+SPEC_FILE = "spec.json"
+TENSOR_FILE = "statistics.safetensors"
+HISTOGRAM_FILE = "histograms.npz"
+SKETCH_FILE = "sketch.npz"
+SUMMARY_FILE = "summary.parquet"
+FIELDS = ("fisher_domain", "fisher_general", "grad_domain", "grad_general", "act_domain", "act_general")
+
+LOG10_FISHER_EDGES = np.round(np.arange(-24.0, 4.0001, 0.1), 3)
+LOG10_THETA_EDGES = np.round(np.arange(-10.0, 2.0001, 0.05), 3)
+UNIT_EDGES = np.round(np.linspace(-1, 1, 201), 3)
+
+# Above this many weights the medians behind kappa are taken over every k-th weight.
+MEDIAN_CAP = 2**26
+
+
+@dataclass(frozen=True)
+class MatrixInfo:
+    """Where one matrix stands: parameter name, layer index, role, scope, rows (out) and columns (in)."""
+
+    name: str
+    layer: int
+    role: str
+    scope: str
+    rows: int
+    columns: int
+
+    @property
+    def size(self) -> int:
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class MatrixStatistics:
+    """Everything about one matrix; float32 [out, in], `act_*` [in]."""
+
+    theta: Tensor
+    fisher_domain: Tensor
+    fisher_general: Tensor
+    grad_domain: Tensor
+    grad_general: Tensor
+    act_domain: Tensor
+    act_general: Tensor
+
+    def alignment(self, kind: Alignment) -> Tensor:
+        """s_j of a definition, broadcastable to [out, in]."""
+        return align(kind, self.grad_domain, self.grad_general, self.fisher_domain, self.fisher_general)
+
+
+def join(theta: Tensor, name: str, domain: DomainStatistics, general: DomainStatistics) -> MatrixStatistics:
+    """The two domains' statistics of one matrix, with its weight."""
+    return MatrixStatistics(
+        theta, domain.fisher[name], general.fisher[name], domain.grad[name], general.grad[name],
+        domain.act[name], general.act[name],
+    )  # fmt: skip
+
+
+def save_tensors(folder: Path, domain: DomainStatistics, general: DomainStatistics) -> None:
+    """Write `statistics.safetensors`."""
+    from safetensors.torch import save_file
+
+    tensors: dict[str, Tensor] = {}
+    for name in domain.fisher:
+        for side, stats in (("domain", domain), ("general", general)):
+            tensors[f"{name}:fisher_{side}"] = stats.fisher[name].contiguous()
+            tensors[f"{name}:grad_{side}"] = stats.grad[name].contiguous()
+            tensors[f"{name}:act_{side}"] = stats.act[name].contiguous()
+    save_file(tensors, folder / TENSOR_FILE, metadata={"format": "gaprune_viz", "version": "1"})
+
+
+class Statistics:
+    """A finished analysis on disk. Tensors are memory-mapped and read when asked for."""
+
+    def __init__(self, folder: Path, document: dict[str, Any]) -> None:
+        self.folder = folder
+        self.document = document
+        self.run = RunSpec.parse(document["run"])
+        self.matrices = tuple(MatrixInfo(**row) for row in document["matrices"])
+        self.medians: dict[str, float] = document["medians"]
+        self._file: Any = None
+
+    @classmethod
+    def open(cls, folder: Path) -> Statistics:
+        """Open an analysis.
+
+        Raises:
+            GapruneError: the folder is not there, is not an analysis, or a part is damaged.
+        """
+        path = folder / SPEC_FILE
+        if not path.is_file():
+            raise GapruneError(f"There is no analysis in {folder}.", "Make one: `gaprune-viz analyze --out DIR`.")
+        try:
+            return cls(folder, json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError) as error:
+            raise GapruneError(f"{path} is damaged: {error}.", "Run the analysis again.") from error
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(m.name for m in self.matrices)
+
+    @property
+    def has_tensors(self) -> bool:
+        """False for the bundled demo, which holds a sketch only."""
+        return (self.folder / TENSOR_FILE).is_file()
+
+    def tensor(self, name: str, field: str) -> Tensor:
+        """One tensor of one matrix.
+
+        Raises:
+            GapruneError: the file is missing, damaged, or lacks the tensor.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            if self._file is None:
+                self._file = safe_open(str(self.folder / TENSOR_FILE), framework="pt")
+            return self._file.get_tensor(f"{name}:{field}")
+        except (OSError, SafetensorError) as error:
+            raise GapruneError(
+                f"{field} of {name} cannot be read from this analysis: {error}.", "Run the analysis again."
+            ) from error
+
+    def matrix(self, name: str, theta: Tensor) -> MatrixStatistics:
+        """All statistics of one matrix, with the weight that the model holds."""
+        return MatrixStatistics(theta, *(self.tensor(name, field) for field in FIELDS))
+
+
+def scope_medians(thetas: Mapping[str, Tensor], fishers: Mapping[str, Tensor]) -> dict[str, float]:
+    """The medians behind kappa = auto, over the whole scope (DESIGN: kappa = median sqrt|theta| / median F^p |theta|).
+
+    Returns:
+        `sqrt_theta`; `fisher_theta_1.0` and `fisher_theta_0.5` for the two powers.
+    """
+    total = sum(t.numel() for t in thetas.values())
+    stride = max(1, -(-total // MEDIAN_CAP))
+    theta = torch.cat([t.reshape(-1)[::stride].abs() for t in thetas.values()])
+    fisher = torch.cat([fishers[name].reshape(-1)[::stride] for name in thetas])
+    return {
+        "sqrt_theta": _median(theta.sqrt()),
+        "fisher_theta_1.0": _median(fisher * theta),
+        "fisher_theta_0.5": _median(fisher.sqrt() * theta),
+    }
+
+
+def _median(values: Tensor) -> float:
+    return float(np.median(values.numpy()))
+
+
+def summary_row(info: MatrixInfo, stats: MatrixStatistics) -> dict[str, Any]:
+    """One row of the per-matrix summary: means, medians, agreement of the two domains."""
+    signs = torch.sign(stats.grad_domain) * torch.sign(stats.grad_general)
+    means = {side: float(getattr(stats, f"fisher_{side}").double().mean()) for side in ("domain", "general")}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = float(np.log10(np.float64(means["domain"]) / np.float64(means["general"])))
+    return {
+        "name": info.name,
+        "layer": info.layer,
+        "role": info.role,
+        "scope": info.scope,
+        "rows": info.rows,
+        "columns": info.columns,
+        "size": info.size,
+        "theta_abs_mean": float(stats.theta.abs().double().mean()),
+        "theta_abs_median": _median(stats.theta.abs()),
+        "fisher_domain_mean": means["domain"],
+        "fisher_general_mean": means["general"],
+        "fisher_domain_median": _median(stats.fisher_domain),
+        "fisher_general_median": _median(stats.fisher_general),
+        "fisher_ratio_log10": ratio,
+        "alignment_cosine": float(stats.alignment(Alignment.MATRIX).reshape(-1)[0]),
+        "sign_agreement": float((signs > 0).double().mean()),
+        "sign_disagreement": float((signs < 0).double().mean()),
+        "correlation_mean": float(stats.alignment(Alignment.CORRELATION).double().mean()),
+        "act_domain_mean": float(stats.act_domain.double().mean()),
+    }
+
+
+def histogram_rows(stats: MatrixStatistics) -> dict[str, np.ndarray]:
+    """Counts of one matrix on the fixed bins; the first bin also takes what lies below it (exact zeros included)."""
+    return {
+        "fisher_domain": _log_counts(stats.fisher_domain, LOG10_FISHER_EDGES),
+        "fisher_general": _log_counts(stats.fisher_general, LOG10_FISHER_EDGES),
+        "theta": _log_counts(stats.theta.abs(), LOG10_THETA_EDGES),
+        "correlation": _counts(stats.alignment(Alignment.CORRELATION), UNIT_EDGES),
+    }
+
+
+def save_histograms(folder: Path, rows: Sequence[dict[str, np.ndarray]]) -> None:
+    """Write `histograms.npz`: counts int64 [matrices, bins] and edges for each quantity."""
+    arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    edges = {
+        "fisher_domain_edges": LOG10_FISHER_EDGES,
+        "fisher_general_edges": LOG10_FISHER_EDGES,
+        "theta_edges": LOG10_THETA_EDGES,
+        "correlation_edges": UNIT_EDGES,
+    }
+    np.savez_compressed(folder / HISTOGRAM_FILE, **arrays, **edges)  # pyright: ignore[reportArgumentType]
+
+
+def _log_counts(values: Tensor, edges: np.ndarray) -> np.ndarray:
+    return _counts(values.clamp_min(10.0 ** float(edges[0])).log10(), edges)
+
+
+def _counts(values: Tensor, edges: np.ndarray) -> np.ndarray:
+    low, high = float(edges[0]), float(edges[-1])
+    return torch.histc(values.float().clamp(low, high), bins=len(edges) - 1, min=low, max=high).long().numpy()

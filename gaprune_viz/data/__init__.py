@@ -1,0 +1,1 @@
+"""Texts in: triplets from files, folders, the Hub, the starter collection and ontologies; sampling of them."""

@@ -1,0 +1,114 @@
+"""What a person sees of a file before it is used."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gaprune_viz.data.beir import is_beir, read_beir
+from gaprune_viz.data.columns import FIELDS, suggest
+from gaprune_viz.data.readers import Table, open_table
+from gaprune_viz.data.triplets import load_table, local_path
+from gaprune_viz.errors import GapruneError
+
+PREVIEW_ROWS = 5
+PREVIEW_CELL = 200
+_ROWS_FOR_KEYS = 50
+
+
+@dataclass(frozen=True)
+class UploadPreview:
+    """The beginning of a file, and what would become of it.
+
+    Attributes:
+        name: name of the file or folder.
+        kind: the format, in words.
+        columns: names of the columns.
+        table: the first rows, one text for each column, long texts cut.
+        mapping: likely columns for query, positive and negative; fields without a likely one are left out.
+        rows: rows that were read; all of them unless `problem` says otherwise.
+        kept: triplets that the mapping gives; for a BEIR folder the queries from which they would be mined.
+        duplicates: rows left out because the same triplet came before.
+        dropped: one plain line for each row left out.
+        problem: why it cannot be used as it is, and what to do; empty when it can.
+    """
+
+    name: str
+    kind: str
+    columns: tuple[str, ...]
+    table: tuple[tuple[str, ...], ...]
+    mapping: dict[str, str]
+    rows: int
+    kept: int
+    duplicates: int
+    dropped: tuple[str, ...]
+    problem: str
+
+    @property
+    def needs_mapping(self) -> bool:
+        """Whether a person has to say which columns to use."""
+        return bool(self.columns) and self.kind != "BEIR" and len(self.mapping) < len(FIELDS)
+
+
+def inspect_upload(path: Path | str, columns: dict[str, str] | None = None) -> UploadPreview:
+    """Look at a file or a BEIR folder, and try the likely (or the given) columns on it.
+
+    Raises:
+        GapruneError: when nothing of it can be shown: it is missing, too large, or not of its format from the start.
+    """
+    path = local_path(str(path))
+    if path.is_dir():
+        return _inspect_beir(path)
+    table = open_table(path)
+    first = _first_rows(table)
+    names = table.columns or tuple(dict.fromkeys(key for row in first for key in row))
+    mapping = {field: name for field, name in (columns or suggest(names)).items() if name}
+    shown = tuple(tuple(_cell(row.get(name)) for name in names) for row in first[:PREVIEW_ROWS])
+    rows = kept = duplicates = 0
+    dropped: tuple[str, ...] = ()
+    problem = ""
+    try:
+        report = load_table(path.name, path.name, table, mapping).report
+        rows, kept, duplicates, dropped = report.rows, report.kept, report.duplicates, report.dropped
+    except GapruneError as error:
+        problem, rows = str(error), len(first)
+    return UploadPreview(path.name, table.kind, names, shown, mapping, rows, kept, duplicates, dropped, problem)
+
+
+def _first_rows(table: Table) -> list[Mapping[str, object]]:
+    """The rows up to the first bad one; that one is then reported as the problem.
+
+    Raises:
+        GapruneError: when the very first row is bad.
+    """
+    first: list[Mapping[str, object]] = []
+    try:
+        for _, values in itertools.islice(table.rows(None), _ROWS_FOR_KEYS):
+            first.append(values)
+    except GapruneError:
+        if not first:
+            raise
+    return first
+
+
+def _inspect_beir(folder: Path) -> UploadPreview:
+    name = folder.resolve().name
+    if not is_beir(folder):
+        raise GapruneError(f"{name} is a folder, but not in BEIR form.", "Give a file, or a BEIR folder.")
+    data = read_beir(folder)
+    shown = tuple(
+        (_cell(data.queries[query]), _cell(" ".join(data.corpus[next(iter(grades))])))
+        for query, grades in itertools.islice(data.qrels.items(), PREVIEW_ROWS)
+    )
+    count = len(data.qrels)
+    return UploadPreview(name, "BEIR", ("query", "judged passage"), shown, {}, count, count, 0, (), "")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = " | ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    text = " ".join(text[: 4 * PREVIEW_CELL].split()).encode("utf-8", "replace").decode()
+    return text if len(text) <= PREVIEW_CELL else text[: PREVIEW_CELL - 1] + "…"

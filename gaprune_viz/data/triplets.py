@@ -1,0 +1,123 @@
+"""Triplets from any source a person may name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+from gaprune_viz.config import STARTER_DOMAINS
+from gaprune_viz.data.beir import is_beir, read_beir
+from gaprune_viz.data.columns import check_mapping, pick, pick_object, resolve
+from gaprune_viz.data.files import unreadable
+from gaprune_viz.data.hub import open_hub
+from gaprune_viz.data.mining import mine_rows
+from gaprune_viz.data.ontologies import ONTOLOGIES, ontology_triplets
+from gaprune_viz.data.readers import SUFFIXES, Table, open_table
+from gaprune_viz.data.schema import Embed, Notes, RawRow, ReadReport, Triplet, TripletSet, assemble
+from gaprune_viz.data.starter import starter_triplets
+from gaprune_viz.errors import GapruneError
+
+__all__ = ["Embed", "ReadReport", "Triplet", "TripletSet", "load_triplets"]
+
+
+def load_triplets(
+    source: str, *, columns: dict[str, str] | None = None, embed: Embed | None = None, seed: int = 0
+) -> TripletSet:
+    """Read, check and count triplets.
+
+    Args:
+        source: a starter name (`chemistry`), a .json, .jsonl, .csv, .tsv or .parquet file, a BEIR folder,
+            `hub:org/name:config:split`, `ontology:chebi` or `ontology:mondo`.
+        columns: for files and the Hub, which column is the `query`, the `positive` and the `negative`
+            (several of these, separated by commas).
+        embed: embeds texts with the model; needed for BEIR folders, whose hard negatives are mined.
+        seed: draws the positive where a BEIR query has several equally relevant passages.
+
+    Raises:
+        GapruneError: naming the file, the line and the field, and what to do.
+    """
+    if source in STARTER_DOMAINS:
+        _refuse_columns(columns, source)
+        return _assemble_ready(source, f"starter collection, {source}", starter_triplets(source))
+    if source.startswith("ontology:"):
+        _refuse_columns(columns, source)
+        name = source.removeprefix("ontology:").lower()
+        return _assemble_ready(name, f"{ONTOLOGIES.get(name, name)} definitions", ontology_triplets(name))
+    if source.startswith("hub:"):
+        return load_table(source, source.removeprefix("hub:"), open_hub(source), columns)
+    path = local_path(source)
+    if path.is_dir():
+        _refuse_columns(columns, path.name)
+        return _load_beir(path, embed, seed)
+    table = open_table(path)
+    return load_table(f"{path.name} ({table.kind})", path.name, table, columns)
+
+
+def load_table(source: str, name: str, table: Table, columns: dict[str, str] | None) -> TripletSet:
+    """The triplets of an open table.
+
+    Raises:
+        GapruneError: for missing columns, and as `assemble`.
+    """
+    mapping = check_mapping(columns)
+    if table.columns is None:
+        rows: Iterator[RawRow] = (pick_object(place, values, mapping) for place, values in table.rows(None))
+    else:
+        wanted = resolve(mapping, table.columns, name)
+        rows = (pick(place, values, wanted) for place, values in table.rows(wanted.all))
+    return assemble(name, source, rows)
+
+
+def local_path(source: str) -> Path:
+    """The file or folder that a person named.
+
+    Raises:
+        GapruneError: when there is none, listing what may be given instead.
+    """
+    path = Path(source)
+    try:
+        if source.strip() and path.exists():
+            return path
+    except OSError as error:
+        raise unreadable(path, error) from error
+    near = difflib.get_close_matches(source, [*STARTER_DOMAINS, *(f"ontology:{name}" for name in ONTOLOGIES)], 1)
+    raise GapruneError(
+        f"There is no starter domain, file or folder {source!r}." + (f" Did you mean {near[0]}?" if near else ""),
+        f"Starter domains are {', '.join(STARTER_DOMAINS)}; otherwise give a file ({', '.join(SUFFIXES)}), "
+        f"a BEIR folder, hub:org/name:config:split, or {' or '.join(f'ontology:{name}' for name in ONTOLOGIES)}.",
+    )
+
+
+def _assemble_ready(name: str, source: str, triplets: tuple[Triplet, ...]) -> TripletSet:
+    rows = (
+        RawRow(f"triplet {number}", triplet.query, triplet.positive, triplet.negatives)
+        for number, triplet in enumerate(triplets, 1)
+    )
+    return assemble(name, source, rows)
+
+
+def _load_beir(folder: Path, embed: Embed | None, seed: int) -> TripletSet:
+    name = folder.resolve().name
+    if not is_beir(folder):
+        raise GapruneError(
+            f"{name} is a folder, but not in BEIR form.",
+            "A BEIR folder holds corpus.jsonl, queries.jsonl and qrels/train.tsv (or dev.tsv, test.tsv); "
+            "to use a file in a folder, give the file.",
+        )
+    if embed is None:
+        raise GapruneError(
+            f"{name} is a BEIR folder, and its hard negatives are found with a model.",
+            "Choose a model first, or give a file of triplets.",
+        )
+    data = read_beir(folder)
+    notes = Notes()
+    rows = mine_rows(data, embed, notes, seed=seed)
+    return assemble(name, f"{name} (BEIR, split {data.split}, mined hard negatives)", rows, notes)
+
+
+def _refuse_columns(columns: dict[str, str] | None, source: str) -> None:
+    if check_mapping(columns):
+        raise GapruneError(
+            f"{source} has no columns to map.", "Leave the mapping out; it is for files and Hub datasets."
+        )

@@ -1,0 +1,234 @@
+"""Retrieval tasks: passages to search, queries, and which passages answer them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from gaprune_viz.config import STARTER_DOMAINS
+from gaprune_viz.data.beir import EVALUATION_SPLITS, is_beir, passage_text, read_beir
+from gaprune_viz.data.starter import starter_passages
+from gaprune_viz.errors import GapruneError
+
+Progress = Callable[[int, int], None]
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One text of a corpus.
+
+    Attributes:
+        topic: what the passage is about, where the collection says so.
+        title_is_searched: whether the title is embedded with the text. BEIR and mteb do so. The starter collection
+            does not: its titles name the answer, and calibration reads the text alone.
+    """
+
+    id: str
+    text: str
+    title: str = ""
+    topic: str = ""
+    title_is_searched: bool = True
+
+    @property
+    def embedding_text(self) -> str:
+        """What the model reads: title and text, as in BEIR, or the text alone."""
+        return passage_text(self.title, self.text) if self.title_is_searched else self.text
+
+
+@dataclass(frozen=True)
+class RetrievalTask:
+    """A corpus with judged queries. Build it with `RetrievalTask.of`.
+
+    Attributes:
+        corpus: the passages; row i of every corpus embedding belongs to passage i.
+        queries: query id -> text; row i of every query embedding belongs to the i-th entry.
+        qrels: query id -> passage id -> grade. A grade above 0 means relevant.
+        content_hash: SHA-256 over passages, queries and judgements, in order. The name has no part in it.
+    """
+
+    name: str
+    corpus: tuple[Passage, ...]
+    queries: dict[str, str]
+    qrels: dict[str, dict[str, int]]
+    content_hash: str
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        corpus: Iterable[Passage],
+        queries: Mapping[str, str],
+        qrels: Mapping[str, Mapping[str, int]],
+    ) -> RetrievalTask:
+        """A task with its hash.
+
+        Raises:
+            GapruneError: where there is nothing to search or nothing to ask.
+            ValueError: where two passages have one id, or judgements belong to no query.
+        """
+        passages, asked = tuple(corpus), dict(queries)
+        judged = {query_id: dict(grades) for query_id, grades in qrels.items()}
+        if not passages or not asked:
+            missing = "passages" if not passages else "queries with judgements"
+            raise GapruneError(f"Empty evaluation: {name!r} has no {missing}.", BEIR_FOLDER)
+        if len({passage.id for passage in passages}) < len(passages):
+            raise ValueError(f"task {name!r}: two passages have the same id")
+        if strangers := judged.keys() - asked.keys():
+            raise ValueError(f"task {name!r}: judgements without a query: {sorted(strangers)[:5]}")
+        return cls(name, passages, asked, judged, _content_hash(passages, asked, judged))
+
+    def relevant(self, query_id: str) -> frozenset[str]:
+        """Ids of the passages that answer a query."""
+        return frozenset(id for id, grade in self.qrels.get(query_id, {}).items() if grade > 0)
+
+
+BEIR_FOLDER = (
+    "A BEIR folder holds corpus.jsonl (_id, title, text), queries.jsonl (_id, text) and "
+    "qrels/test.tsv (query-id, corpus-id, score)."
+)
+
+
+def load_task(source: str, *, split: str | Sequence[str] = EVALUATION_SPLITS) -> RetrievalTask:
+    """A task by name or from disk.
+
+    Args:
+        source: a starter domain (the queries of its evaluation topics search the passages of the whole domain),
+            or a folder in the BEIR format.
+        split: which `qrels/<split>.tsv` of a BEIR folder is read: the first of these that exists.
+
+    Raises:
+        GapruneError: where the source is neither, or the folder cannot be read.
+    """
+    if source in STARTER_DOMAINS:
+        return _starter_task(source)
+    folder = Path(source).expanduser()
+    # An empty name would mean the working directory.
+    if not source.strip() or not is_beir(folder):
+        raise GapruneError(
+            f"{source!r} is neither a starter collection nor a BEIR folder.",
+            f"Use a starter name ({', '.join(STARTER_DOMAINS)}) or a folder. {BEIR_FOLDER}",
+        )
+    return _beir_task(folder, split)
+
+
+def _starter_task(domain: str) -> RetrievalTask:
+    passages = starter_passages(domain)
+    asked = {
+        f"{passage.id}-q{number}": (query, passage.id)
+        for passage in passages
+        if passage.split == "evaluation"
+        for number, query in enumerate(passage.queries, start=1)
+    }
+    return RetrievalTask.of(
+        domain,
+        (Passage(p.id, p.text, p.title, p.topic, title_is_searched=False) for p in passages),
+        {query_id: query for query_id, (query, _) in asked.items()},
+        {query_id: {answer: 1} for query_id, (_, answer) in asked.items()},
+    )
+
+
+def _beir_task(folder: Path, split: str | Sequence[str]) -> RetrievalTask:
+    data = read_beir(folder, split)
+    queries = {query_id: text for query_id, text in data.queries.items() if query_id in data.qrels}
+    return RetrievalTask.of(
+        folder.resolve().name if data.split == "test" else f"{folder.resolve().name} ({data.split})",
+        (Passage(id, text, title) for id, (title, text) in data.corpus.items()),
+        queries,
+        {query_id: data.qrels[query_id] for query_id in queries},
+    )
+
+
+def _content_hash(corpus: Sequence[Passage], queries: Mapping[str, str], qrels: Mapping[str, Mapping[str, int]]) -> str:
+    digest = hashlib.sha256()
+
+    def add(*values: object) -> None:
+        digest.update(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+        digest.update(b"\n")
+
+    for p in corpus:
+        add("passage", p.id, p.title, p.text, p.topic, p.title_is_searched)
+    for query_id, text in queries.items():
+        add("query", query_id, text)
+        add("qrels", sorted(qrels.get(query_id, {}).items()))
+    return digest.hexdigest()
+
+
+class Encodes(Protocol):
+    """Anything that embeds texts as `EmbeddingModel` does."""
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        kind: str = "passage",
+        *,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> np.ndarray: ...
+
+
+class TaskEmbeddings(NamedTuple):
+    """The texts of a task as float32 unit rows: queries [q, d] in their order, corpus [p, d] in its order."""
+
+    queries: np.ndarray
+    corpus: np.ndarray
+
+
+def encode_task(
+    model: Encodes, task: RetrievalTask, *, progress: Progress | None = None, stop: Stop | None = None
+) -> TaskEmbeddings:
+    """Embed the queries and the passages of a task, each with its own prompt.
+
+    Args:
+        progress: called with (texts done, texts in all); queries and passages count together.
+        stop: asked by the model before each batch.
+
+    Raises:
+        GapruneError: naming the first text whose embedding is not finite.
+        Cancelled: when `stop` says so.
+    """
+    total = len(task.queries) + len(task.corpus)
+    queries = model.encode(list(task.queries.values()), "query", progress=_after(0, total, progress), stop=stop)
+    texts = [passage.embedding_text for passage in task.corpus]
+    corpus = model.encode(texts, "passage", progress=_after(len(queries), total, progress), stop=stop)
+    embeddings = TaskEmbeddings(queries, corpus)
+    check_embeddings(task, embeddings)
+    return embeddings
+
+
+def _after(start: int, total: int, progress: Progress | None) -> Progress | None:
+    """Progress of one part of the work, told as progress of the whole."""
+    return progress and (lambda done, _: progress(start + done, total))
+
+
+def check_embeddings(task: RetrievalTask, embeddings: TaskEmbeddings) -> None:
+    """Refuse embeddings that do not belong to a task or are not numbers: they would score near chance in silence.
+
+    Raises:
+        GapruneError: naming the first text whose embedding is not finite.
+        ValueError: where shapes do not fit the task, or rows are neither of unit length nor zero.
+    """
+    # torch comes with it: not wanted by those who only read a task.
+    from gaprune_viz.core.encoder import check_finite
+
+    queries, corpus = embeddings
+    if queries.ndim != 2 or corpus.ndim != 2 or queries.shape[1] != corpus.shape[1]:
+        raise ValueError(f"embeddings must be [n, d] of one dimension, got {queries.shape} and {corpus.shape}")
+    if len(queries) != len(task.queries) or len(corpus) != len(task.corpus):
+        raise ValueError(
+            f"task has {len(task.queries)} queries and {len(task.corpus)} passages, "
+            f"embeddings have {len(queries)} and {len(corpus)}"
+        )
+    texts = (list(task.queries.values()), [passage.embedding_text for passage in task.corpus])
+    for vectors, named in zip(embeddings, texts, strict=True):
+        check_finite(vectors, named)
+        norms = np.linalg.norm(vectors, axis=1)
+        # A model pruned to death may embed a text as zero: that is a result, not a mistake.
+        if np.any((np.abs(norms - 1) > 1e-2) & (norms > 0)):
+            raise ValueError("embeddings must have rows of unit length")

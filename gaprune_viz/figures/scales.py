@@ -1,0 +1,90 @@
+"""Colour, once: what each colour means, light and dark, and the scales that turn numbers into colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Meanings. Blue and orange are told apart by every kind of colour vision (Okabe and Ito's palette).
+DENSE = "#56697f"
+PRUNED = "#d55e00"
+KEPT = "#0072b2"
+REMOVED = "#d55e00"
+DOMAIN = "#0072b2"
+GENERAL = "#b07000"
+THRESHOLD = "#c2185b"
+TERMS = {
+    "fisher_domain": "#0072b2",
+    "fisher_general": "#b07000",
+    "magnitude": "#6f7c8c",
+    "alignment": "#9b4f96",
+}
+OTHER_TERM = "#3f8f6b"
+
+# Middle greys that can be read on white and on the dark ground of the page.
+INK = "#7b8794"
+GRID = "rgba(128,140,155,0.22)"
+CLEAR = "rgba(0,0,0,0)"
+
+# Perceptually even, dark to light; made for this project from equal steps in lightness.
+SEQUENTIAL = ("#10244a", "#1d4177", "#1f6396", "#2586a3", "#3ea8a0", "#79c691", "#bfdf8b", "#f4f3a6")
+DIVERGING = ("#8c3b00", "#c8691c", "#e8a76c", "#f3d9bf", "#f5f5f2", "#c3dcec", "#7db4d8", "#2f7fb8", "#0b4c80")
+FRACTION = ("#eef3f7", "#cfe0ea", "#f4cfa8", "#ea9a5a", "#d55e00", "#8f2f00")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Numbers to colours.
+
+    Attributes:
+        colors: stops at equal distances.
+        low, high: the numbers at the ends; beyond them the end colours hold.
+    """
+
+    colors: Sequence[str]
+    low: float
+    high: float
+
+    def at(self, value: float) -> str:
+        """`#rrggbb` of a number; grey for what is not a number."""
+        if value != value:
+            return "#9aa3ad"
+        span = self.high - self.low
+        place = 0.5 if span <= 0 else min(1.0, max(0.0, (value - self.low) / span))
+        position = place * (len(self.colors) - 1)
+        index = min(int(position), len(self.colors) - 2)
+        part = position - index
+        a, b = _rgb(self.colors[index]), _rgb(self.colors[index + 1])
+        return "#" + "".join(f"{round(x + (y - x) * part):02x}" for x, y in zip(a, b, strict=True))
+
+    def ticks(self, count: int = 5) -> list[float]:
+        """Numbers at equal distances, ends included."""
+        return [self.low + (self.high - self.low) * i / (count - 1) for i in range(count)]
+
+
+def text_on(color: str) -> str:
+    """Black or white, whichever has the greater WCAG contrast on a colour."""
+    light = luminance(color)
+    return "#10151c" if (light + 0.05) / (luminance("#10151c") + 0.05) >= 1.05 / (light + 0.05) else "#ffffff"
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG 2 contrast ratio of two colours, 1 to 21."""
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(color: str) -> float:
+    """WCAG 2 relative luminance of `#rrggbb`, 0 to 1."""
+    parts = [c / 255 for c in _rgb(color)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def plotly_scale(colors: Sequence[str]) -> list[list[float | str]]:
+    """Stops as plotly wants them."""
+    return [[i / (len(colors) - 1), color] for i, color in enumerate(colors)]
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

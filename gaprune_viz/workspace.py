@@ -1,0 +1,98 @@
+"""Results on disk: written beside their place and renamed when whole, found by content, bounded in size."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gaprune_viz.errors import GapruneError
+
+WORKSPACE_VARIABLE = "GAPRUNE_VIZ_WORKSPACE"
+UNFINISHED = ".unfinished-"
+
+
+def workspace() -> Path:
+    """The folder where analyses are kept: `$GAPRUNE_VIZ_WORKSPACE`, or `gaprune-viz` in the user's cache folder.
+
+    Raises:
+        GapruneError: it cannot be made or written.
+    """
+    named = os.environ.get(WORKSPACE_VARIABLE)
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gaprune-viz"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GapruneError(
+            f"The workspace {base} cannot be made: {error.strerror}.", f"Set {WORKSPACE_VARIABLE} to a folder you own."
+        ) from error
+    return base
+
+
+@contextmanager
+def whole_folder(place: Path, *, marker: str) -> Iterator[Path]:
+    """Write a folder so that others see all of it or nothing.
+
+    Args:
+        place: where the folder shall be. An earlier result there is replaced; anything else is left alone.
+        marker: a file that only our own results hold, by which an earlier result is known.
+
+    Yields:
+        a new folder beside `place`, renamed to `place` at the end; removed if an exception passes.
+
+    Raises:
+        GapruneError: `place` holds something else, or cannot be written.
+    """
+    if place.exists() and not (place.is_dir() and ((place / marker).is_file() or not any(place.iterdir()))):
+        raise GapruneError(f"{place} exists and is not an earlier result.", "Choose another folder with --out.")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{place.name}-", dir=place.parent))
+    except OSError as error:
+        raise GapruneError(f"{place} cannot be written: {error.strerror}.", "Choose a folder you own.") from error
+    try:
+        yield folder
+        _swap_in(folder, place)
+    except OSError as error:
+        raise GapruneError(f"Writing {place} failed: {error.strerror}.", "Check free space and permissions.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _swap_in(folder: Path, place: Path) -> None:
+    folder.chmod(0o755)
+    if place.exists():
+        old = folder.with_name(folder.name + "-old")
+        place.rename(old)
+        folder.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        folder.rename(place)
+
+
+def clean(base: Path, *, largest: int) -> list[str]:
+    """Delete the longest unused analyses until the rest fits; an analysis is touched when it is opened.
+
+    Args:
+        base: the workspace.
+        largest: bytes that may stay.
+
+    Returns:
+        names of the deleted folders.
+    """
+    folders = sorted((f for f in base.glob("analysis-*") if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
+    deleted, used = [], 0
+    for folder in folders:
+        used += folder_bytes(folder)
+        if used > largest:
+            shutil.rmtree(folder, ignore_errors=True)
+            deleted.append(folder.name)
+    return deleted
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())

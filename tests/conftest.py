@@ -1,0 +1,141 @@
+"""Fixtures for all tests. No test reaches a network or writes outside its own folders."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+# Before torch, gradio or a Hugging Face library is imported: they read these once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["GAPRUNE_VIZ_WORKSPACE"] = tempfile.mkdtemp(prefix="gaprune-viz-tests-")
+os.environ["MTEB_CACHE"] = tempfile.mkdtemp(prefix="gaprune-viz-tests-")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import atexit
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from gaprune_viz.core.encoder import EmbeddingModel
+    from tests.tiny_models import PaddingSide
+
+for _name in ("GAPRUNE_VIZ_WORKSPACE", "MTEB_CACHE"):
+    atexit.register(shutil.rmtree, os.environ[_name], ignore_errors=True)
+
+# A busy machine makes single examples slow at times.
+settings.register_profile("ci", deadline=None, max_examples=60)
+settings.load_profile("ci")
+
+DOMAIN_TRIPLETS: tuple[tuple[str, ...], ...] = (
+    # query, positive, one or more negatives
+    ("why does salt dissolve in water", "water pulls the ions of a salt apart", "an oil and water stay apart"),
+    ("what is a covalent bond", "two atoms share a pair of electrons", "a metal gives electrons to all its atoms"),
+    ("charge of a proton", "a proton has one positive charge", "an electron is negative", "a neutron has no charge"),
+    ("how does an acid react with a metal", "the acid gives hydrogen gas and a salt", "a base turns the paper blue"),
+    ("what makes a reaction fast", "heat and a catalyst raise the rate", "the mass stays the same in a reaction"),
+    ("carbon in living cells", "carbon makes four bonds and long chains", "silicon makes up sand and glass"),
+    ("when does a liquid boil", "it boils when its vapour presses like the air", "it freezes when heat is taken out"),
+    ("what is an ion", "an atom that lost or won electrons", "a molecule has two atoms", "a salt is solid"),
+    ("energy of a bond", "breaking a bond takes energy", "a spring stores energy when it is bent"),
+    ("how is oxygen made by a plant", "light splits water and oxygen goes free", "the root takes up salt and water"),
+    ("what is a mole", "a mole counts the particles of a substance", "a gram counts the mass of a thing"),
+    ("why is gold yellow", "its electrons take up blue light", "copper turns green in wet air"),
+)  # fmt: skip
+GENERAL_TRIPLETS: tuple[tuple[str, ...], ...] = (
+    ("longest river of the land", "the long river runs from the hills to the sea", "the lake lies between two hills"),
+    ("why does the moon change", "we see the lit side of the moon from new angles", "the sun turns once in a month"),
+    ("what is a city", "many people live close together there", "a village has few houses", "a farm stands alone"),
+    ("how are seasons made", "the axis of the planet leans on its orbit", "the tide follows the moon"),
+    ("what is a bond in a market", "a loan that is paid back with interest", "a share is a part of a company"),
+    ("how does wind begin", "air flows from high to low pressure", "rain falls from cold clouds"),
+    ("why is the sea salty", "rivers carry salt into the sea for ages", "rain is fresh water", "ice has little salt"),
+    ("what is a tax", "money that a state takes to pay for schools", "a gift is given freely"),
+    ("when do birds travel", "they fly south before the cold days", "bears sleep through the cold days"),
+    ("how old is a tree", "count the rings in its wood", "count the legs of an insect"),
+    ("what is a map", "a drawing of the land seen from above", "a clock shows the time of the day"),
+    ("who reads the news", "people who want to know what happened today", "a cook reads a list of what to buy"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`tiny_model_folder(family, padding_side="right")`: the folder of a random model, made once for each pair."""
+    made: dict[tuple[str, str], Path] = {}
+
+    def folder(family: str, padding_side: PaddingSide = "right") -> Path:
+        from tests.tiny_models import build
+
+        key = (family, padding_side)
+        if key not in made:
+            place = tmp_path_factory.mktemp("models") / f"tiny-{family}-{padding_side}"
+            made[key] = build(place, family, padding_side=padding_side)
+        return made[key]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tiny_model_folder: Callable[..., Path]) -> Path:
+    """A folder with a random two-layer BERT."""
+    return tiny_model_folder("bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen3(tiny_model_folder: Callable[..., Path]) -> Path:
+    """A folder with a random two-layer Qwen3, padded on the left as the published embedding models are."""
+    return tiny_model_folder("qwen3", "left")
+
+
+@pytest.fixture(scope="session")
+def minilm() -> EmbeddingModel:
+    """The default model with its real weights, loaded once. Whoever changes its weights puts them back."""
+    from gaprune_viz.config import ModelSpec
+    from gaprune_viz.core.loading import load_model
+
+    return load_model(ModelSpec())
+
+
+def write_triplets(path: Path, rows: tuple[tuple[str, ...], ...]) -> Path:
+    """Triplets as JSON lines: a single negative as text, several as a list."""
+    lines: list[dict[str, Any]] = [
+        {"query": query, "positive": positive, "negative": list(negatives) if len(negatives) > 1 else negatives[0]}
+        for query, positive, *negatives in rows
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_triplets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two files of twelve triplets each, domain and general; some triplets have two negatives."""
+    folder = tmp_path_factory.mktemp("triplets")
+    return (
+        write_triplets(folder / "domain.jsonl", DOMAIN_TRIPLETS),
+        write_triplets(folder / "general.jsonl", GENERAL_TRIPLETS),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_analysis(tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished analysis of all linear weights of the tiny BERT. Read it, never write to it."""
+    from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
+    from gaprune_viz.pipeline import analyze, drain
+
+    domain, general = tiny_triplets
+    run = RunSpec(
+        model=ModelSpec(model=str(tiny_bert), device="cpu"),
+        calibration=CalibrationSpec(
+            domain=str(domain), general=str(general), samples=12, sampling=Sampling.ALL, scope=Scope.LINEAR
+        ),
+    )
+    return drain(analyze(run, tmp_path_factory.mktemp("analysis") / "tiny-bert"))
