@@ -10,11 +10,10 @@ from gaprune_viz.app import build, launch
 
 def main() -> None:
     """Serve the page at --host and --port, or at GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (or PORT)."""
+    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
     port = os.environ.get("GRADIO_SERVER_PORT") or os.environ.get("PORT") or "7860"
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument(
-        "--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on"
-    )
+    parser.add_argument("--host", default=host, help="address to listen on")
     parser.add_argument("--port", type=int, default=int(port), help="port to listen on")
     arguments = parser.parse_args()
     launch(host=arguments.host, port=arguments.port, demo=demo)

@@ -38,7 +38,7 @@ settings.load_profile("ci")
 
 DOMAIN_TRIPLETS: tuple[tuple[str, ...], ...] = (
     # query, positive, one or more negatives
-    ("why does salt dissolve in water", "water pulls the ions of a salt apart", "an oil and water stay apart"),
+    ("why does salt dissolve in water", "water pulls the ions of a salt apart", "oil and water stay apart"),
     ("what is a covalent bond", "two atoms share a pair of electrons", "a metal gives electrons to all its atoms"),
     ("charge of a proton", "a proton has one positive charge", "an electron is negative", "a neutron has no charge"),
     ("how does an acid react with a metal", "the acid gives hydrogen gas and a salt", "a base turns the paper blue"),

@@ -107,17 +107,18 @@ def theme() -> gr.Theme:
     )
 
 
-def launch(host: str = "127.0.0.1", port: int = 7860, **options: Any) -> Any:
+def launch(host: str = "127.0.0.1", port: int = 7860, demo: gr.Blocks | None = None, **options: Any) -> Any:
     """Serve the page.
 
     Args:
         host: address to listen on.
         port: port to listen on; 0 lets the system choose.
+        demo: the page, where it is built already.
         options: passed on to `gr.Blocks.launch`.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    demo = build()
+    demo = demo or build()
     demo.queue(default_concurrency_limit=8)
     return demo.launch(
         server_name=host,

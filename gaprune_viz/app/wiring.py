@@ -46,9 +46,11 @@ def _wire_tuning(page: Page) -> None:
     gr.on(_moved(page), trigger_mode="always_last", **follow, **LIGHT)
     criterion = controls[1]
     criterion.input(do.knobs, [criterion], controls, **LIGHT)
-    for trigger, values in ((tuning.preset.input, do.load_preset), (tuning.reset.click, do.reset)):
-        inputs = [tuning.preset] if trigger is tuning.preset.input else []
-        chain = trigger(values, inputs, [tuning.preset, *controls], **LIGHT)
+    everything = [tuning.preset, *controls]
+    for chain in (
+        tuning.preset.input(do.load_preset, [tuning.preset], everything, **LIGHT),
+        tuning.reset.click(do.reset, None, everything, **LIGHT),
+    ):
         chain.then(do.knobs, [criterion], controls, **LIGHT)
         chain.then(**refresh, **LIGHT).then(**follow, **LIGHT)
     for tab in page.tabs:

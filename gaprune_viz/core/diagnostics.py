@@ -80,12 +80,24 @@ def rank_correlation(a: Values, b: Values, weights: Values | None = None) -> flo
 
 def ranked_correlation(ranks_a: np.ndarray, ranks_b: np.ndarray, weights: Values | None = None) -> float:
     """Pearson's correlation of ranks from `average_ranks`, for callers that keep the ranks of one side."""
-    if ranks_a.size == 0 or ranks_a.min() == ranks_a.max() or ranks_b.min() == ranks_b.max():
+    if ranks_a.size == 0:
         return nan
-    weight = _normalised(weights, ranks_a.size)
-    a, b = _centred(ranks_a, weight), _centred(ranks_b, weight)
-    norm = sqrt(float(weight @ (a * a))) * sqrt(float(weight @ (b * b)))
-    return min(1.0, max(-1.0, float(weight @ (a * b)) / norm))
+    return spread_correlation(rank_spread(ranks_a, weights), rank_spread(ranks_b, weights))
+
+
+def rank_spread(ranks: np.ndarray, weights: Values | None = None) -> tuple[np.ndarray, float]:
+    """Ranks about their mean, each times the root of its share of the weight, and their norm (0: all are equal)."""
+    if ranks.size == 0 or ranks.min() == ranks.max():
+        return np.zeros(ranks.size), 0.0
+    weight = _normalised(weights, ranks.size)
+    spread = _centred(ranks, weight) * np.sqrt(weight)
+    return spread, sqrt(_dot(spread, spread))
+
+
+def spread_correlation(a: tuple[np.ndarray, float], b: tuple[np.ndarray, float]) -> float:
+    """Correlation of two sides of `rank_spread`; nan where one is constant."""
+    norm = a[1] * b[1]
+    return min(1.0, max(-1.0, _dot(a[0], b[0]) / norm)) if norm else nan
 
 
 def average_ranks(values: Values, weights: Values | None = None) -> np.ndarray:
@@ -128,4 +140,9 @@ def _counter(weights: Values | None) -> Callable[[np.ndarray], float]:
 
 
 def _centred(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    return values - weight @ values
+    return values - _dot(weight, values)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> float:
+    """Sum of products. Not `@`: BLAS would start threads, which wait for each other beside a running calibration."""
+    return float(np.einsum("i,i->", a, b))

@@ -12,9 +12,9 @@ from math import floor
 import numpy as np
 
 from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
-from gaprune_viz.core.diagnostics import ranked_correlation, term_shares
+from gaprune_viz.core.diagnostics import spread_correlation, term_shares
 from gaprune_viz.core.ranked import SampleView, Scored
-from gaprune_viz.core.scoring import alignment_of, auto_kappa, criteria, criterion, resolve, terms_of
+from gaprune_viz.core.scoring import alignment_of, auto_kappa, criteria, criterion, resolve
 from gaprune_viz.core.sketch import Sketch
 from gaprune_viz.core.statistics import MatrixInfo
 from gaprune_viz.core.wording import plain_sentence
@@ -115,8 +115,7 @@ class LiveScope:
         pruned, thresholds = self._prune(view, view.scored(settings.score, self.kappa), mask)
         overlap, jaccard = self._overlaps(view, pruned, settings)
         shown = self.scattered.scored(settings.score, self.kappa)
-        statistics = self.scattered.statistics(kind)
-        shares = term_shares(terms_of(chosen, statistics, numbers), self.scattered.weight)
+        shares = term_shares(self.scattered.terms(chosen, kind, numbers), self.scattered.weight)
         fraction = view.share_by_matrix(pruned)
         magnitude = self.scattered.scored(settings.score.model_copy(update={"criterion": "magnitude"}), self.kappa)
         return Preview(
@@ -127,11 +126,11 @@ class LiveScope:
             thresholds=thresholds,
             layers=self.layers,
             scores=self._density(shown.values, _score_edges(shown)),
-            alignments=self._density(statistics.alignment.numpy(), np.linspace(-1, 1, 82)),
+            alignments=self._density(self.scattered.alignment(kind), np.linspace(-1, 1, 82)),
             term_shares=shares,
             overlap=overlap,
             jaccard=jaccard,
-            rank_correlation=ranked_correlation(shown.ranks, magnitude.ranks, self.scattered.weight),
+            rank_correlation=spread_correlation(shown.spread, magnitude.spread),
             disagreement=self.disagreement,
             starved=tuple(m.name for m, f in zip(self.matrices, fraction, strict=True) if f > STARVED),
             sentence=plain_sentence(

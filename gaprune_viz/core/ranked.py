@@ -10,11 +10,15 @@ from functools import cached_property
 import numpy as np
 
 from gaprune_viz.config import Alignment, ScoreSpec
-from gaprune_viz.core.criteria import WeightStatistics
-from gaprune_viz.core.scoring import alignment_of, criterion, resolve, score_weights
+from gaprune_viz.core.criteria import STATISTICS, Criterion, ResolvedScore, WeightStatistics
+from gaprune_viz.core.diagnostics import rank_spread
+from gaprune_viz.core.scoring import alignment_of, criterion, resolve, score_weights, terms_of
 from gaprune_viz.core.sketch import Sample
 
 REMEMBERED = 24
+
+# torch starts threads from twice this many elements on; beside a running calibration they would wait for each other.
+BLOCK = 16_384
 
 
 @dataclass
@@ -53,6 +57,11 @@ class Scored:
         ranks[self.order] = middle
         return ranks
 
+    @cached_property
+    def spread(self) -> tuple[np.ndarray, float]:
+        """Ranks about their mean, and their norm; see `rank_spread`."""
+        return rank_spread(self.ranks, self.weight)
+
     def thresholds(self, name: str, groups: np.ndarray, count: int, fraction: float) -> np.ndarray:
         """The score up to which a fraction of each group's weight lies.
 
@@ -87,14 +96,28 @@ class SampleView:
         self.weight32 = sample.weight.numpy()
         self.totals = np.bincount(self.matrix, weights=self.weight, minlength=matrices)
         self._bounds = np.searchsorted(self.matrix, np.arange(matrices + 1))
-        self._statistics: dict[Alignment, WeightStatistics] = {}
+        self._blocks: dict[Alignment, list[WeightStatistics]] = {}
+        self._alignments: dict[Alignment, np.ndarray] = {}
         self._scored: OrderedDict[tuple[object, ...], Scored] = OrderedDict()
 
-    def statistics(self, kind: Alignment) -> WeightStatistics:
-        """What the criteria take, with the alignment of a kind."""
-        if kind not in self._statistics:
-            self._statistics[kind] = self.sample.statistics(kind)
-        return self._statistics[kind]
+    def blocks(self, kind: Alignment) -> list[WeightStatistics]:
+        """What the criteria take, with the alignment of a kind, in blocks that torch works on without threads."""
+        if kind not in self._blocks:
+            whole = self.sample.statistics(kind)
+            starts = range(0, len(self.sample), BLOCK)
+            self._blocks[kind] = [_block(whole, slice(start, start + BLOCK)) for start in starts]
+        return self._blocks[kind]
+
+    def alignment(self, kind: Alignment) -> np.ndarray:
+        """s of every entry, float32 [n]."""
+        if kind not in self._alignments:
+            self._alignments[kind] = self.sample.alignment(kind).numpy()
+        return self._alignments[kind]
+
+    def terms(self, chosen: Criterion, kind: Alignment, numbers: ResolvedScore) -> dict[str, np.ndarray]:
+        """The additive terms of a criterion's scores, float64 [n] each."""
+        parts = [terms_of(chosen, block, numbers) for block in self.blocks(kind)]
+        return {name: np.concatenate([p[name].numpy() for p in parts], dtype=np.float64) for name in parts[0]}
 
     def scored(self, spec: ScoreSpec, kappa_of: Callable[[ScoreSpec], float]) -> Scored:
         """Scores of the sample under some settings.
@@ -109,7 +132,8 @@ class SampleView:
             self._scored.move_to_end(key)
             return self._scored[key]
         kappa = kappa_of(spec) if "fisher_scale" in chosen.uses else 1.0
-        values = score_weights(chosen, self.statistics(kind), resolve(spec, kappa)).numpy()
+        numbers = resolve(spec, kappa)
+        values = np.concatenate([score_weights(chosen, block, numbers).numpy() for block in self.blocks(kind)])
         while len(self._scored) >= REMEMBERED:
             self._scored.popitem(last=False)
         self._scored[key] = Scored(values, self.weight)
@@ -129,3 +153,11 @@ class SampleView:
     def mean_by_matrix(self, values: np.ndarray) -> np.ndarray:
         """Mean of values [n] in each matrix, float64 [matrices]."""
         return np.add.reduceat(values, self._bounds[:-1], dtype=np.float64) / np.diff(self._bounds)
+
+
+def _block(whole: WeightStatistics, part: slice) -> WeightStatistics:
+    """Some entries of a sample's statistics."""
+    picked = {name: getattr(whole, name)[part] for name in STATISTICS if getattr(whole, name) is not None}
+    assert whole.flat_index is not None
+    assert not isinstance(whole.matrix_index, int)
+    return WeightStatistics(**picked, flat_index=whole.flat_index[part], matrix_index=whole.matrix_index[part])

@@ -21,14 +21,19 @@ TERMS = {
 }
 OTHER_TERM = "#3f8f6b"
 
-# Middle greys that can be read on white and on the dark ground of the page.
-INK = "#7b8794"
+# For exported pictures: text that passes AA on white. On the page the style sheet colours text, light or dark.
+INK = "#6a7683"
+HOVER_GROUND = "#16202b"
+HOVER_INK = "#f2f5f8"
+HALO = "rgba(255,255,255,0.75)"
 GRID = "rgba(128,140,155,0.22)"
 CLEAR = "rgba(0,0,0,0)"
 
 # Perceptually even, dark to light; made for this project from equal steps in lightness.
 SEQUENTIAL = ("#10244a", "#1d4177", "#1f6396", "#2586a3", "#3ea8a0", "#79c691", "#bfdf8b", "#f4f3a6")
 DIVERGING = ("#8c3b00", "#c8691c", "#e8a76c", "#f3d9bf", "#f5f5f2", "#c3dcec", "#7db4d8", "#2f7fb8", "#0b4c80")
+# Density fades into the ground of the page, so that one picture serves light and dark.
+DENSITY = tuple(f"rgba(0,114,178,{alpha})" for alpha in (0, 0.14, 0.28, 0.42, 0.56, 0.7, 0.85, 1))
 FRACTION = ("#eef3f7", "#cfe0ea", "#f4cfa8", "#ea9a5a", "#d55e00", "#8f2f00")
 
 
@@ -79,6 +84,11 @@ def luminance(color: str) -> float:
     parts = [c / 255 for c in _rgb(color)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def faded(color: str, alpha: float) -> str:
+    """`#rrggbb` with an opacity."""
+    return f"rgba({','.join(str(part) for part in _rgb(color))},{alpha:g})"
 
 
 def plotly_scale(colors: Sequence[str]) -> list[list[float | str]]:
