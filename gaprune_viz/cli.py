@@ -10,13 +10,14 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
 
 import typer
 from pydantic_core import PydanticUndefined
 
-from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings, Spec, preset
+from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings, Spec
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.presets import preset
 
 app = typer.Typer(
     name="gaprune-viz",
@@ -33,11 +34,24 @@ Flags = dict[str, Any]
 
 def main() -> None:
     """Run the command line; a GapruneError is one line on standard error and exit status 2."""
+    import click
+
     try:
-        app(standalone_mode=True)
+        status = app(standalone_mode=False)
     except GapruneError as error:
-        print(f"gaprune-viz: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _fail(str(error), 2)
+    except click.UsageError as error:
+        where = f" {error.ctx.command_path} --help lists the flags." if error.ctx else ""
+        _fail(f"{error.format_message()}{where}", 2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped.", 130)
+    else:
+        raise SystemExit(status or 0)
+
+
+def _fail(text: str, status: int) -> NoReturn:
+    print(f"gaprune-viz: {' '.join(text.split())}", file=sys.stderr)
+    raise SystemExit(status) from None
 
 
 def spec_flags(*specs: type[Spec]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -85,15 +99,15 @@ def _flag(spec: type[Spec], name: str) -> inspect.Parameter:
 
 def _build(spec: type[Spec], flags: Flags, base: Spec | None = None) -> Any:
     values = {} if base is None else base.model_dump()
-    given = {name: _value(flags[name]) for name in spec.model_fields if name in flags}
+    given = {name: flags[name] for name in spec.model_fields if name in flags}
+    if "fisher_scale" in given:
+        given["fisher_scale"] = _number_or_word(given["fisher_scale"])
     return spec.parse({**values, **given})
 
 
-def _value(value: Any) -> Any:
-    """Numbers typed for fields that take a word or a number, such as --fisher-scale."""
-    if isinstance(value, str) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
-        return float(value)
-    return value
+def _number_or_word(value: str) -> float | str:
+    """What --fisher-scale takes: a number, or `auto`."""
+    return float(value) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value) else value
 
 
 def _settings(flags: Flags, preset_name: str | None) -> Settings:
@@ -152,13 +166,13 @@ def prune(
     analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the pruned model.")],
     flags: Flags,
-    preset: Preset = None,
+    preset_name: Preset = None,
     json_: Json = False,
 ) -> None:
     """Prune the analysed model and export it for sentence-transformers."""
     from gaprune_viz import results
 
-    document = results.prune(analysis, _settings(flags, preset), out)
+    document = results.prune(analysis, _settings(flags, preset_name), out)
     if json_:
         _print_json({"out": str(out)} | {k: v for k, v in document.items() if k not in ("run", "data", "dense")})
         return
@@ -214,7 +228,7 @@ def explain(
     analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
     weight: Annotated[str, typer.Option("--weight", help="NAME[row,column], counted from 0.")],
     flags: Flags,
-    preset: Preset = None,
+    preset_name: Preset = None,
     json_: Json = False,
 ) -> None:
     """Say why one weight is pruned or kept."""
@@ -224,7 +238,7 @@ def explain(
     match = re.fullmatch(r"\s*(.+?)\[(\d+)\s*,\s*(\d+)\]\s*", weight)
     if match is None:
         raise GapruneError(f"{weight!r} is not a weight.", "Write NAME[row,column], for example `a.b.weight[0,7]`.")
-    settings = _settings(flags, preset)
+    settings = _settings(flags, preset_name)
     statistics = Statistics.open(analysis)
     scope, _ = pipeline.exact_scope(statistics, pipeline.load_dense(statistics))
     document = scope.explain(match[1], int(match[2]), int(match[3]), settings)
@@ -244,10 +258,8 @@ def criteria(json_: Json = False) -> None:
     """List the saliency criteria, built in and plugged in."""
     from gaprune_viz.core.scoring import criteria as all_criteria
 
-    rows = [
-        {"name": c.name, "label": c.label, "formula": c.formula, "needs": list(c.needs), "uses": list(c.uses), "source": c.source}
-        for c in all_criteria().values()
-    ]  # fmt: skip
+    fields = ("name", "label", "formula", "needs", "uses", "source")
+    rows = [{field: getattr(c, field) for field in fields} for c in all_criteria().values()]
     if json_:
         _print_json({"criteria": rows})
         return
@@ -283,8 +295,14 @@ def _with_progress(work: Any) -> Any:
     from gaprune_viz.pipeline import iterate
 
     box: list[Any] = []
+    console = _console()
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=_console(), transient=True
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     ) as bars:
         task = bars.add_task("", total=1.0)
         for step in iterate(work, box):

@@ -1,7 +1,6 @@
 """Frozen specs: the only home of defaults, bounds, units and help texts.
 
-The same objects drive the command line's flags, the page's controls, URL parameters, the key under
-which results are stored, and the exported JSON.
+They drive the command line's flags, the page's controls, URL parameters, storage keys and the exported JSON.
 """
 
 from __future__ import annotations
@@ -19,10 +18,8 @@ DEFAULT_MODEL = "default"
 STARTER_DOMAINS = ("general", "finance", "chemistry")
 STARTER_LABELS = {"general": "General knowledge", "finance": "Finance", "chemistry": "Chemistry"}
 
-COLUMN_MAPPING = r"^(query|positive|negative)=[^=,]+(,(query|positive|negative)=[^=,]+)*$"
-
+COLUMN_MAPPING = r"^(query|positive|negative)=\s*[^=,\s][^=,]*(,(query|positive|negative)=\s*[^=,\s][^=,]*)*$"
 FISHER_POWERS = (1.0, 0.5)
-
 SKETCH_CAP = 262_144
 SKETCH_PER_MATRIX = 1_024
 
@@ -83,10 +80,15 @@ class Spec(BaseModel):
             return cls(**values)
         except ValidationError as error:
             first = error.errors()[0]
-            field = str(first["loc"][0]) if first["loc"] else cls.__name__
+            reason = first["msg"].removeprefix("Value error, ")
+            if not first["loc"]:
+                raise GapruneError(f"{reason[0].upper()}{reason[1:]}.", help_text(cls, "")) from error
+            field = next((str(part) for part in first["loc"] if part in cls.model_fields), str(first["loc"][0]))
+            if first["type"] == "string_pattern_mismatch":
+                reason = "this form is not known"
+            given = str(first["input"])[:80]
             raise GapruneError(
-                f"{field.replace('_', '-')}: {first['msg']} (got {first['input']!r}).",
-                help_text(cls, field),
+                f"{field.replace('_', '-')}: {reason} (got {given!r}).", help_text(cls, field)
             ) from error
 
     def with_(self, **changes: Any) -> Self:
@@ -244,7 +246,7 @@ class ScoreSpec(Spec):
         default=0.2,
         ge=0,
         le=1,
-        description="Alignment weight: how much agreeing gradients raise, and conflicting ones lower, a weight's score.",
+        description="Alignment weight: how much agreeing gradients raise, and conflicting ones lower, a score.",
         json_schema_extra={"label": "Alignment weight α", "step": 0.01},
     )
     beta: float = Field(
@@ -366,67 +368,6 @@ class Settings(Spec):
     mask: MaskSpec = MaskSpec()
 
 
-class Preset(Spec):
-    """A named point in the space of settings."""
-
-    name: str
-    label: str
-    sentence: str
-    settings: Settings
-
-
-PRESETS: dict[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            name="paper",
-            label="Paper, 50 %",
-            sentence="GAPrune as published: DAI with sign alignment, α 0.2, β 1, γ 0.5, one global threshold.",
-            settings=Settings(),
-        ),
-        Preset(
-            name="paper-30",
-            label="Paper, 30 %",
-            sentence="The paper's gentler setting: the same criterion at 30 % sparsity.",
-            settings=Settings(mask=MaskSpec(sparsity=0.3)),
-        ),
-        Preset(
-            name="balanced",
-            label="Balanced",
-            sentence="DAI with its two terms made equally large, so that the domain signal really counts.",
-            settings=Settings(
-                score=ScoreSpec(
-                    alignment=Alignment.CORRELATION,
-                    alpha=0.2,
-                    beta=0.3,
-                    gamma=1.0,
-                    fisher_scale="auto",
-                    fisher_power=0.5,
-                )
-            ),
-        ),
-        Preset(
-            name="magnitude",
-            label="Magnitude",
-            sentence="The oldest baseline: the smallest weights go, whatever the data say.",
-            settings=Settings(score=ScoreSpec(criterion="magnitude")),
-        ),
-        Preset(
-            name="obd",
-            label="Optimal Brain Damage",
-            sentence="Fisher times θ² on domain and general data together: the classic second-order estimate of harm.",
-            settings=Settings(score=ScoreSpec(criterion="obd_joint")),
-        ),
-        Preset(
-            name="nm-2-4",
-            label="2:4 pattern",
-            sentence="Two of every four consecutive inputs are kept: the pattern that some GPUs can run faster.",
-            settings=Settings(mask=MaskSpec(pattern="2:4")),
-        ),
-    )
-}
-
-
 class RunSpec(Spec):
     """All that determines an analysis: the model and the calibration data."""
 
@@ -437,44 +378,25 @@ class RunSpec(Spec):
 def field_info(spec: type[Spec], field: str) -> dict[str, Any]:
     """Label, help, unit, step, choices, minimum, maximum and default of one field."""
     info = spec.model_fields[field]
-    schema = spec.model_json_schema(mode="validation")["properties"][field]
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     bounds = {type(item).__name__: item for item in info.metadata}
-    minimum = next(
-        (b.ge for n, b in bounds.items() if n == "Ge"), next((b.gt for n, b in bounds.items() if n == "Gt"), None)
-    )
-    maximum = next((b.le for n, b in bounds.items() if n == "Le"), None)
-    annotation = info.annotation
+    maximum = getattr(bounds.get("Le"), "le", None)
     choices = extra.get("choices")
-    if choices is None and isinstance(annotation, type) and issubclass(annotation, StrEnum):
-        choices = [member.value for member in annotation]
+    if choices is None and isinstance(info.annotation, type) and issubclass(info.annotation, StrEnum):
+        choices = [member.value for member in info.annotation]
     return {
         "label": extra.get("label", field.replace("_", " ")),
         "help": info.description or "",
         "unit": extra.get("unit", ""),
         "step": extra.get("step"),
         "choices": choices,
-        "minimum": minimum,
+        "minimum": getattr(bounds.get("Ge"), "ge", getattr(bounds.get("Gt"), "gt", None)),
         "maximum": maximum,
         "ui_maximum": extra.get("ui_maximum", maximum),
         "default": info.default,
-        "schema": schema,
     }
 
 
 def help_text(spec: type[Spec], field: str) -> str:
-    """The help of a field, or the list of fields where there is no such field."""
-    if field in spec.model_fields:
-        return spec.model_fields[field].description or ""
-    return f"Known settings: {', '.join(name.replace('_', '-') for name in spec.model_fields)}."
-
-
-def preset(name: str) -> Preset:
-    """A preset by name.
-
-    Raises:
-        GapruneError: listing the names that exist.
-    """
-    if name not in PRESETS:
-        raise GapruneError(f"There is no preset {name!r}.", f"Presets are: {', '.join(PRESETS)}.")
-    return PRESETS[name]
+    """The help of a field; nothing where there is no such field."""
+    return (spec.model_fields[field].description or "") if field in spec.model_fields else ""

@@ -23,6 +23,7 @@ from gaprune_viz.core.live import LiveScope
 from gaprune_viz.core.loading import load_model
 from gaprune_viz.core.sketch import Sketch, SketchBuilder
 from gaprune_viz.core.statistics import (
+    FORMAT,
     HISTOGRAM_FILE,
     SKETCH_FILE,
     SPEC_FILE,
@@ -45,7 +46,6 @@ from gaprune_viz.workspace import whole_folder, workspace
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 1
 DEMO_SKETCH_CAP = 65_536
 VERSIONED = ("torch", "transformers", "sentence-transformers", "numpy", "scikit-learn")
 

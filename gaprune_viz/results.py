@@ -92,7 +92,7 @@ def load_pair(folder: Path) -> PrunedPair:
         document = json.loads(path.read_text(encoding="utf-8"))
         spec = RunSpec.parse(document["run"]).model
         expected = document["dense"]["weight_hash"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, GapruneError) as error:
         raise GapruneError(f"{path} is damaged: {error}.", "Prune again.") from error
     dense = load_model(spec)
     if dense.weight_hash != expected:

@@ -1,75 +1,154 @@
-// Body of js_on_load: `element` and `trigger` are in scope. Listeners sit on `element`, so they outlive new values.
-const cellOf = (node) => (node && node.closest ? node.closest('[role="gridcell"][data-name]') : null);
-const cells = () => Array.from(element.querySelectorAll('[role="gridcell"][data-name]'));
-let focused = null;
+// Body of gr.HTML's js_on_load: `element` and `trigger` are in scope. Gradio patches the nodes under `element` in place
+// when a new value comes, so listeners sit on `element` itself, and after a patch the cell under the focus may have
+// become another matrix: focus then goes back to the matrix by its name.
+const CELL = '[role="gridcell"][data-name]';
+const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+const GAP = 8;
 
-const tip = () => element.querySelector('.gv-tip');
-const hideTip = () => { const t = tip(); if (t) t.hidden = true; };
-const showTip = (cell) => {
-  const t = tip();
-  if (!t || !cell) return;
-  t.textContent = cell.dataset.tip || '';
-  t.hidden = false;
-  const box = cell.getBoundingClientRect();
-  const own = t.getBoundingClientRect();
-  const left = Math.min(Math.max(8, box.left + box.width / 2 - own.width / 2), window.innerWidth - own.width - 8);
-  const above = box.top - own.height - 8;
-  t.style.left = `${left}px`;
-  t.style.top = `${above > 8 ? above : box.bottom + 8}px`;
+let held = null; // name of the cell that has the keyboard
+let pointed = null; // cell that the tooltip speaks of
+
+const cellOf = (node) => (node && node.closest && element.contains(node) ? node.closest(CELL) : null);
+const cells = () => [...element.querySelectorAll(CELL)];
+const named = (name) => cells().find((cell) => cell.dataset.name === name);
+const rows = () =>
+  [...element.querySelectorAll('[role="row"]')]
+    .map((row) => [...row.querySelectorAll('[role="gridcell"]')])
+    .filter((row) => row.length);
+
+// The tooltip lives beside `element`, out of reach of the patches, and in the top layer, so nothing clips it.
+const tip = document.createElement('div');
+tip.className = 'gv-tip';
+tip.setAttribute('aria-hidden', 'true'); // the cell's aria-label says the same
+tip.popover = 'manual';
+const lines = ['where', 'value', 'shape', 'name'].map((key) => {
+  const line = document.createElement('span');
+  line.className = `gv-tip-${key}`;
+  tip.append(line);
+  return [key, line];
+});
+element.parentElement.append(tip);
+
+const onEscape = (event) => {
+  if (event.key === 'Escape') hideTip();
 };
 
-const choose = (cell) => { if (cell) trigger('select', { name: cell.dataset.name }); };
+const hideTip = () => {
+  pointed = null;
+  document.removeEventListener('keydown', onEscape);
+  if (tip.isConnected && tip.matches(':popover-open')) tip.hidePopover();
+};
 
-const move = (cell, key) => {
-  const rows = Array.from(element.querySelectorAll('[role="row"]'))
-    .map((row) => Array.from(row.querySelectorAll('[role="gridcell"]')))
-    .filter((row) => row.length);
-  const y = rows.findIndex((row) => row.includes(cell));
-  const x = rows[y].indexOf(cell);
-  const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-  if (key === 'Home') return rows[y].find((c) => c.dataset.name);
-  if (key === 'End') return rows[y].slice().reverse().find((c) => c.dataset.name);
-  let [v, u] = [y, x];
-  const [dy, dx] = steps[key];
-  do { v += dy; u += dx; } while (rows[v] && rows[v][u] && !rows[v][u].dataset.name);
-  return rows[v] && rows[v][u];
+const showTip = (cell) => {
+  pointed = cell;
+  for (const [key, line] of lines) line.textContent = cell.dataset[key] || '';
+  if (!tip.matches(':popover-open')) tip.showPopover();
+  document.addEventListener('keydown', onEscape);
+  const box = cell.getBoundingClientRect();
+  const own = tip.getBoundingClientRect();
+  const widest = document.documentElement.clientWidth - own.width - GAP;
+  const left = Math.max(GAP, Math.min(box.left + box.width / 2 - own.width / 2, widest));
+  const above = box.top - own.height - GAP;
+  tip.style.left = `${Math.round(left)}px`;
+  tip.style.top = `${Math.round(above >= GAP ? above : box.bottom + GAP)}px`;
+};
+
+const rove = (stop) => {
+  for (const cell of cells()) {
+    const wanted = cell === stop ? '0' : '-1';
+    if (cell.getAttribute('tabindex') !== wanted) cell.setAttribute('tabindex', wanted);
+  }
 };
 
 const focusOn = (cell) => {
-  cells().forEach((c) => { c.tabIndex = c === cell ? 0 : -1; });
-  focused = cell.dataset.name;
-  cell.focus({ preventScroll: false });
+  if (!cell) return;
+  rove(cell);
+  cell.focus();
+};
+
+const choose = (cell) => trigger('select', { name: cell.dataset.name });
+
+const next = (cell, event) => {
+  const grid = rows();
+  const y = grid.findIndex((row) => row.includes(cell));
+  const x = grid[y].indexOf(cell);
+  if (event.key === 'Home' || event.key === 'End') {
+    const among = (event.ctrlKey ? grid.flat() : grid[y]).filter((one) => one.dataset.name);
+    return event.key === 'Home' ? among[0] : among[among.length - 1];
+  }
+  // Places without a matrix are stepped over.
+  const [down, right] = STEPS[event.key];
+  for (let v = y + down, u = x + right; grid[v] && grid[v][u]; v += down, u += right) {
+    if (grid[v][u].dataset.name) return grid[v][u];
+  }
+  return null;
 };
 
 element.addEventListener('click', (event) => {
   const cell = cellOf(event.target);
-  if (cell) { focusOn(cell); choose(cell); }
+  if (!cell) return;
+  focusOn(cell);
+  choose(cell);
 });
+
 element.addEventListener('keydown', (event) => {
   const cell = cellOf(event.target);
-  if (!cell) return;
-  if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); choose(cell); return; }
-  if (event.key === 'Escape') { hideTip(); return; }
-  if (['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End'].includes(event.key)) {
+  if (!cell || event.altKey || event.metaKey) return;
+  if (event.key === 'Enter' || event.key === ' ') {
     event.preventDefault();
-    const next = move(cell, event.key);
-    if (next) focusOn(next);
+    choose(cell);
+  } else if (event.key in STEPS || event.key === 'Home' || event.key === 'End') {
+    event.preventDefault();
+    focusOn(next(cell, event));
   }
 });
-element.addEventListener('focusin', (event) => { const c = cellOf(event.target); if (c) { focused = c.dataset.name; showTip(c); } });
+
+element.addEventListener('focusin', (event) => {
+  const cell = cellOf(event.target);
+  if (!cell) return;
+  held = cell.dataset.name;
+  if (cell.matches(':focus-visible')) showTip(cell);
+});
+
 element.addEventListener('focusout', (event) => {
   hideTip();
-  // A new value takes the focused cell away and the browser moves focus to nothing; a person moves it to something.
-  if (event.relatedTarget) focused = null;
+  // A person took the focus elsewhere; a patch that removes the cell leaves `held` for the repair below.
+  if (event.relatedTarget ? !cellOf(event.relatedTarget) : event.target.isConnected) held = null;
 });
-element.addEventListener('mouseover', (event) => { const c = cellOf(event.target); if (c) showTip(c); });
-element.addEventListener('mouseout', (event) => { if (cellOf(event.target)) hideTip(); });
 
-new MutationObserver(() => {
-  if (!focused) return;
+element.addEventListener('pointerover', (event) => {
+  const cell = cellOf(event.target);
+  if (cell && event.pointerType !== 'touch') showTip(cell);
+});
+
+element.addEventListener('pointerout', (event) => {
+  if (pointed && cellOf(event.relatedTarget) !== pointed) hideTip();
+});
+
+const repair = () => {
   const active = document.activeElement;
-  if (active && active !== document.body && !element.contains(active)) { focused = null; return; }
-  if (cellOf(active)) return;
-  const cell = cells().find((c) => c.dataset.name === focused);
-  if (cell) { cells().forEach((c) => { c.tabIndex = c === cell ? 0 : -1; }); cell.focus({ preventScroll: true }); }
-}).observe(element, { childList: true, subtree: true });
+  const current = cellOf(active);
+  const idle = !active || active === document.body;
+  if (held !== null && (current || idle) && !(current && current.dataset.name === held)) {
+    const again = named(held);
+    if (again) again.focus({ preventScroll: true });
+    else held = current ? current.dataset.name : null;
+  }
+  const selected = element.querySelector(`${CELL}[aria-selected="true"]`);
+  rove(cellOf(document.activeElement) || selected || cells()[0]);
+  if (pointed && element.contains(pointed) && pointed.dataset.name) showTip(pointed);
+  else if (pointed) hideTip();
+};
+
+new MutationObserver(repair).observe(element, {
+  childList: true,
+  subtree: true,
+  attributes: true,
+  attributeFilter: ['data-name', 'data-value', 'tabindex', 'aria-selected'],
+});
+
+const onScroll = () => {
+  if (!element.isConnected) window.removeEventListener('scroll', onScroll);
+  else if (pointed) showTip(pointed);
+};
+window.addEventListener('scroll', onScroll, { passive: true });

@@ -28,13 +28,14 @@ from gaprune_viz.app.tabs.learn import formula_text
 from gaprune_viz.app.tabs.weight import weight_html
 from gaprune_viz.app.tuning import CUSTOM, interactive_updates, preset_of, settings_from, values_of
 from gaprune_viz.app.views import View
-from gaprune_viz.config import STARTER_DOMAINS, Settings, preset
+from gaprune_viz.config import STARTER_DOMAINS, Settings
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.progress import progress_html
 from gaprune_viz.figures.retrieval import metrics_html, per_query_figure, per_query_table, ranking_html
 from gaprune_viz.pipeline import Analysis, analyze
+from gaprune_viz.presets import preset
 from gaprune_viz.results import prune
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ TUNED = 12
 
 def light_outputs(page: Page) -> list[Any]:
     """What follows a slider at once."""
-    return [page.tuning.preset, page.headline, page.atlas.heatmap, page.atlas.detail]
+    return [page.tuning.preset, page.headline, page.atlas.heatmap, page.atlas.reasons, page.atlas.detail]
 
 
 def refresh(view: dict[str, Any], scale: str, *values: Any) -> list[Any]:
@@ -60,10 +61,11 @@ def refresh(view: dict[str, Any], scale: str, *values: Any) -> list[Any]:
             preset_of(settings),
             views.headline_html(now),
             views.atlas_html(now, shown, scale),
+            views.reasons_html(now),
             views.detail_html(now, shown),
         ]
     except GapruneError as error:
-        return [gr.skip(), panels.error_card(error.message, error.hint), gr.skip(), gr.skip()]
+        return [gr.skip(), panels.error_card(error.message, error.hint), *[gr.skip()] * 3]
 
 
 def slow_outputs(page: Page) -> list[Any]:
@@ -83,7 +85,7 @@ def slow_outputs(page: Page) -> list[Any]:
 
 def follow(view: dict[str, Any], active: str, *values: Any) -> list[Any]:
     """Redraw what the open tab shows; the other tabs are redrawn when they are opened."""
-    skip = [gr.skip()] * 11
+    skip: list[Any] = [gr.skip()] * 11
     try:
         settings = settings_from(values)
         now = views.live(View.parse(view), settings)
@@ -166,6 +168,7 @@ def run_outputs(page: Page) -> list[Any]:
         side.current,
         page.headline,
         atlas.heatmap,
+        atlas.reasons,
         atlas.detail,
         atlas.histogram,
         atlas.profile,
@@ -217,6 +220,7 @@ def _shown(page: Page, view: View, settings: Settings, scale: str) -> Changes:
         page.sidebar.current: views.run_line(now.analysis, view.analysis),
         page.headline: views.headline_html(now),
         atlas.heatmap: views.atlas_html(now, view, scale),
+        atlas.reasons: views.reasons_html(now),
         atlas.detail: views.detail_html(now, view),
         atlas.histogram: views.detail_figure(now, view),
         atlas.profile: views.profile_figure(now),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.themes import Base
 
 from gaprune_viz.app import views
 from gaprune_viz.app.sidebar import Sidebar, build_sidebar
@@ -20,10 +21,26 @@ from gaprune_viz.app.tabs.retrieval import RetrievalTab, build_retrieval
 from gaprune_viz.app.tabs.weight import WeightCard, build_weight
 from gaprune_viz.app.tuning import TuningBar, build_tuning
 from gaprune_viz.config import Settings
-from gaprune_viz.paths import assets
+from gaprune_viz.figures import style
 
 TITLE = "gaprune_viz"
 UPLOAD_LIMIT = "256mb"
+
+# On a phone the open sidebar would cover the page; one tap brings it back.
+_ON_LOAD = """<script>
+addEventListener('DOMContentLoaded', () => {
+  if (innerWidth >= 768) return;
+  const until = Date.now() + 20000;
+  const close = () => {
+    const bar = document.querySelector('.sidebar');
+    if (bar && bar.classList.contains('open')) bar.querySelector('.toggle-button').click();
+    else if (bar && bar.dataset.seen) return;
+    if (bar && !bar.classList.contains('open')) bar.dataset.seen = 'yes';
+    if (Date.now() < until) setTimeout(close, 120);
+  };
+  close();
+});
+</script>"""
 
 
 @dataclass(frozen=True)
@@ -102,7 +119,7 @@ def theme() -> gr.Theme:
     """System fonts only: the page works with no network."""
     fonts = ["ui-sans-serif", "system-ui", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"]
     mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
-    return gr.themes.Base(
+    return Base(
         primary_hue="blue", secondary_hue="slate", neutral_hue="slate", radius_size="md", font=fonts, font_mono=mono
     )
 
@@ -124,7 +141,7 @@ def launch(host: str = "127.0.0.1", port: int = 7860, demo: gr.Blocks | None = N
         server_name=host,
         server_port=port or None,
         theme=theme(),
-        css_paths=sorted((assets() / "css").glob("*.css")),
+        head=style.head() + _ON_LOAD,
         max_file_size=UPLOAD_LIMIT,
         footer_links=["api", "settings"],
         show_error=True,

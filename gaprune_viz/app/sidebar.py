@@ -106,7 +106,7 @@ def _common(spec: type[Spec], name: str) -> dict[str, Any]:
     info = field_info(spec, name)
     default = info["default"]
     return {
-        "value": default.value if hasattr(default, "value") else default,
+        "value": getattr(default, "value", default),
         "label": info["label"],
         "info": info["help"].replace("`", ""),
         "elem_id": f"gv-{name.replace('_', '-')}",

@@ -9,9 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.config import PRESETS, MaskSpec, ScoreSpec, Settings, Spec, field_info
+from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, Spec, field_info
 from gaprune_viz.core.scoring import criteria
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.presets import PRESETS
 
 FIELDS: tuple[tuple[type[Spec], str], ...] = (
     (MaskSpec, "sparsity"),
@@ -55,24 +56,23 @@ def build_tuning() -> TuningBar:
                 value="paper",
                 label="Preset",
                 elem_id="gv-preset",
-                min_width=170,
+                min_width=150,
                 scale=2,
             )
-            made["criterion"] = _choice(
-                ScoreSpec, "criterion", [(c.label, c.name) for c in criteria().values()], min_width=190, scale=2
-            )
-            for spec, name in ((MaskSpec, "sparsity"), (ScoreSpec, "alpha")):
-                made[name] = _slider(spec, name, scale=3)
+            every = [(c.label, c.name) for c in criteria().values()]
+            made["criterion"] = _choice(ScoreSpec, "criterion", every, min_width=150, scale=2)
+            made["sparsity"] = _slider(MaskSpec, "sparsity", scale=3)
+            made["alpha"] = _slider(ScoreSpec, "alpha", scale=3)
+        with gr.Row(elem_classes=["gv-tuning-row"]):
             made["alignment"] = _choice(ScoreSpec, "alignment", min_width=150, scale=2)
-            made["allocation"] = _choice(MaskSpec, "allocation", min_width=120, scale=1)
-            reset = gr.Button("Reset to paper", size="sm", min_width=110, elem_id="gv-reset", scale=1)
-        with gr.Accordion("More constants: β, γ, κ, power, pattern, floor, ceiling", open=False):
+            made["allocation"] = _choice(MaskSpec, "allocation", min_width=110, scale=2)
+            for name in ("beta", "gamma"):
+                made[name] = _slider(ScoreSpec, name, scale=3)
+            reset = gr.Button("Reset to paper", size="sm", min_width=90, elem_id="gv-reset", scale=1)
+        with gr.Accordion("More: κ, power, pattern, floor, ceiling, and what everything means", open=False):
             with gr.Row(elem_classes=["gv-tuning-row"]):
-                for name in ("beta", "gamma"):
-                    made[name] = _slider(ScoreSpec, name)
                 made["fisher_scale"] = _choice(ScoreSpec, "fisher_scale", list(KAPPA_CHOICES), custom=True)
                 made["fisher_power"] = _choice(ScoreSpec, "fisher_power", [("1", "1.0"), ("0.5", "0.5")])
-            with gr.Row(elem_classes=["gv-tuning-row"]):
                 made["pattern"] = _choice(MaskSpec, "pattern", field_info(MaskSpec, "pattern")["choices"], custom=True)
                 for name in ("floor", "ceiling"):
                     made[name] = _slider(MaskSpec, name)
@@ -136,7 +136,7 @@ def _shown(name: str, value: Any) -> Any:
         return str(float(value))
     if name == "fisher_scale" and value != "auto":
         return f"{float(value):g}"
-    return value.value if hasattr(value, "value") else value
+    return getattr(value, "value", value)
 
 
 def _slider(spec: type[Spec], name: str, scale: int = 2) -> gr.Slider:
@@ -148,7 +148,7 @@ def _slider(spec: type[Spec], name: str, scale: int = 2) -> gr.Slider:
         step=info["step"],
         label=info["label"],
         elem_id=f"gv-{name.replace('_', '-')}",
-        min_width=180,
+        min_width=150,
         scale=scale,
         buttons=[],
     )

@@ -87,16 +87,16 @@ def headline_html(now: Live) -> str:
         panels.Card("Gradients in conflict", conflict, "of the weights: domain and general pull apart"),
         panels.Card("Fisher scale κ", number(preview.kappa), _starved_note(now)),
     ]
+    return panels.sentence_card(preview.sentence) + panels.stat_cards(cards)
+
+
+def reasons_html(now: Live) -> str:
+    """What decides, and how much the mask shares with those of the other criteria."""
+    preview = now.preview
+    labels = {name: c.label for name, c in criteria().items()}
+    others = {k: v for k, v in preview.overlap.items() if k != preview.settings.score.criterion}
     return (
-        panels.sentence_card(preview.sentence)
-        + panels.stat_cards(cards)
-        + '<div class="gv-two">'
-        + panels.term_bar(preview.term_shares)
-        + panels.overlap_bars(
-            {k: v for k, v in preview.overlap.items() if k != preview.settings.score.criterion},
-            {name: c.label for name, c in criteria().items()},
-        )
-        + "</div>"
+        '<div class="gv-two">' + panels.term_bar(preview.term_shares) + panels.overlap_bars(others, labels) + "</div>"
     )
 
 
@@ -105,7 +105,7 @@ def _starved_note(now: Live) -> str:
     if not starved:
         return "no matrix is starved (over 95 % pruned)"
     rows = now.table.set_index("name").loc[list(starved)]
-    first = rows.iloc[0]
+    first = rows.iloc[0].to_dict()
     where = f"layer {first['layer']} {ROLE_LABELS[first['role']]}"
     return f"starved (over 95 % pruned): {where}" + (f" and {len(starved) - 1} more" if len(starved) > 1 else "")
 
@@ -121,7 +121,7 @@ def atlas_html(now: Live, view: View, scale: str = "auto") -> str:
 def detail_html(now: Live, view: View) -> str:
     """Numbers of the selected matrix."""
     name = selected_name(view, now.analysis)
-    row = now.table.set_index("name").loc[name]
+    row = now.table.set_index("name").loc[name].to_dict()
     cards = [
         panels.Card("Pruned", percent(row["pruned_fraction"]), f"of {count(row['size'])} weights"),
         panels.Card(f"Mean {now.label}", number(row["score_mean"]), f"threshold {number(row['threshold'])}"),

@@ -124,7 +124,7 @@ def _run_step(
     model: EmbeddingModel, step: Step, accumulators: dict[str, _Accumulator], temperature: float
 ) -> np.ndarray:
     """Forward and backward of one batch; returns its losses, float64 [samples of the step]."""
-    with _Recorder(model, accumulators, step) as recorder:
+    with _Recorder(accumulators, step) as recorder:
         vectors: list[Tensor] = []
         for chunk in step.chunks:
             recorder.chunk = chunk
@@ -222,17 +222,14 @@ class _Accumulator:
 class _Recorder:
     """Hooks that hand each target's inputs and output gradients to its accumulator, for one batch."""
 
-    def __init__(self, model: EmbeddingModel, accumulators: dict[str, _Accumulator], step: Step) -> None:
-        self.model, self.accumulators, self.step = model, accumulators, step
+    def __init__(self, accumulators: dict[str, _Accumulator], step: Step) -> None:
+        self.accumulators, self.step = accumulators, step
         self.calls: dict[str, list[_Call]] = {name: [] for name in accumulators}
         self.waiting: dict[str, int] = dict.fromkeys(accumulators, 0)
         self.chunk = step.chunks[0]
         self.handles: list[torch.utils.hooks.RemovableHandle] = []
 
     def __enter__(self) -> _Recorder:
-        embeddings: nn.Module = self.model.backbone.get_input_embeddings()  # type: ignore[operator]
-        # The weights need no gradient, so the graph has to begin somewhere.
-        self.handles.append(embeddings.register_forward_hook(lambda module, args, out: out.requires_grad_(True)))
         for accumulator in self.accumulators.values():
             self.handles.append(accumulator.target.module.register_forward_hook(self._on_forward(accumulator)))
         return self
@@ -244,10 +241,14 @@ class _Recorder:
             self._finish()
         self.calls.clear()
 
-    def _on_forward(self, accumulator: _Accumulator) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def _on_forward(self, accumulator: _Accumulator) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
         name = accumulator.target.name
 
-        def hook(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
+        def hook(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
+            if not out.requires_grad:
+                # No weight needs a gradient, so the graph begins at the first targets, and nothing before them costs
+                # a backward. A copy, because a model may change it in place, which a leaf forbids.
+                out = out.requires_grad_(True).clone()
             shape = (len(self.chunk.ids), -1)
             call = _Call(self.chunk, args[0].detach().reshape(*shape, args[0].shape[-1]))
             self.calls[name].append(call)
@@ -261,6 +262,7 @@ class _Recorder:
                     self.calls[name] = []
 
             out.register_hook(on_grad)
+            return out
 
         return hook
 

@@ -184,7 +184,7 @@ def is_causal(st: SentenceTransformer, ids: Sequence[int]) -> bool:
     first = torch.as_tensor([list(ids)])
     other = first.clone()
     other[0, -1] = first[0, 0] if first[0, 0] != first[0, -1] else first[0, 0] + 1
-    backbone = st[0].auto_model  # type: ignore[union-attr]
+    backbone: nn.Module = st[0].auto_model  # type: ignore[assignment]
     device = next(backbone.parameters()).device
     states = [
         backbone(input_ids=x.to(device), attention_mask=torch.ones_like(x, device=device)).last_hidden_state

@@ -168,7 +168,7 @@ class LiveScope:
             kept, group = mask.n_m
             if self.sketch.segment_length % group:
                 raise GapruneError(
-                    f"A preview of {mask.pattern} is not possible: {group} does not divide {self.sketch.segment_length}.",
+                    f"{mask.pattern} cannot be previewed: {group} does not divide {self.sketch.segment_length}.",
                     "Choose an M that divides the segments, such as 4, 8 or 16.",
                 )
             return _lowest_of_groups(scored.values, group, group - kept), nothing

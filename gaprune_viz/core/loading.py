@@ -7,8 +7,10 @@ import importlib
 import importlib.util
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -208,27 +210,21 @@ def _check_modules(source: Path | str, revision: str | None) -> bool:
     return True
 
 
-class _plain_errors:
+@contextmanager
+def _plain_errors(source: Path | str) -> Iterator[None]:
     """Turn what loading can raise into one line for people."""
+    from safetensors import SafetensorError
 
-    def __init__(self, source: Path | str) -> None:
-        self.source = source
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        from safetensors import SafetensorError
-
-        if not isinstance(error, OSError | ValueError | RuntimeError | KeyError | ImportError | SafetensorError):
-            return False
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
-        if isinstance(self.source, Path):
+        if isinstance(source, Path):
             raise GapruneError(
-                f"The model in {self.source.name} cannot be loaded: {reason}", "Check that the folder is complete."
+                f"The model in {source.name} cannot be loaded: {reason}", "Check that the folder is complete."
             ) from error
         raise GapruneError(
-            f"The model {self.source!r} cannot be loaded from the Hugging Face Hub: {reason}",
+            f"The model {source!r} cannot be loaded from the Hugging Face Hub: {reason}",
             f"Check its name and the network, or use `{DEFAULT_MODEL}` or a local folder.",
         ) from error
 

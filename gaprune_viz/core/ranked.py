@@ -1,4 +1,4 @@
-"""A sample of weights made ready for sliders: scores, their order and thresholds, remembered for what they depend on."""
+"""A sample of weights made ready for sliders: scores, their order and thresholds, remembered."""
 
 from __future__ import annotations
 

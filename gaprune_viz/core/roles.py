@@ -12,7 +12,7 @@ probe, and what then changes at the inputs of the other layers tells its role:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,7 +73,7 @@ def detect_roles(
             for relative, module in block.named_modules()
             if is_linear(module) and f"{block_name}.{relative}.weight" in order
         }
-        shape = (type(block), *((relative, tuple(module.weight.shape)) for relative, module in linears.items()))
+        shape = (type(block), *((relative, module.weight.shape) for relative, module in linears.items()))
         if shape not in known:
             args, kwargs = calls[block_name]
             known[shape] = BlockProbe(block, linears, args, kwargs).roles()
@@ -216,8 +216,8 @@ def _hooks(
     inputs: dict[str, Tensor],
     changed: str | None,
     change: Callable[[Tensor], Tensor] | None,
-):
-    handles = []
+) -> Iterator[None]:
+    handles: list[Any] = []
     for name, module in linears.items():
 
         def keep(module: nn.Module, args: tuple[Tensor, ...], name: str = name) -> None:

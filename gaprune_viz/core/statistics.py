@@ -22,6 +22,7 @@ from gaprune_viz.core.alignment import align
 from gaprune_viz.core.calibration import DomainStatistics
 from gaprune_viz.errors import GapruneError
 
+FORMAT = 1
 SPEC_FILE = "spec.json"
 TENSOR_FILE = "statistics.safetensors"
 HISTOGRAM_FILE = "histograms.npz"
@@ -96,6 +97,8 @@ class Statistics:
 
     def __init__(self, folder: Path, document: dict[str, Any]) -> None:
         self.folder = folder
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']} is not {FORMAT}, the one this version reads")
         self.document = document
         self.run = RunSpec.parse(document["run"])
         self.matrices = tuple(MatrixInfo(**row) for row in document["matrices"])
@@ -114,7 +117,7 @@ class Statistics:
             raise GapruneError(f"There is no analysis in {folder}.", "Make one: `gaprune-viz analyze --out DIR`.")
         try:
             return cls(folder, json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, GapruneError) as error:
             raise GapruneError(f"{path} is damaged: {error}.", "Run the analysis again.") from error
 
     @property

@@ -261,7 +261,7 @@ def _short(metric: Metric, value: float) -> tuple[str, str]:
     text = number(value)
     if len(text) <= 6 and "×" not in text:
         return text, ""
-    mantissa, exponent = f"{value:.0e}".split("e")
+    mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}".replace("-", MINUS), ""
 
 

@@ -55,16 +55,60 @@ class Metric:
 METRICS = {
     metric.key: metric
     for metric in (
-        Metric("pruned_fraction", "Pruned fraction", "Share of the matrix's weights that would go.", "of the weights", "fraction"),
-        Metric("score_mean", "Mean score", "Mean of the criterion's score over the matrix: higher means keep.", "score", "sequential"),
-        Metric("fisher_domain_mean", "Fisher, domain", "Mean Fisher information on domain data: how much the domain loss reacts.", "squared gradient", "sequential", True),
-        Metric("fisher_general_mean", "Fisher, general", "Mean Fisher information on general data.", "squared gradient", "sequential", True),
-        Metric("fisher_ratio_log10", "Fisher ratio", "log10 of domain over general Fisher information: above 0 the domain needs the matrix more.", "log10", "diverging"),
-        Metric("alignment_cosine", "Alignment cosine", "Cosine of the domain and the general mean gradient: do both want the same change?", "cosine", "diverging"),
-        Metric("sign_agreement", "Sign agreement", "Share of weights whose two gradients have the same sign; 0.5 is chance.", "of the weights", "fraction"),
+        Metric(
+            "pruned_fraction",
+            "Pruned fraction",
+            "Share of the matrix's weights that would go.",
+            "of the weights",
+            "fraction",
+        ),
+        Metric(
+            "score_mean",
+            "Mean score",
+            "Mean of the criterion's score over the matrix: higher means keep.",
+            "score",
+            "sequential",
+        ),
+        Metric(
+            "fisher_domain_mean",
+            "Fisher, domain",
+            "Mean Fisher information on domain data: how much the domain loss reacts.",
+            "squared gradient",
+            "sequential",
+            True,
+        ),
+        Metric(
+            "fisher_general_mean",
+            "Fisher, general",
+            "Mean Fisher information on general data.",
+            "squared gradient",
+            "sequential",
+            True,
+        ),
+        Metric(
+            "fisher_ratio_log10",
+            "Fisher ratio",
+            "log10 of domain over general Fisher information: above 0 the domain needs the matrix more.",
+            "log10",
+            "diverging",
+        ),
+        Metric(
+            "alignment_cosine",
+            "Alignment cosine",
+            "Cosine of the domain and the general mean gradient: do both want the same change?",
+            "cosine",
+            "diverging",
+        ),
+        Metric(
+            "sign_agreement",
+            "Sign agreement",
+            "Share of weights whose two gradients have the same sign; 0.5 is chance.",
+            "of the weights",
+            "fraction",
+        ),
         Metric("theta_abs_mean", "Mean |θ|", "Mean absolute weight.", "weight", "sequential"),
     )
-}  # fmt: skip
+}
 
 
 def scale_of(metric: Metric, values: list[float], *, log: bool | None = None) -> tuple[scales.Scale, bool]:

@@ -28,7 +28,15 @@ SERIES = (
     ("fisher_general", "Fisher, general", scales.GENERAL),
     ("theta", "|θ|", scales.DENSE),
 )
-SYMBOLS = ("circle-open", "diamond-open", "square-open", "triangle-up-open", "triangle-down-open", "cross-open", "x-open")
+SYMBOLS = (
+    "circle-open",
+    "diamond-open",
+    "square-open",
+    "triangle-up-open",
+    "triangle-down-open",
+    "cross-open",
+    "x-open",
+)
 
 
 def matrix_detail(
@@ -72,7 +80,9 @@ def matrix_detail_table(histograms: Mapping[str, np.ndarray], index: int) -> pd.
         edges, line = _line(histograms, key, index)
         total = line.sum()
         cumulated = np.concatenate(([0.0], np.cumsum(line)))
-        values = [10.0 ** float(np.interp(q * total, cumulated, edges)) if total else math.nan for q in (0.05, 0.5, 0.95)]
+        values = [
+            10.0 ** float(np.interp(q * total, cumulated, edges)) if total else math.nan for q in (0.05, 0.5, 0.95)
+        ]
         rows.append({"Value": label, "Weights": int(total)} | dict(zip(("5 %", "Median", "95 %"), map(number, values))))  # noqa: B905
     return pd.DataFrame(rows)
 
@@ -296,14 +306,18 @@ def _exponent_range(histograms: Mapping[str, np.ndarray], key: str, index: int) 
     """Where the values lie, leaving out the first bin, which holds exact zeros."""
     edges, line = _line(histograms, key, index)
     filled = np.flatnonzero(line[1:] > SHOWN_SHARE * max(1.0, line.sum())) + 1
-    return (float(edges[filled[0]]), float(edges[filled[-1] + 1])) if filled.size else (float(edges[0]), float(edges[-1]))
+    return (
+        (float(edges[filled[0]]), float(edges[filled[-1] + 1])) if filled.size else (float(edges[0]), float(edges[-1]))
+    )
 
 
 def _area(
     figure: go.Figure, edges: np.ndarray, line: np.ndarray, label: str, color: str, place: int, *, log10: bool
 ) -> None:
     shares = line / max(1.0, line.sum())
-    spans = [(10.0**a, 10.0**b) if log10 else (a, b) for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
+    spans = [
+        (10.0**a, 10.0**b) if log10 else (a, b) for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    ]
     text = [
         f"<b>{plain(label)}</b><br>{number(a)} to {number(b)}<br>{percent(part, 2)} of the weights"
         for (a, b), part in zip(spans, shares.tolist(), strict=True)

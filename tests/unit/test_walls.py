@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": LOWEST,
     "errors": LOWEST,
     "paths": LOWEST,
+    "presets": {"config", "errors"},
     "workspace": {"errors"},
     "core": {"core", "config", "errors"},
     "data": {"data", *LOWEST},
@@ -35,8 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "figures": {"figures", *LOWEST},
     "pipeline": PIPELINE,
     "results": {"pipeline", *PIPELINE},
-    "app": {"app", "results", "pipeline", "figures", *PIPELINE},
-    "cli": {"cli", "app", "results", "pipeline", "figures", *PIPELINE},
+    "app": {"app", "presets", "results", "pipeline", "figures", *PIPELINE},
+    "cli": {"cli", "app", "presets", "results", "pipeline", "figures", *PIPELINE},
     "__main__": {"cli"},
 }
 # Names of types only, never loaded.

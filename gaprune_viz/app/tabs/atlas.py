@@ -19,6 +19,7 @@ class AtlasTab:
     metric: gr.Dropdown
     scale: gr.Radio
     heatmap: gr.HTML
+    reasons: gr.HTML
     detail: gr.HTML
     histogram: gr.Plot
     profile: gr.Plot
@@ -47,13 +48,14 @@ def build_atlas(now: views.Live, view: views.View) -> AtlasTab:
     heatmap = gr.HTML(
         views.atlas_html(now, view), js_on_load=HEATMAP_JS, elem_id="gv-atlas", label="Layer by role heatmap"
     )
+    reasons = gr.HTML(views.reasons_html(now), elem_id="gv-reasons")
     detail = gr.HTML(views.detail_html(now, view), elem_id="gv-detail")
     with gr.Row():
         histogram = gr.Plot(views.detail_figure(now, view), show_label=False, elem_id="gv-histogram", min_width=320)
         profile = gr.Plot(views.profile_figure(now), show_label=False, elem_id="gv-profile", min_width=320)
     with gr.Accordion("Every matrix as a table", open=False):
         table = gr.Dataframe(views.matrix_table(now), interactive=False, elem_id="gv-table", show_search="filter")
-    return AtlasTab(metric, scale, heatmap, detail, histogram, profile, table)
+    return AtlasTab(metric, scale, heatmap, reasons, detail, histogram, profile, table)
 
 
 def selected_from(event: gr.EventData, view: views.View) -> str | None:

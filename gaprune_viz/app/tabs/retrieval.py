@@ -137,8 +137,8 @@ def compare_query(
         index = list(task.queries).index(str(query_id))
         vectors = dense.queries[index], pruned.queries[index]
         typed, relevant = task.queries[str(query_id)], task.relevant(str(query_id))
-    scores = [corpus @ vector for vector, corpus in zip(vectors, (dense.corpus, pruned.corpus), strict=True)]
-    return typed, side_by_side(*scores, task.corpus, relevant)
+    mine, theirs = dense.corpus @ vectors[0], pruned.corpus @ vectors[1]
+    return typed, side_by_side(mine, theirs, task.corpus, relevant)
 
 
 def _embed_query(analysis: Analysis, settings: Settings, text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +151,8 @@ def _embed_query(analysis: Analysis, settings: Settings, text: str) -> tuple[np.
 def most_changed_query(comparison: Comparison) -> str:
     """The query whose nDCG@10 changed most, either way."""
     frame = comparison.per_query
-    return str(frame.loc[frame["delta_ndcg_at_10"].abs().idxmax(), "qid"])
+    largest = int(frame["delta_ndcg_at_10"].abs().to_numpy().argmax())
+    return str(frame["qid"].iloc[largest])
 
 
 def measure_tasks(

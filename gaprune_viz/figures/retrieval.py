@@ -1,0 +1,285 @@
+"""What pruning does to search: two rankings side by side, measures with intervals, every query's change.
+
+Works on the objects of `gaprune_viz.evaluation.retrieval` by their attributes, and imports none of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from gaprune_viz.figures import scales
+from gaprune_viz.figures.formatting import MISSING, number, p_value, percent, shortened, signed
+from gaprune_viz.figures.frame import axis, empty, framed, plain
+
+MEASURES = {
+    "ndcg_at_10": "nDCG@10",
+    "mrr_at_10": "MRR@10",
+    "recall_at_10": "Recall@10",
+    "recall_at_100": "Recall@100",
+    "map": "MAP",
+}
+SHOWN = ("ndcg_at_10", "mrr_at_10", "recall_at_10")
+SIDES = {"dense": ("Dense model", scales.DENSE), "pruned": ("Pruned model", scales.PRUNED)}
+TITLE_LENGTH = 110
+
+
+class Ranked(Protocol):
+    """A passage in both rankings of one query; ranks count from 1."""
+
+    id: str
+    title: str
+    text: str
+    topic: str
+    dense_rank: int
+    pruned_rank: int
+    dense_score: float
+    pruned_score: float
+    relevant: bool
+
+
+class Sides(Protocol):
+    """The best passages of each model for one query."""
+
+    dense: Any
+    pruned: Any
+    overlap: float
+
+
+class Compared(Protocol):
+    """Two models on the same queries."""
+
+    dense: Any
+    pruned: Any
+    delta: Any
+    intervals: Any
+    p_values: Any
+    overlap_at_10: float
+    queries: int
+    passages: int
+    per_query: pd.DataFrame
+
+
+def ranking_html(query: str, sides: Sides, *, k: int = 10) -> str:
+    """Dense and pruned top k side by side; on a phone one below the other. All text is escaped."""
+    dense, pruned = list(sides.dense)[:k], list(sides.pruned)[:k]
+    both = len({p.id for p in dense} & {p.id for p in pruned})
+    said = f"{both} of {max(len(dense), len(pruned))} passages are in both lists"
+    if not any(p.relevant for p in (*dense, *pruned)):
+        said += "; none of them is known to answer the query"
+    lists = "".join(_list(side, passages) for side, passages in (("dense", dense), ("pruned", pruned)))
+    return (
+        f'<section class="gv-panel gv-search"><header><blockquote>{escape(query)}</blockquote><p>{said}</p></header>'
+        f'<div class="gv-lists">{lists}</div></section>'
+    )
+
+
+def ranking_table(sides: Sides, *, k: int = 10) -> pd.DataFrame:
+    """The table beside `ranking_html`: every passage of either list with both ranks and cosines."""
+    seen: dict[str, Ranked] = {p.id: p for p in (*list(sides.dense)[:k], *list(sides.pruned)[:k])}
+    rows = [
+        {
+            "Passage": p.title or shortened(p.text, TITLE_LENGTH),
+            "Topic": p.topic,
+            "Relevant": "yes" if p.relevant else "",
+            "Dense rank": p.dense_rank,
+            "Pruned rank": p.pruned_rank,
+            "Dense cosine": round(p.dense_score, 4),
+            "Pruned cosine": round(p.pruned_score, 4),
+            "Id": p.id,
+        }
+        for p in sorted(seen.values(), key=lambda p: (p.dense_rank, p.id))
+    ]
+    return pd.DataFrame(rows)
+
+
+def metrics_html(comparison: Compared, title: str, *, measures: Sequence[str] = SHOWN) -> str:
+    """Measures of both models, the difference with its 95 % interval, and the p value."""
+    reach = _reach(comparison, measures)
+    rows = "".join(_measure_row(comparison, measure, reach) for measure in measures)
+    left_out = getattr(comparison, "excluded", 0)
+    said = (
+        f"{comparison.queries:,} queries over {comparison.passages:,} passages; "
+        f"{percent(comparison.overlap_at_10)} of the dense top 10 stay in the pruned top 10"
+        + (f"; {left_out:,} queries without a relevant passage are left out" if left_out else "")
+    )
+    heads = ("Measure", "Dense and pruned", "Difference, 95 % interval", "", "Of dense", "p")
+    header = "".join(f'<th scope="col">{h}</th>' for h in heads)
+    return (
+        f'<section class="gv-panel gv-measures"><h3>{escape(title)}</h3><p class="gv-sub">{escape(said)}</p>'
+        f"<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></section>"
+    )
+
+
+def metrics_table(comparison: Compared) -> pd.DataFrame:
+    """The table beside `metrics_html`, with every measure."""
+    rows = []
+    for measure, label in MEASURES.items():
+        if measure not in comparison.dense:
+            continue
+        low, high = comparison.intervals.get(measure, (math.nan, math.nan))
+        rows.append(
+            {
+                "Measure": label,
+                "Dense": round(comparison.dense[measure], 4),
+                "Pruned": round(comparison.pruned[measure], 4),
+                "Difference": round(comparison.delta[measure], 4),
+                "95 % from": round(low, 4),
+                "95 % to": round(high, 4),
+                "p": p_value(comparison.p_values.get(measure, math.nan)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def per_query_figure(per_query: pd.DataFrame, *, measure: str = "ndcg_at_10") -> go.Figure:
+    """Change of every query, worst first.
+
+    Args:
+        per_query: `query`, `dense_<measure>`, `pruned_<measure>`, `delta_<measure>`; one row per query.
+    """
+    label = MEASURES[measure]
+    title = f"Change of every query, {label}"
+    column = f"delta_{measure}"
+    rows = per_query.dropna(subset=[column]).sort_values(column, kind="stable")
+    if rows.empty:
+        return empty(title, "No query was measured yet.")
+    delta = rows[column].to_numpy(float)
+    worse, better = int((delta < 0).sum()), int((delta > 0).sum())
+    note = f"{worse:,} worse, {len(delta) - worse - better:,} unchanged, {better:,} better"
+    figure = framed(300, title, note, left=44)
+    hover = [
+        f"<b>{plain(shortened(str(query), 70))}</b><br>dense {a:.3f}, pruned {b:.3f}<br>change {signed(d)}"
+        for query, a, b, d in zip(
+            rows["query"], rows[f"dense_{measure}"], rows[f"pruned_{measure}"], delta.tolist(), strict=True
+        )
+    ]
+    figure.add_trace(
+        go.Bar(
+            x=np.arange(1, len(delta) + 1),
+            y=delta,
+            marker={"color": [scales.PRUNED if d < 0 else scales.KEPT for d in delta], "line": {"width": 0}},
+            customdata=hover,
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    )
+    reach = max(0.1, float(np.abs(delta).max())) * 1.05
+    figure.update_layout(bargap=0 if len(delta) > 60 else 0.15)
+    figure.update_xaxes(**axis("Queries, from most harmed to most helped", showgrid=False, nticks=6))
+    figure.update_yaxes(**axis("pruned less dense", range=[-reach, reach], nticks=5, tickformat="+.2~f"))
+    figure.add_hline(y=0, line={"color": scales.INK, "width": 1})
+    return figure
+
+
+def per_query_table(per_query: pd.DataFrame) -> pd.DataFrame:
+    """The table beside `per_query_figure`, worst first."""
+    order = per_query.sort_values("delta_ndcg_at_10", kind="stable")
+    columns = {
+        "query": "Query",
+        "dense_ndcg_at_10": "Dense nDCG@10",
+        "pruned_ndcg_at_10": "Pruned nDCG@10",
+        "delta_ndcg_at_10": "Change",
+        "overlap_at_10": "Overlap@10",
+        "dense_first_relevant": "First hit, dense",
+        "pruned_first_relevant": "First hit, pruned",
+    }
+    table = order[[c for c in columns if c in order]].rename(columns=columns)
+    numeric = [c for c in table if c in ("Dense nDCG@10", "Pruned nDCG@10", "Change", "Overlap@10")]
+    return table.round(dict.fromkeys(numeric, 4)).reset_index(drop=True)
+
+
+def _list(side: str, passages: Sequence[Ranked]) -> str:
+    items = "".join(_hit(side, passage) for passage in passages)
+    body = f"<ol>{items}</ol>" if items else '<p class="gv-sub">No passages.</p>'
+    title, color = SIDES[side]
+    return f'<section class="gv-list" style="--gv-side:{color}"><h3>{title}</h3>{body}</section>'
+
+
+def _hit(side: str, passage: Ranked) -> str:
+    rank = passage.dense_rank if side == "dense" else passage.pruned_rank
+    score = passage.dense_score if side == "dense" else passage.pruned_score
+    title = passage.title or shortened(passage.text, TITLE_LENGTH)
+    change = ""
+    if side == "pruned":
+        change = f"<small>{signed(passage.pruned_score - passage.dense_score)}</small>"
+    tags = '<span class="gv-chip gv-tag-good">✓ relevant</span>' if passage.relevant else ""
+    if passage.topic:
+        tags += f'<span class="gv-chip">{escape(passage.topic)}</span>'
+    return (
+        f'<li class="gv-hit" data-relevant="{"yes" if passage.relevant else "no"}"><span class="gv-rank">{rank}</span>'
+        f"<details><summary>{escape(title)}</summary><p>{escape(passage.text)}</p></details>"
+        f'<span class="gv-hit-side"><span class="gv-cosine" title="cosine with the query">{_cosine(score)}{change}</span>'
+        f"{_move(side, passage)}</span>" + (f'<span class="gv-hit-tags">{tags}</span>' if tags else "") + "</li>"
+    )
+
+
+def _move(side: str, passage: Ranked) -> str:
+    """Where pruning moved a passage: an arrow, the number of places, and a sentence for who cannot see it."""
+    gained = passage.dense_rank - passage.pruned_rank
+    other = f"rank {passage.pruned_rank} after pruning" if side == "dense" else f"rank {passage.dense_rank} before"
+    if gained == 0:
+        return _chip("same", "=", "same rank in both")
+    to, arrow, word = ("up", "▲", "up") if gained > 0 else ("down", "▼", "down")
+    places = f"{abs(gained)} place{'' if abs(gained) == 1 else 's'}"
+    return _chip(to, f"{arrow} {abs(gained)}", f"{word} {places}, {other}")
+
+
+def _chip(to: str, text: str, said: str) -> str:
+    return f'<span class="gv-move" data-to="{to}" role="img" aria-label="{said}" title="{said}">{text}</span>'
+
+
+def _cosine(score: float) -> str:
+    return f"{score:.3f}".replace("-", "−") if math.isfinite(score) else MISSING
+
+
+def _measure_row(comparison: Compared, measure: str, reach: float) -> str:
+    before, after = comparison.dense[measure], comparison.pruned[measure]
+    delta = comparison.delta[measure]
+    low, high = comparison.intervals.get(measure, (math.nan, math.nan))
+    known = math.isfinite(low) and math.isfinite(high)
+    span = f"{signed(low)} to {signed(high)}" if known else "no interval: too few queries"
+    bars = "".join(
+        f'<i style="width:{100 * min(1.0, max(0.0, value)):.1f}%;background:{SIDES[side][1]}"></i><span>{value:.3f}</span>'
+        for side, value in (("dense", before), ("pruned", after))
+    )
+    kept = percent(after / before) if before > 0 else MISSING
+    p = p_value(comparison.p_values.get(measure, math.nan))
+    said = f"{MEASURES[measure]}: dense {number(before)}, pruned {number(after)}"
+    return (
+        f'<tr><th scope="row">{MEASURES[measure]}</th>'
+        f'<td class="gv-wide-cell"><span class="gv-pair" role="img" aria-label="{said}">{bars}</span></td>'
+        f'<td class="gv-wide-cell">{_interval(delta, low, high, reach)}</td>'
+        f'<td class="gv-number">{signed(delta)}<small>{span}</small></td>'
+        f'<td class="gv-number"><span class="gv-only-phone">of dense </span>{kept}</td>'
+        f'<td class="gv-number"><span class="gv-only-phone">p </span>{p}</td></tr>'
+    )
+
+
+def _interval(delta: float, low: float, high: float, reach: float) -> str:
+    """The difference as a dot and its interval as a bar, on an axis that is symmetric about 0."""
+
+    def place(value: float) -> float:
+        return 50 + 50 * min(1.0, max(-1.0, value / reach))
+
+    known = math.isfinite(low) and math.isfinite(high)
+    # Coloured only where the interval leaves 0 out.
+    to = "none"
+    if known and (low > 0 or high < 0):
+        to = "up" if low > 0 else "down"
+    bar = f'<u style="left:{place(low):.1f}%;width:{place(high) - place(low):.1f}%"></u>' if known else ""
+    dot = f'<i style="left:{place(delta):.1f}%"></i>' if math.isfinite(delta) else ""
+    return f'<span class="gv-interval" data-to="{to}" aria-hidden="true"><s style="left:50%"></s>{bar}{dot}</span>'
+
+
+def _reach(comparison: Compared, measures: Sequence[str]) -> float:
+    """Half the width of the common axis of differences."""
+    intervals: Mapping[str, tuple[float, float]] = comparison.intervals
+    ends = [abs(comparison.delta[m]) for m in measures]
+    ends += [abs(end) for m in measures for end in intervals.get(m, ())]
+    return 1.15 * max([e for e in ends if math.isfinite(e)], default=0.0) or 1.0

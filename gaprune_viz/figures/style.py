@@ -1,0 +1,39 @@
+"""The style sheet of the page, with the colours of `scales` in it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from gaprune_viz.figures import scales
+from gaprune_viz.paths import assets
+
+COLORS = {
+    "dense": scales.DENSE,
+    "pruned": scales.PRUNED,
+    "kept": scales.KEPT,
+    "domain": scales.DOMAIN,
+    "general": scales.GENERAL,
+    "threshold": scales.THRESHOLD,
+    "hover-ground": scales.HOVER_GROUND,
+    "hover-ink": scales.HOVER_INK,
+}
+
+
+def variables() -> str:
+    """The colours with a meaning, as CSS variables."""
+    return ":root{" + "".join(f"--gv-c-{name}:{color};" for name, color in COLORS.items()) + "}"
+
+
+@cache
+def style_sheet() -> str:
+    """The whole style sheet as text: the variables, then every file of `assets/css`."""
+    files = sorted((assets() / "css").glob("*.css"), key=lambda file: (file.name != "theme.css", file.name))
+    return "\n".join([variables(), *(file.read_text(encoding="utf-8") for file in files)])
+
+
+def head() -> str:
+    """A `<style>` element for `launch(head=...)`.
+
+    Not for `launch(css=...)`: gradio rewrites what it is given there, drops `@container` rules and narrows `@media` rules.
+    """
+    return f"<style>{style_sheet()}</style>"

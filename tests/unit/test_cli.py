@@ -1,0 +1,431 @@
+"""The command line: one JSON object where it is asked for, one line and status 2 where a person went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gaprune_viz import cli
+from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, ScoreSpec
+from gaprune_viz.presets import PRESETS
+
+WEIGHT = "encoder.layer.0.intermediate.dense.weight"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> dict[str, Any]:
+        """The one object on standard output; nothing else may be there."""
+        assert self.status == 0, self.err
+        assert self.out.count("\n") == 1, self.out
+        document = json.loads(self.out)
+        assert isinstance(document, dict)
+        return document
+
+    def refusal(self) -> str:
+        """The one line of a refused command."""
+        assert self.status == 2, (self.status, self.out, self.err)
+        assert self.out == ""
+        assert self.err.startswith("gaprune-viz: "), self.err
+        assert self.err.count("\n") == 1, self.err
+        return self.err.removeprefix("gaprune-viz: ").strip()
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process, with all that it writes caught."""
+
+    def call(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["gaprune-viz", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capfd.readouterr()
+        return Result(int(end.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def pruned(tiny_analysis: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pruned export of the tiny model. Copy it before changing it."""
+    from gaprune_viz.config import Settings
+    from gaprune_viz.results import prune
+
+    out = tmp_path_factory.mktemp("pruned") / "model"
+    prune(tiny_analysis, Settings(), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def beir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six passages and three judged queries as a BEIR folder."""
+    folder = tmp_path_factory.mktemp("tasks") / "small"
+    (folder / "qrels").mkdir(parents=True)
+    texts = ["salt in water", "a bond of two atoms", "the loan and its interest", "river and sea", "moon", "a gas"]
+    passages = [{"_id": f"p{i}", "title": "", "text": text} for i, text in enumerate(texts)]
+    queries = [{"_id": f"q{i}", "text": text} for i, text in enumerate(["what is salt", "atoms that bond", "a loan"])]
+    for name, rows in (("corpus", passages), ("queries", queries)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    lines = ["query-id\tcorpus-id\tscore", "q0\tp0\t1", "q1\tp1\t1", "q2\tp2\t1"]
+    (folder / "qrels" / "test.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_analyze_writes_an_analysis_and_prints_one_object(
+    run: Run, tmp_path: Path, tiny_bert: Path, tiny_triplets: tuple[Path, Path]
+) -> None:
+    domain, general = tiny_triplets
+    out = tmp_path / "new" / "analysis"
+    flags = ["--domain", domain, "--general", general, "--samples", 8, "--sampling", "random", "--seed", 3]
+    document = run("analyze", "--model", tiny_bert, *flags, "--scope", "mlp", "--out", out, "--json").json()
+    assert document["out"] == str(out)
+    assert document["matrices"] == 4
+    assert document["weights"] == 2 * 2 * 32 * 48
+    assert [document["data"][side]["samples"] for side in ("domain", "general")] == [8, 8]
+    spec = json.loads((out / "spec.json").read_text(encoding="utf-8"))
+    assert spec["run"]["calibration"]["sampling"] == "random"
+    assert spec["run"]["calibration"]["seed"] == 3
+    assert spec["key"] == document["key"]
+    assert [path.name for path in out.parent.iterdir()] == ["analysis"]
+
+
+def test_analyze_says_in_words_what_was_done_and_what_was_missing(
+    run: Run, tmp_path: Path, tiny_bert: Path, tiny_triplets: tuple[Path, Path]
+) -> None:
+    domain, general = tiny_triplets
+    flags = ["--domain", domain, "--general", general, "--samples", 50]
+    result = run("analyze", "--model", tiny_bert, *flags, "--out", tmp_path / "a")
+    assert result.status == 0
+    assert "12 of domain.jsonl" in result.out
+    assert "gaprune-viz: domain.jsonl: 50 samples were asked for and 12 are there" in result.err
+
+
+def test_prune_writes_a_model_and_prints_one_object(run: Run, tmp_path: Path, tiny_analysis: Path) -> None:
+    from safetensors.numpy import load_file
+
+    out = tmp_path / "model"
+    document = run("prune", tiny_analysis, "--preset", "balanced", "--sparsity", 0.25, "--out", out, "--json").json()
+    score = PRESETS["balanced"].settings.score
+    assert document["settings"]["score"] == score.model_dump(mode="json")
+    assert document["settings"]["mask"]["sparsity"] == 0.25
+    assert document["zeros"] == document["scope_weights"] // 4
+    masks, weights = load_file(out / "mask.safetensors"), load_file(out / "model.safetensors")
+    assert sum(int((~mask).sum()) for mask in masks.values()) == document["zeros"]
+    zero = sum(int(np.count_nonzero(weights[name] == 0)) for name in masks)
+    assert zero == document["zeros"]
+    assert json.loads((out / "gaprune.json").read_text(encoding="utf-8"))["sentence"] == document["sentence"]
+
+
+def test_flags_reach_the_settings(run: Run, tmp_path: Path, tiny_analysis: Path) -> None:
+    flags = [
+        "--criterion",
+        "dai",
+        "--alignment",
+        "correlation",
+        "--alpha",
+        0.3,
+        "--beta",
+        0.5,
+        "--gamma",
+        2,
+        "--seed",
+        7,
+    ]
+    more = ["--fisher-scale", "auto", "--fisher-power", 0.5, "--allocation", "matrix", "--pattern", "2:4"]
+    document = run("prune", tiny_analysis, *flags, *more, "--out", tmp_path / "m", "--json").json()
+    assert document["settings"] == {
+        "score": {
+            "criterion": "dai",
+            "alignment": "correlation",
+            "alpha": 0.3,
+            "beta": 0.5,
+            "gamma": 2.0,
+            "fisher_scale": "auto",
+            "fisher_power": 0.5,
+            "seed": 7,
+        },
+        "mask": {"sparsity": 0.5, "allocation": "matrix", "pattern": "2:4", "floor": 0.0, "ceiling": 1.0},
+    }
+    assert document["kappa"] > 0
+    number = run("prune", tiny_analysis, "--fisher-scale", "1e3", "--out", tmp_path / "m", "--json").json()
+    assert number["settings"]["score"]["fisher_scale"] == 1000
+
+
+def test_an_earlier_export_is_replaced(run: Run, tmp_path: Path, tiny_analysis: Path) -> None:
+    out = tmp_path / "model"
+    first = run("prune", tiny_analysis, "--out", out)
+    assert "50.00% of the scope" in first.out
+    assert run("prune", tiny_analysis, "--sparsity", 0.3, "--out", out, "--json").json()["zeros"] == int(0.3 * 14_336)
+    assert json.loads((out / "gaprune.json").read_text(encoding="utf-8"))["settings"]["mask"]["sparsity"] == 0.3
+
+
+def test_compare_prints_one_object(run: Run, pruned: Path, beir: Path) -> None:
+    document = run("compare", pruned, "--task", beir, "--json").json()
+    assert (document["task"], document["queries"], document["passages"]) == ("small", 3, 6)
+    metrics = {"ndcg_at_10", "mrr_at_10", "recall_at_10"}
+    for side in ("dense", "pruned", "delta", "intervals_95", "p_values"):
+        assert set(document[side]) == metrics
+    for metric in metrics:
+        assert 0 <= document["dense"][metric] <= 1
+        assert document["delta"][metric] == pytest.approx(document["pruned"][metric] - document["dense"][metric])
+        low, high = document["intervals_95"][metric]
+        assert low <= document["delta"][metric] <= high
+    # All six passages fit into the top ten, whatever their order.
+    assert document["overlap_at_10"] == 1
+    assert document["dense"]["recall_at_10"] == 1
+
+
+def test_compare_prints_a_table(run: Run, pruned: Path, beir: Path) -> None:
+    result = run("compare", pruned, "--task", beir)
+    assert result.status == 0
+    assert all(word in result.out for word in ("small", "nDCG@10", "MRR@10", "Recall@10", "dense", "pruned"))
+
+
+def test_explain_agrees_with_the_mask(run: Run, pruned: Path, tiny_analysis: Path) -> None:
+    from safetensors.numpy import load_file
+
+    kept = load_file(pruned / "mask.safetensors")[WEIGHT]
+    for state in (True, False):
+        row, column = (int(i) for i in np.argwhere(kept == state)[0])
+        document = run("explain", tiny_analysis, "--weight", f"{WEIGHT}[{row}, {column}]", "--json").json()
+        assert document["weight"] == f"{WEIGHT}[{row},{column}]"
+        assert document["layer"] == 0
+        assert 1 <= document["rank"] <= document["group_size"] == 14_336
+        assert document["kept"] is state
+        # Ranks count from the weight that goes first.
+        assert (document["rank"] > 14_336 // 2) is state
+        assert document["reason"].endswith(".")
+
+
+def test_explain_says_it_in_words(run: Run, tiny_analysis: Path) -> None:
+    result = run("explain", tiny_analysis, "--weight", f"{WEIGHT}[1,2]", "--preset", "magnitude")
+    assert result.status == 0
+    assert f"{WEIGHT}[1,2] (layer 0)" in result.out
+    assert "theta" in result.out
+    assert "rank" in result.out
+
+
+def test_criteria_are_listed(run: Run) -> None:
+    rows = run("criteria", "--json").json()["criteria"]
+    assert {"dai", "dai_released", "magnitude", "random", "wanda", "obd_joint"} <= {row["name"] for row in rows}
+    assert all(row["label"] and row["formula"] and row["source"] for row in rows)
+    plain = run("criteria").out
+    assert all(row["name"] in plain for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("command", "specs"), [("analyze", (ModelSpec, CalibrationSpec)), ("prune", (ScoreSpec, MaskSpec))]
+)
+def test_every_setting_is_a_flag(run: Run, monkeypatch: pytest.MonkeyPatch, command: str, specs: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    text = run(command, "--help").out
+    for spec in specs:
+        for field in spec.model_fields:
+            assert f"--{field.replace('_', '-')}" in text
+
+
+# What a person can get wrong. Each case: arguments, and what the one line must say.
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("nowhere/nothing", "nowhere/nothing"),
+        ("./nothing", "There is no model folder ./nothing"),
+        ("not a name", "not a name"),
+        ("2024", "folder '2024'"),
+        ("", "model: "),
+    ],
+)
+def test_an_unknown_model(run: Run, tmp_path: Path, model: str, said: str) -> None:
+    line = run("analyze", "--model", model, "--out", tmp_path / "a").refusal()
+    assert said in line
+    assert "default" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_a_model(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    line = run("analyze", "--model", tmp_path / "empty", "--out", tmp_path / "a").refusal()
+    assert "config.json is missing" in line
+
+
+def test_an_unknown_domain(run: Run, tmp_path: Path, tiny_bert: Path) -> None:
+    line = run("analyze", "--model", tiny_bert, "--domain", "chemisty", "--out", tmp_path / "a").refusal()
+    assert "'chemisty'. Did you mean chemistry?" in line
+
+
+def test_a_missing_path(run: Run, tmp_path: Path, tiny_bert: Path) -> None:
+    missing = tmp_path / "none.jsonl"
+    line = run("analyze", "--model", tiny_bert, "--domain", missing, "--out", tmp_path / "a").refusal()
+    assert str(missing) in line
+
+
+def test_triplets_with_a_missing_field(run: Run, tmp_path: Path, tiny_bert: Path) -> None:
+    file = tmp_path / "bad.jsonl"
+    good = json.dumps({"query": "a", "positive": "b", "negative": "c"})
+    file.write_text(f'{good}\n{good}\n{{"query": "a", "positive": "b"}}\n', encoding="utf-8")
+    line = run("analyze", "--model", tiny_bert, "--domain", file, "--out", tmp_path / "a").refusal()
+    assert "bad.jsonl, line 3: negative is missing" in line
+    assert not (tmp_path / "a").exists()
+
+
+def test_fewer_than_two_samples(run: Run, tmp_path: Path, tiny_bert: Path) -> None:
+    line = run("analyze", "--model", tiny_bert, "--samples", 1, "--out", tmp_path / "a").refusal()
+    assert line.startswith("samples: ")
+    file = tmp_path / "one.jsonl"
+    file.write_text('{"query": "a", "positive": "b", "negative": "c"}\n', encoding="utf-8")
+    line = run("analyze", "--model", tiny_bert, "--domain", file, "--out", tmp_path / "a").refusal()
+    assert "one.jsonl gives 1 usable triplet" in line
+    assert "at least 2" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--sparsity", "1.5"], "sparsity: "),
+        (["--sparsity", "-0.1"], "sparsity: "),
+        (["--sparsity", "nan"], "sparsity: "),
+        (["--sparsity", "0.3", "--floor", "0.5"], "floor"),
+        (["--criterion", "dia"], "'dia'. Did you mean dai?"),
+        (["--criterion", "../dai"], "criterion: "),
+        (["--alignment", "sing"], "alignment: "),
+        (["--fisher-scale", "much"], "fisher-scale: "),
+        (["--fisher-scale", "-1"], "Fisher scale must be"),
+        (["--pattern", "4:2"], "attern 4:2 prunes nothing"),
+        (["--preset", "papr"], "'papr'. Presets are: paper"),
+    ],
+)
+def test_a_wrong_setting(run: Run, tmp_path: Path, tiny_analysis: Path, flags: list[str], said: str) -> None:
+    out = tmp_path / "model"
+    assert said in run("prune", tiny_analysis, *flags, "--out", out).refusal()
+    assert not out.exists()
+
+
+def test_pruning_what_is_no_analysis(run: Run, tmp_path: Path, tiny_bert: Path) -> None:
+    assert "There is no analysis" in run("prune", tmp_path / "none", "--out", tmp_path / "m").refusal()
+    assert "There is no analysis" in run("prune", tiny_bert, "--out", tmp_path / "m").refusal()
+
+
+def test_nothing_that_is_not_ours_is_overwritten(run: Run, tmp_path: Path, tiny_analysis: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear", encoding="utf-8")
+    assert "not an earlier result" in run("prune", tiny_analysis, "--out", tmp_path).refusal()
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        ("plain", "'plain' is not a weight"),
+        ("a.b.weight[0,0]", "'a.b.weight'"),
+        (f"{WEIGHT}[48,0]", "48 rows and 32 columns"),
+        (f"{WEIGHT}[0,-1]", "is not a weight"),
+    ],
+)
+def test_explaining_no_weight(run: Run, tiny_analysis: Path, weight: str, said: str) -> None:
+    assert said in run("explain", tiny_analysis, "--weight", weight).refusal()
+
+
+def test_comparing_what_is_no_export(run: Run, tmp_path: Path, tiny_bert: Path, beir: Path) -> None:
+    assert "is not a pruned model" in run("compare", tiny_bert, "--task", beir).refusal()
+    assert "There is no folder" in run("compare", tmp_path / "none", "--task", beir).refusal()
+
+
+def test_comparing_on_no_task(run: Run, tmp_path: Path, pruned: Path) -> None:
+    assert "'chem'" in run("compare", pruned, "--task", "chem").refusal()
+    assert "BEIR" in run("compare", pruned, "--task", tmp_path).refusal()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe{",
+        b'{"run": [], "dense": {"weight_hash": "x"}}',
+        b'{"run": {"model": {}}, "dense": []}',
+        b'{"run": {"model": {"device": "gpu"}}, "dense": {"weight_hash": "x"}}',
+        b'{"run": {"surprise": 1}, "dense": {"weight_hash": "x"}}',
+    ],
+)
+def test_a_damaged_result_file(run: Run, tmp_path: Path, pruned: Path, beir: Path, content: bytes) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(pruned, folder)
+    (folder / "gaprune.json").write_bytes(content)
+    assert "gaprune.json is damaged" in run("compare", folder, "--task", beir).refusal()
+
+
+def test_damaged_weights(run: Run, tmp_path: Path, pruned: Path, beir: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(pruned, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert "cannot be loaded" in run("compare", folder, "--task", beir).refusal()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"run": {}}', b'{"run": {"x": 1}}', b'{"run": {}, "matrices": [1]}']
+)
+def test_a_damaged_analysis(run: Run, tmp_path: Path, tiny_analysis: Path, content: bytes) -> None:
+    folder = tmp_path / "analysis"
+    shutil.copytree(tiny_analysis, folder)
+    (folder / "spec.json").write_bytes(content)
+    assert "spec.json is damaged" in run("prune", folder, "--out", tmp_path / "m").refusal()
+
+
+def test_damaged_statistics(run: Run, tmp_path: Path, tiny_analysis: Path) -> None:
+    folder = tmp_path / "analysis"
+    shutil.copytree(tiny_analysis, folder)
+    tensors = folder / "statistics.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[:1000])
+    assert "cannot be read from this analysis" in run("prune", folder, "--out", tmp_path / "m").refusal()
+    tensors.unlink()
+    assert "sketch only" in run("prune", folder, "--out", tmp_path / "m").refusal()
+
+
+def test_a_changed_dense_model(
+    run: Run, tmp_path: Path, tiny_bert: Path, tiny_triplets: tuple[Path, Path], beir: Path
+) -> None:
+    from tests.tiny_models import build
+
+    model, (domain, general) = tmp_path / "dense", tiny_triplets
+    shutil.copytree(tiny_bert, model)
+    flags = ["--domain", domain, "--general", general, "--samples", 4, "--sampling", "random"]
+    assert run("analyze", "--model", model, *flags, "--out", tmp_path / "a").status == 0
+    assert run("prune", tmp_path / "a", "--out", tmp_path / "m").status == 0
+    build(model, "bert", seed=1)
+    assert "have changed" in run("prune", tmp_path / "a", "--out", tmp_path / "m").refusal()
+    assert "has changed" in run("compare", tmp_path / "m", "--task", beir).refusal()
+
+
+def test_the_module_is_a_program(tmp_path: Path, pruned: Path, beir: Path) -> None:
+    def program(*arguments: object) -> Result:
+        command = [sys.executable, "-m", "gaprune_viz", *map(str, arguments)]
+        own = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent.parent)}
+        done = subprocess.run(command, capture_output=True, text=True, env=own, cwd=tmp_path, timeout=120)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    assert program("compare", pruned, "--task", beir, "--json").json()["queries"] == 3
+    assert "There is no folder nowhere" in program("compare", "nowhere", "--task", beir).refusal()
