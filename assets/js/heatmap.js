@@ -11,6 +11,11 @@ let pointed = null; // cell that the tooltip speaks of
 const cellOf = (node) => (node && node.closest && element.contains(node) ? node.closest(CELL) : null);
 const cells = () => [...element.querySelectorAll(CELL)];
 const named = (name) => cells().find((cell) => cell.dataset.name === name);
+// On a phone the style sheet may lay layers down and roles across; arrows follow what is seen.
+const flipped = () => {
+  const grid = element.querySelector('[role="grid"]');
+  return grid !== null && getComputedStyle(grid).gridAutoFlow.startsWith('column');
+};
 const rows = () =>
   [...element.querySelectorAll('[role="row"]')]
     .map((row) => [...row.querySelectorAll('[role="gridcell"]')])
@@ -77,7 +82,8 @@ const next = (cell, event) => {
     return event.key === 'Home' ? among[0] : among[among.length - 1];
   }
   // Places without a matrix are stepped over.
-  const [down, right] = STEPS[event.key];
+  const step = STEPS[event.key];
+  const [down, right] = flipped() ? [step[1], step[0]] : step;
   for (let v = y + down, u = x + right; grid[v] && grid[v][u]; v += down, u += right) {
     if (grid[v][u].dataset.name) return grid[v][u];
   }

@@ -134,7 +134,7 @@ def recolour(view: dict[str, Any], metric: str, scale: str, *values: Any) -> lis
         return [gr.skip(), panels.error_card(error.message, error.hint)]
 
 
-def select(view: dict[str, Any], scale: str, *values: Any, event: gr.EventData) -> list[Any]:
+def select(event: gr.EventData, view: dict[str, Any], scale: str, *values: Any) -> list[Any]:
     """Another matrix; everything below the heatmap follows."""
     shown = View.parse(view)
     name = selected_from(event, shown)
@@ -183,7 +183,7 @@ def run_analysis(page: Page) -> Callable[..., Heavy]:
     """Run the analysis that the sidebar describes; the one on screen stays until the new one is whole."""
     side = page.sidebar
 
-    def handler(view: dict[str, Any], active: str, scale: str, *values: Any, request: gr.Request) -> Heavy:
+    def handler(request: gr.Request, view: dict[str, Any], active: str, scale: str, *values: Any) -> Heavy:
         flag = jobs.begin(request)
         count = len(side.controls)
         idle = {side.run: gr.update(interactive=True), side.cancel: gr.update(interactive=False)}
@@ -290,7 +290,7 @@ def explain(page: Page) -> Callable[..., Heavy]:
     """Why one weight of the selected matrix is pruned or kept."""
     card = page.weight
 
-    def handler(view: dict[str, Any], row: Any, column: Any, *values: Any, request: gr.Request) -> Heavy:
+    def handler(request: gr.Request, view: dict[str, Any], row: Any, column: Any, *values: Any) -> Heavy:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> dict[str, Any]:
             report("Making the exact mask", 0, 0)
             name = views.selected_name(shown, analysis)
@@ -306,7 +306,7 @@ def compare_query(page: Page) -> Callable[..., Heavy]:
     """One query, dense and pruned side by side."""
     tab = page.retrieval
 
-    def handler(view: dict[str, Any], source: str, pick: str, text: str, *values: Any, request: gr.Request) -> Heavy:
+    def handler(request: gr.Request, view: dict[str, Any], source: str, pick: str, text: str, *values: Any) -> Heavy:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
             return search.compare_query(analysis, settings, source, pick, text or "", report, stopped)
 
@@ -322,7 +322,7 @@ def surprise(page: Page) -> Callable[..., Heavy]:
     """The sample query that pruning changed most."""
     tab = page.retrieval
 
-    def handler(view: dict[str, Any], source: str, *values: Any, request: gr.Request) -> Heavy:
+    def handler(request: gr.Request, view: dict[str, Any], source: str, *values: Any) -> Heavy:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
             (_, comparison), *_ = search.measure_tasks(analysis, settings, [source], report, stopped)
             query = search.most_changed_query(comparison)
@@ -341,7 +341,7 @@ def measure(page: Page) -> Callable[..., Heavy]:
     """Every sample query of the task and of the general collection."""
     tab = page.retrieval
 
-    def handler(view: dict[str, Any], source: str, *values: Any, request: gr.Request) -> Heavy:
+    def handler(request: gr.Request, view: dict[str, Any], source: str, *values: Any) -> Heavy:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
             general = analysis.run.calibration.general
             sources = [source, general if general in STARTER_DOMAINS else "general"]
@@ -364,7 +364,7 @@ def export_model(page: Page) -> Callable[..., Heavy]:
     """Write the pruned model and offer it as one file."""
     tab = page.export
 
-    def handler(view: dict[str, Any], *values: Any, request: gr.Request) -> Heavy:
+    def handler(request: gr.Request, view: dict[str, Any], *values: Any) -> Heavy:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> str:
             place = export_place(views.live(shown, settings))
             report("Writing the pruned model", 0, 0)

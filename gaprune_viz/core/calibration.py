@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from gaprune_viz.core.batching import Chunk, Sample, Step, plan_steps
 from gaprune_viz.core.contrastive import info_nce
 from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.targets import Target
+from gaprune_viz.core.targets import Target, is_linear
 from gaprune_viz.errors import GapruneError
 
 # A per-sample gradient is formed in blocks of rows that stay in the processor's cache.
@@ -95,11 +95,11 @@ def calibrate(
         Progress, in tokens, after every batch.
 
     Raises:
-        GapruneError: a loss is NaN or infinite; the sample is named.
+        GapruneError: a loss is NaN or infinite (the sample is named), or gradients are too large for float32.
     """
     steps = plan_steps(model, triplets, token_budget) if steps is None else steps
     total = sum(step.tokens for step in steps)
-    accumulators = {t.name: _Accumulator(t) for t in targets}
+    accumulators = {t.name: _Accumulator(t, _users(model.backbone, t)) for t in targets}
     losses = np.full(len(triplets), np.nan)
     began, done = time.monotonic(), 0
     yield Progress(stage, 0, total, 0.0)
@@ -110,6 +110,7 @@ def calibrate(
         losses[list(step.samples)] = values
         done += step.tokens
         yield Progress(stage, done, total, time.monotonic() - began)
+    _refuse_bad_gradients(accumulators)
     count = len(triplets)
     return DomainStatistics(
         fisher={name: (a.squares / count).cpu() for name, a in accumulators.items()},
@@ -118,6 +119,11 @@ def calibrate(
         losses=losses,
         tokens=done,
     )
+
+
+def _users(backbone: nn.Module, target: Target) -> tuple[nn.Module, ...]:
+    """Every layer that computes with a target's weight: more than one where layers share it."""
+    return tuple(m for m in backbone.modules() if is_linear(m) and m.weight is target.parameter)
 
 
 def _run_step(
@@ -151,6 +157,15 @@ def _refuse_bad_losses(values: np.ndarray, step: Step, triplets: Sequence[Sample
         )
 
 
+def _refuse_bad_gradients(accumulators: dict[str, _Accumulator]) -> None:
+    bad = [name for name, a in accumulators.items() if not bool(torch.isfinite(a.squares).all())]
+    if bad:
+        raise GapruneError(
+            f"The gradients of {bad[0]} are not finite ({len(bad)} of {len(accumulators)} matrices).",
+            "Use float32, or raise the temperature.",
+        )
+
+
 @dataclass
 class _Call:
     """One call of a target in one forward pass."""
@@ -162,9 +177,10 @@ class _Call:
 
 @dataclass
 class _Accumulator:
-    """Running sums of one target: squared gradients, gradients, squared inputs."""
+    """Running sums of one target, over all layers that use it: squared gradients, gradients, squared inputs."""
 
     target: Target
+    users: tuple[nn.Module, ...]
     squares: Tensor = field(init=False)
     total: Tensor = field(init=False)
     inputs: Tensor = field(init=False)
@@ -231,7 +247,8 @@ class _Recorder:
 
     def __enter__(self) -> _Recorder:
         for accumulator in self.accumulators.values():
-            self.handles.append(accumulator.target.module.register_forward_hook(self._on_forward(accumulator)))
+            hook = self._on_forward(accumulator)
+            self.handles += [user.register_forward_hook(hook) for user in accumulator.users]
         return self
 
     def __exit__(self, *exc: object) -> None:

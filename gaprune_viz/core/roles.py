@@ -210,6 +210,10 @@ def _outputs(module: nn.Module) -> int:
     return int(getattr(module, "out_features", 0) or module.nf)  # type: ignore[arg-type]
 
 
+def _changed_by(change: Callable[[Tensor], Tensor]) -> Callable[[nn.Module, Any, Any], Any]:
+    return lambda module, args, out: change(out)
+
+
 @contextmanager
 def _hooks(
     linears: dict[str, nn.Module],
@@ -225,7 +229,7 @@ def _hooks(
 
         handles.append(module.register_forward_pre_hook(keep))
         if name == changed and change is not None:
-            handles.append(module.register_forward_hook(lambda module, args, out: change(out)))
+            handles.append(module.register_forward_hook(_changed_by(change)))
     try:
         yield
     finally:

@@ -19,6 +19,7 @@ HEATMAP_JS = (assets() / "js" / "heatmap.js").read_text(encoding="utf-8")
 
 SCALES = ("auto", "linear", "log", "rank")
 TICKS = 5
+MANY_LAYERS = 12
 FIGURES_IN_TABLE = 4
 
 Place = tuple[int, str]
@@ -106,7 +107,8 @@ def heatmap_html(
     )
     marker = look.position(shown[here]) if here else math.nan
     return (
-        f'<div class="gv-hm" style="--gv-n:{max(1, len(layers))}"><div class="gv-hm-top">'
+        f'<div class="gv-hm{" gv-hm-many" if len(layers) > MANY_LAYERS else ""}" style="--gv-n:{max(1, len(layers))}">'
+        f'<div class="gv-hm-top">'
         f'<p class="gv-hm-help"><b>{escape(look.label)}</b> {escape(chosen.help)}</p>{_legend(look, marker)}</div>'
         f'<div role="grid" class="gv-hm-grid" aria-label="{escape(look.label, quote=True)} by role and layer" '
         f'aria-rowcount="{len(roles) + 1}" aria-colcount="{len(layers) + 1}">'
@@ -208,7 +210,7 @@ def _cell(
 
 def _column(layer: int, here: Place | None, count: int) -> str:
     # Where columns are narrow only every fourth number is drawn; a reader of the screen hears all of them.
-    minor = " gv-hm-minor" if layer % 4 and count > 12 else ""
+    minor = " gv-hm-minor" if layer % 4 and count > MANY_LAYERS else ""
     return (
         f'<span role="columnheader" class="gv-hm-layer{minor}{_on(here, 0, layer)}" aria-label="Layer {layer}">'
         f"<span>{layer}</span></span>"
@@ -221,12 +223,14 @@ def _on(here: Place | None, part: int, value: int | str) -> str:
 
 def _legend(look: Look, marker: float) -> str:
     stops = ", ".join(look.colors.colors)
-    ticks = "".join(f"<span>{escape(_tick(look, value))}</span>" for value in look.colors.ticks(TICKS))
+    texts = [_tick(look, value) for value in look.colors.ticks(TICKS)]
+    ticks = "".join(f"<span>{escape(text)}</span>" for text in texts)
+    long = " gv-ticks-long" if max(map(len, texts)) > 6 else ""
     unit = "rank within the role" if look.ranked else look.metric.unit + (", log scale" if look.log else "")
     pointer = f'<i style="left:{100 * marker:.1f}%"></i>' if math.isfinite(marker) else ""
     return (
         f'<div class="gv-legend"><div class="gv-ramp" style="background-image:linear-gradient(90deg, {stops})">'
-        f'{pointer}</div><div class="gv-ticks">{ticks}</div><p>{escape(unit)}</p></div>'
+        f'{pointer}</div><div class="gv-ticks{long}">{ticks}</div><p>{escape(unit)}</p></div>'
     )
 
 

@@ -39,7 +39,8 @@ __all__ = [
 ]
 
 QUANTILES = (0.05, 0.5, 0.95)
-SHOWN_SHARE = 1e-4
+# Bins with less than this share of every layer are left off the ends of the axis.
+SHOWN_SHARE = 5e-4
 SIDES = {"domain": "Fisher information, domain", "general": "Fisher information, general"}
 
 
@@ -52,6 +53,7 @@ def density_heatmap(
     x_title: str,
     thresholds: Sequence[float] | None = None,
     log10: bool = False,
+    subtitle: str = "",
 ) -> go.Figure:
     """Layer by value: each row is one layer's distribution, as a share of the layer's weights.
 
@@ -63,6 +65,7 @@ def density_heatmap(
         layers: labels of the rows.
         thresholds: one value per layer, nan where there is none; drawn as a step line.
         log10: label the axis with powers of ten.
+        subtitle: a second line.
     """
     shares = _shares(counts)
     if not shares.size or not np.isfinite(shares).any():
@@ -70,7 +73,7 @@ def density_heatmap(
     low, high = float(edges[0]), float(edges[-1])
     middle = (edges[:-1] + edges[1:]) / 2
     lines = thresholds is not None and any(math.isfinite(t) for t in thresholds)
-    figure = framed(_height(len(layers)), title, top=20 if lines else 0, left=44)
+    figure = framed(_height(len(layers)), title, subtitle, left=52, legend=lines)
     figure.add_trace(
         go.Heatmap(
             x=middle,
@@ -126,16 +129,14 @@ def fisher_density(histograms: Mapping[str, np.ndarray], matrices: pd.DataFrame,
     """
     edges, counts, layers = _by_layer(histograms, matrices, side)
     start, stop = _occupied(counts[:, 1:])
-    zeros = counts[:, 0].sum() / max(1.0, counts.sum())
-    x_title = "Fisher information (squared gradient)"
-    if zeros > SHOWN_SHARE:
-        x_title += f"; {percent(zeros)} of the weights are at 0 and not drawn"
+    zeros = float(counts[:, 0].sum() / max(1.0, counts.sum()))
     return density_heatmap(
         edges[1 + start : 2 + stop],
         counts[:, 1 + start : 1 + stop],
         layers,
         title=f"{SIDES[side]}, by layer",
-        x_title=x_title,
+        x_title="Fisher information (squared gradient)",
+        subtitle=f"{percent(zeros)} of the weights are at 0 and not drawn" if zeros > 0 else "",
         log10=True,
     )
 
@@ -212,17 +213,16 @@ def _draw_thresholds(figure: go.Figure, thresholds: Sequence[float], low: float,
                 y=ys,
                 mode="lines",
                 line={"color": color, "width": width},
-                name="threshold: what lies left of it is pruned",
+                name="threshold: left of it is pruned",
                 hoverinfo="skip",
                 showlegend=color == scales.THRESHOLD,
             )
         )
-    figure.update_layout(showlegend=True)
 
 
 def _height(layers: int) -> int:
     """Pixels: readable rows for few layers, no endless page for many."""
-    return int(min(640, max(220, 118 + 24 * layers)))
+    return int(min(660, max(256, 150 + 24 * layers)))
 
 
 def _quantile(edges: np.ndarray, line: np.ndarray, q: float) -> float:

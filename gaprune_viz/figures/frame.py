@@ -13,38 +13,45 @@ import plotly.graph_objects as go
 from gaprune_viz.figures import scales
 from gaprune_viz.figures.formatting import power_of_ten, shortened
 
-FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
+FONT = (
+    '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", "Liberation Sans", Arial, '
+    "sans-serif"
+)
 UNUSED_BUTTONS = ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"]
 
 
-def framed(height: int, title: str, subtitle: str = "", *, left: int = 56, bottom: int = 48, top: int = 0) -> go.Figure:
+def framed(height: int, title: str, subtitle: str = "", *, left: int = 64, legend: bool = False) -> go.Figure:
     """An empty figure of a fixed height on a clear ground.
+
+    The legend stands below the plot, where it may wrap on a phone without covering anything.
 
     Args:
         height: pixels.
         title, subtitle: plain text; escaped here.
-        left, bottom: margins in pixels.
-        top: further pixels between the titles and the plot, for a legend.
+        left: margin in pixels.
+        legend: whether one is drawn.
     """
+    text = f"<b>{plain(title)}</b>"
+    if subtitle:
+        text += f'<br><span style="font-size:12px">{plain(subtitle)}</span>'
     figure = go.Figure()
     figure.update_layout(
         height=height,
         autosize=True,
-        margin={"l": left, "r": 12, "t": (58 if subtitle else 40) + top, "b": bottom, "pad": 0},
+        margin={"l": left, "r": 20, "t": 68 if subtitle else 46, "b": 52, "pad": 0},
         paper_bgcolor=scales.CLEAR,
         plot_bgcolor=scales.CLEAR,
         font={"family": FONT, "size": 12, "color": scales.INK},
         title={
-            "text": plain(title),
-            "subtitle": {"text": plain(subtitle), "font": {"size": 12, "color": scales.INK}},
+            "text": text,
             "x": 0,
             "xref": "container",
             "xanchor": "left",
             "y": 1,
             "yref": "container",
             "yanchor": "top",
-            "pad": {"l": 4, "t": 8},
-            "font": {"size": 14, "color": scales.INK, "weight": 600},
+            "pad": {"l": 16, "t": 22 if subtitle else 14},
+            "font": {"size": 14, "color": scales.INK},
         },
         hoverlabel={
             "bgcolor": scales.HOVER_GROUND,
@@ -52,11 +59,14 @@ def framed(height: int, title: str, subtitle: str = "", *, left: int = 56, botto
             "font": {"family": FONT, "size": 12, "color": scales.HOVER_INK},
             "align": "left",
         },
+        showlegend=legend,
         legend={
             "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1,
+            "x": 0.5,
+            "xref": "container",
+            "xanchor": "center",
+            "y": 0.01,
+            "yref": "container",
             "yanchor": "bottom",
             "bgcolor": scales.CLEAR,
             "itemclick": False,
@@ -67,7 +77,6 @@ def framed(height: int, title: str, subtitle: str = "", *, left: int = 56, botto
         dragmode=False,
         hovermode="closest",
         bargap=0.2,
-        showlegend=False,
     )
     figure.update_xaxes(**axis())
     figure.update_yaxes(**axis())

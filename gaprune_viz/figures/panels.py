@@ -72,7 +72,7 @@ def term_bar(shares: Mapping[str, float]) -> str:
         f'style="width:{100 * abs(known[name]) / reach:.4f}%;background-color:{_color(name)}"></span>'
         for name in drawn
     )
-    zero = f'<i class="gv-zero" style="left:{100 * against / reach:.3f}%"><b>0</b></i>' if against else ""
+    zero = f'<i class="gv-zero" style="left:{100 * against / reach:.3f}%"><b>0</b></i>' if against / reach >= THIN else ""
     rows = "".join(_term_row(name, known[name], reach) for name in order)
     return (
         f'<section class="gv-panel gv-terms">{head}<div class="gv-stack{" gv-stack-zero" if zero else ""}" '
@@ -139,7 +139,7 @@ def _card(card: Card) -> str:
     note = f'<dd class="gv-card-note">{escape(card.note)}</dd>' if card.note else ""
     tone = f" gv-tone-{card.tone}" if mark else ""
     return (
-        f'<div class="gv-card{tone}"><dt>{escape(card.label)}</dt>'
+        f'<div class="gv-card{tone}"><dt>{_unbroken(card.label)}</dt>'
         f'<dd class="gv-card-value">{escape(card.value)}{mark}</dd>{note}</div>'
     )
 
@@ -151,6 +151,11 @@ def _term_row(name: str, value: float, reach: float) -> str:
     extra = f"<em>{', '.join(notes)}</em>" if notes else ""
     swatch = f'<i class="{"gv-against" if value < 0 else ""}" style="background-color:{_color(name)}"></i>'
     return f"<li>{swatch}<span>{escape(_label(name))}{extra}</span><b>{escape(share(value))}</b></li>"
+
+
+def _unbroken(text: str) -> str:
+    """Escaped text whose |θ| never breaks over two lines."""
+    return escape(text).replace("|θ|", '<span class="gv-nowrap">|θ|</span>')
 
 
 def _label(name: str) -> str:

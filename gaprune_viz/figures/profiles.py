@@ -14,7 +14,7 @@ from gaprune_viz.figures.formatting import count, number, percent
 from gaprune_viz.figures.frame import axis, empty, framed, layer_ticks, log_ticks, matrix_name, plain
 from gaprune_viz.figures.metrics import ROLE_LABELS, ROLE_ORDER
 
-HEIGHT = 360
+HEIGHT = 380
 FRACTION_TICKS = {
     "tickmode": "array",
     "tickvals": [0, 0.25, 0.5, 0.75, 1],
@@ -22,10 +22,11 @@ FRACTION_TICKS = {
 }
 MOST_POINTS = 3_000
 MOST_ROWS = 256
-SHOWN_SHARE = 1e-4
+# Bins with less than this share of the matrix are left off the ends of the axis.
+SHOWN_SHARE = 5e-4
 SERIES = (
-    ("fisher_domain", "Fisher, domain", scales.DOMAIN),
-    ("fisher_general", "Fisher, general", scales.GENERAL),
+    ("fisher_domain", "domain", scales.DOMAIN),
+    ("fisher_general", "general", scales.GENERAL),
     ("theta", "|θ|", scales.DENSE),
 )
 SYMBOLS = (
@@ -49,27 +50,26 @@ def matrix_detail(
     """The selected matrix: Fisher information of both sides overlaid, |theta| below, the score where it is given.
 
     Args:
-        histograms: `fisher_domain`, `fisher_general`, `theta`: counts [matrices, bins]; `<key>_edges`: exponents of ten.
+        histograms: `fisher_domain`, `fisher_general`, `theta`: counts [matrices, bins]; `<key>_edges`: powers of ten.
         index: row of the matrix in them.
         name: of the matrix.
         score: edges [b + 1], counts [b], threshold (nan for none); what is left of it is coloured as pruned.
     """
     panels = 2 + (score is not None)
-    figure = framed(HEIGHT + 120 * (panels - 2), "Distributions of the selected matrix", matrix_name(name), top=22)
+    figure = framed(HEIGHT + 120 * (panels - 2), "Distributions of the selected matrix", matrix_name(name), legend=True)
     bands = _bands(panels)
     for place, keys in enumerate((SERIES[:2], SERIES[2:])):
         reach = [_exponent_range(histograms, key, index) for key, _, _ in keys]
         low, high = min(a for a, _ in reach), max(b for _, b in reach)
         for key, label, color in keys:
             edges, line = _line(histograms, key, index)
-            _area(figure, edges, line, label, color, place, log10=True)
+            _area(figure, edges, line, label, color, place, log10=True, legend=place == 0)
         title = "Fisher information (squared gradient)" if place == 0 else "|θ|"
         _axes(figure, place, bands[place], title, range=[low, high], **log_ticks(low, high, 8))
     if score is not None:
         edges, line, threshold = score
         _split_area(figure, edges, line, threshold, 2)
         _axes(figure, 2, bands[2], "score", range=[float(edges[0]), float(edges[-1])])
-    figure.update_layout(showlegend=True)
     return figure
 
 
@@ -83,7 +83,8 @@ def matrix_detail_table(histograms: Mapping[str, np.ndarray], index: int) -> pd.
         values = [
             10.0 ** float(np.interp(q * total, cumulated, edges)) if total else math.nan for q in (0.05, 0.5, 0.95)
         ]
-        rows.append({"Value": label, "Weights": int(total)} | dict(zip(("5 %", "Median", "95 %"), map(number, values))))  # noqa: B905
+        shown = dict(zip(("5 %", "Median", "95 %"), map(number, values), strict=True))
+        rows.append({"Value": label if key == "theta" else f"Fisher, {label}", "Weights": int(total)} | shown)
     return pd.DataFrame(rows)
 
 
@@ -93,7 +94,7 @@ def scatter_terms(
     pruned: np.ndarray,
     *,
     threshold: float = math.nan,
-    title: str = "What decides: the two terms of sampled weights",
+    title: str = "The two terms of the weights",
     same_scale: bool = False,
 ) -> go.Figure:
     """Fisher term against magnitude term of sampled weights, kept and pruned.
@@ -110,16 +111,22 @@ def scatter_terms(
         return empty(title, "There are no weights to show.")
     x, y, gone = x[usable], y[usable], np.asarray(pruned, dtype=bool)[usable]
     step = max(1, -(-len(x) // MOST_POINTS))
-    figure = framed(HEIGHT, title, f"{count(len(x[::step]))} of {count(len(x))} sampled weights", top=22)
-    looks = ((~gone, "kept", scales.KEPT, "circle"), (gone, "pruned", scales.REMOVED, "x-thin-open"))
-    for chosen, label, color, symbol in looks:
+    figure = framed(HEIGHT, title, f"{count(len(x[::step]))} of {count(len(x))} sampled weights", legend=True)
+    looks = ((~gone, "kept", scales.KEPT, "circle", 0), (gone, "pruned", scales.REMOVED, "x-thin-open", 1))
+    for chosen, label, color, symbol, edge in looks:
         figure.add_trace(
             go.Scatter(
                 x=x[::step][chosen[::step]],
                 y=y[::step][chosen[::step]],
                 mode="markers",
                 name=label,
-                marker={"color": color, "symbol": symbol, "size": 5, "opacity": 0.55, "line": {"width": 1}},
+                marker={
+                    "color": color,
+                    "symbol": symbol,
+                    "size": 5,
+                    "opacity": 0.55,
+                    "line": {"width": symbol != "circle"},
+                },
                 hovertemplate=f"<b>{label}</b><br>magnitude term %{{x:.3~g}}<br>Fisher term %{{y:.3~g}}<extra></extra>",
             )
         )
@@ -133,14 +140,13 @@ def scatter_terms(
                 x=[spans[0][0], spans[0][1]],
                 y=[threshold - spans[0][0], threshold - spans[0][1]],
                 mode="lines",
-                name="terms add up to the threshold",
+                name="sum at the threshold",
                 line={"color": scales.THRESHOLD, "width": 2, "dash": "dash"},
                 hoverinfo="skip",
             )
         )
     figure.update_xaxes(**axis("magnitude term γ √|θ|", range=list(spans[0]), nticks=6))
     figure.update_yaxes(**axis("Fisher term", range=list(spans[1]), nticks=6, exponentformat="power"))
-    figure.update_layout(showlegend=True)
     return figure
 
 
@@ -169,7 +175,7 @@ def layer_profile(table: pd.DataFrame) -> go.Figure:
     title = "Pruned fraction by layer"
     if not layers:
         return empty(title, "There are no layers to show.")
-    figure = framed(HEIGHT, title, f"all together {percent(overall)}", top=22, left=44)
+    figure = framed(HEIGHT, title, f"all together {percent(overall)}", legend=True)
     figure.add_trace(
         go.Bar(
             x=list(range(len(layers))),
@@ -193,7 +199,6 @@ def layer_profile(table: pd.DataFrame) -> go.Figure:
     )
     figure.update_xaxes(**axis("Layer", range=[-0.5, len(layers) - 0.5], showgrid=False, **layer_ticks(layers)))
     figure.update_yaxes(**axis("", range=[0, 1.02], **FRACTION_TICKS))
-    figure.update_layout(showlegend=True)
     return figure
 
 
@@ -226,7 +231,7 @@ def row_profile(values: np.ndarray, *, title: str, y_title: str, fraction: bool 
     low, middle, high, starts = _blocks(values)
     per = -(-len(values) // len(middle))
     note = f"{len(values):,} rows" + (f", {per} to a point" if per > 1 else "")
-    figure = framed(260, title, note, left=44)
+    figure = framed(270, title, note)
     shown = percent if fraction else number
     text = [
         f"<b>{'Row' if per == 1 else 'Rows from'} {start:,}</b><br>{shown(m)}"
@@ -312,9 +317,19 @@ def _exponent_range(histograms: Mapping[str, np.ndarray], key: str, index: int) 
 
 
 def _area(
-    figure: go.Figure, edges: np.ndarray, line: np.ndarray, label: str, color: str, place: int, *, log10: bool
+    figure: go.Figure,
+    edges: np.ndarray,
+    line: np.ndarray,
+    label: str,
+    color: str,
+    place: int,
+    *,
+    log10: bool,
+    legend: bool = True,
+    total: float | None = None,
 ) -> None:
-    shares = line / max(1.0, line.sum())
+    """A histogram as a stepped area; shares are of `total`, which is the sum of the counts where it is not given."""
+    shares = line / max(1.0, float(line.sum()) if total is None else total)
     spans = [
         (10.0**a, 10.0**b) if log10 else (a, b) for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
     ]
@@ -325,8 +340,9 @@ def _area(
     figure.add_trace(
         go.Scatter(
             x=edges,
-            y=np.append(shares, 0.0),
+            y=100 * np.append(shares, 0.0),
             mode="lines",
+            showlegend=legend,
             name=label,
             line={"color": color, "width": 1.5, "shape": "hv"},
             fill="tozeroy",
@@ -347,8 +363,7 @@ def _split_area(figure: go.Figure, edges: np.ndarray, line: np.ndarray, threshol
         part = np.zeros_like(np.asarray(line, dtype=np.float64))
         part[keep] = line[keep]
         if part.any():
-            shares = part / max(1.0, float(np.sum(line)))
-            _area(figure, edges, shares, label, color, place, log10=False)
+            _area(figure, edges, part, label, color, place, log10=False, total=float(np.sum(line)))
 
 
 def _bands(panels: int) -> list[tuple[float, float]]:
@@ -363,7 +378,7 @@ def _axes(figure: go.Figure, place: int, band: tuple[float, float], title: str, 
     figure.update_layout(
         {
             f"xaxis{number_}": axis(title, anchor=f"y{number_}", **more) | {"domain": [0, 1]},
-            f"yaxis{number_}": axis("", anchor=f"x{number_}", rangemode="tozero", tickformat=".0%", nticks=4)
+            f"yaxis{number_}": axis("", anchor=f"x{number_}", rangemode="tozero", ticksuffix=" %", nticks=4)
             | {"domain": [max(0.0, band[0]), min(1.0, band[1])]},
         }
     )

@@ -75,7 +75,7 @@ def ranking_html(query: str, sides: Sides, *, k: int = 10) -> str:
         said += "; none of them is known to answer the query"
     lists = "".join(_list(side, passages) for side, passages in (("dense", dense), ("pruned", pruned)))
     return (
-        f'<section class="gv-panel gv-search"><header><blockquote>{escape(query)}</blockquote><p>{said}</p></header>'
+        f'<section class="gv-panel gv-search"><header><p class="gv-asked">{escape(query)}</p><p>{said}</p></header>'
         f'<div class="gv-lists">{lists}</div></section>'
     )
 
@@ -109,7 +109,7 @@ def metrics_html(comparison: Compared, title: str, *, measures: Sequence[str] = 
         f"{percent(comparison.overlap_at_10)} of the dense top 10 stay in the pruned top 10"
         + (f"; {left_out:,} queries without a relevant passage are left out" if left_out else "")
     )
-    heads = ("Measure", "Dense and pruned", "Difference, 95 % interval", "", "Of dense", "p")
+    heads = ("Measure", "Dense above pruned", "Difference", "with 95 % interval", "Of dense", "p")
     header = "".join(f'<th scope="col">{h}</th>' for h in heads)
     return (
         f'<section class="gv-panel gv-measures"><h3>{escape(title)}</h3><p class="gv-sub">{escape(said)}</p>'
@@ -153,7 +153,7 @@ def per_query_figure(per_query: pd.DataFrame, *, measure: str = "ndcg_at_10") ->
     delta = rows[column].to_numpy(float)
     worse, better = int((delta < 0).sum()), int((delta > 0).sum())
     note = f"{worse:,} worse, {len(delta) - worse - better:,} unchanged, {better:,} better"
-    figure = framed(300, title, note, left=44)
+    figure = framed(310, title, note)
     hover = [
         f"<b>{plain(shortened(str(query), 70))}</b><br>dense {a:.3f}, pruned {b:.3f}<br>change {signed(d)}"
         for query, a, b, d in zip(
@@ -195,13 +195,13 @@ def per_query_table(per_query: pd.DataFrame) -> pd.DataFrame:
 
 
 def _list(side: str, passages: Sequence[Ranked]) -> str:
-    items = "".join(_hit(side, passage) for passage in passages)
+    items = "".join(_hit(side, passage, len(passages)) for passage in passages)
     body = f"<ol>{items}</ol>" if items else '<p class="gv-sub">No passages.</p>'
     title, color = SIDES[side]
     return f'<section class="gv-list" style="--gv-side:{color}"><h3>{title}</h3>{body}</section>'
 
 
-def _hit(side: str, passage: Ranked) -> str:
+def _hit(side: str, passage: Ranked, length: int) -> str:
     rank = passage.dense_rank if side == "dense" else passage.pruned_rank
     score = passage.dense_score if side == "dense" else passage.pruned_score
     title = passage.title or shortened(passage.text, TITLE_LENGTH)
@@ -211,27 +211,36 @@ def _hit(side: str, passage: Ranked) -> str:
     tags = '<span class="gv-chip gv-tag-good">✓ relevant</span>' if passage.relevant else ""
     if passage.topic:
         tags += f'<span class="gv-chip">{escape(passage.topic)}</span>'
+    relevant = "yes" if passage.relevant else "no"
+    below = f'<span class="gv-hit-tags">{tags}</span>' if tags else ""
     return (
-        f'<li class="gv-hit" data-relevant="{"yes" if passage.relevant else "no"}"><span class="gv-rank">{rank}</span>'
+        f'<li class="gv-hit" data-relevant="{relevant}">'
+        f'<span class="gv-rank"><span class="gv-hidden">rank </span>{rank}</span>'
         f"<details><summary>{escape(title)}</summary><p>{escape(passage.text)}</p></details>"
-        f'<span class="gv-hit-side"><span class="gv-cosine" title="cosine with the query">{_cosine(score)}{change}</span>'
-        f"{_move(side, passage)}</span>" + (f'<span class="gv-hit-tags">{tags}</span>' if tags else "") + "</li>"
+        f'<span class="gv-hit-side"><span class="gv-cosine"><span class="gv-hidden">cosine </span>'
+        f"{_cosine(score)}{change}</span>{_move(side, passage, length)}</span>{below}</li>"
     )
 
 
-def _move(side: str, passage: Ranked) -> str:
-    """Where pruning moved a passage: an arrow, the number of places, and a sentence for who cannot see it."""
+def _move(side: str, passage: Ranked, length: int) -> str:
+    """Where pruning moved a passage: an arrow, the number of places, and where the other list has it.
+
+    A passage beyond the end of the other list is named so, with its true rank there.
+    """
     gained = passage.dense_rank - passage.pruned_rank
-    other = f"rank {passage.pruned_rank} after pruning" if side == "dense" else f"rank {passage.dense_rank} before"
-    if gained == 0:
-        return _chip("same", "=", "same rank in both")
+    other = passage.pruned_rank if side == "dense" else passage.dense_rank
     to, arrow, word = ("up", "▲", "up") if gained > 0 else ("down", "▼", "down")
-    places = f"{abs(gained)} place{'' if abs(gained) == 1 else 's'}"
-    return _chip(to, f"{arrow} {abs(gained)}", f"{word} {places}, {other}")
-
-
-def _chip(to: str, text: str, said: str) -> str:
-    return f'<span class="gv-move" data-to="{to}" role="img" aria-label="{said}" title="{said}">{text}</span>'
+    if gained == 0:
+        return '<span class="gv-move" data-to="same"><span aria-hidden="true">=</span> same</span>'
+    if other > length:
+        said = f"out: now {other:,}" if side == "dense" else f"new: was {other:,}"
+        return f'<span class="gv-move" data-to="{to}"><span aria-hidden="true">{arrow}</span> {said}</span>'
+    places = f"{word} {abs(gained)} place{'' if abs(gained) == 1 else 's'}"
+    where = f"now {other:,}" if side == "dense" else f"was {other:,}"
+    return (
+        f'<span class="gv-move" data-to="{to}"><span aria-hidden="true">{arrow} {abs(gained)}</span>'
+        f'<span class="gv-hidden">{places}, {where}</span></span>'
+    )
 
 
 def _cosine(score: float) -> str:
@@ -244,21 +253,32 @@ def _measure_row(comparison: Compared, measure: str, reach: float) -> str:
     low, high = comparison.intervals.get(measure, (math.nan, math.nan))
     known = math.isfinite(low) and math.isfinite(high)
     span = f"{signed(low)} to {signed(high)}" if known else "no interval: too few queries"
+    verdict = _verdict(low, high)
     bars = "".join(
-        f'<i style="width:{100 * min(1.0, max(0.0, value)):.1f}%;background:{SIDES[side][1]}"></i><span>{value:.3f}</span>'
-        for side, value in (("dense", before), ("pruned", after))
+        f'<i aria-hidden="true" style="width:{100 * min(1.0, max(0.0, value)):.1f}%;background-color:{color}"></i>'
+        f'<span aria-hidden="true">{value:.3f}</span>'
+        for value, (_, color) in ((before, SIDES["dense"]), (after, SIDES["pruned"]))
     )
     kept = percent(after / before) if before > 0 else MISSING
     p = p_value(comparison.p_values.get(measure, math.nan))
     said = f"{MEASURES[measure]}: dense {number(before)}, pruned {number(after)}"
     return (
         f'<tr><th scope="row">{MEASURES[measure]}</th>'
-        f'<td class="gv-wide-cell"><span class="gv-pair" role="img" aria-label="{said}">{bars}</span></td>'
+        f'<td class="gv-wide-cell"><span class="gv-pair"><span class="gv-hidden">{said}</span>{bars}</span></td>'
         f'<td class="gv-wide-cell">{_interval(delta, low, high, reach)}</td>'
-        f'<td class="gv-number">{signed(delta)}<small>{span}</small></td>'
+        f'<td class="gv-number gv-wide-cell"><b>{signed(delta)}</b> <span>{span}</span><small>{verdict}</small></td>'
         f'<td class="gv-number"><span class="gv-only-phone">of dense </span>{kept}</td>'
         f'<td class="gv-number"><span class="gv-only-phone">p </span>{p}</td></tr>'
     )
+
+
+def _verdict(low: float, high: float) -> str:
+    """What the interval shows, in words."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "one query shows nothing"
+    if low > 0:
+        return "better: the interval lies above 0"
+    return "worse: the interval lies below 0" if high < 0 else "no difference shown: it includes 0"
 
 
 def _interval(delta: float, low: float, high: float, reach: float) -> str:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Meanings. Blue and orange are told apart by every kind of colour vision (Okabe and Ito's palette).
-DENSE = "#56697f"
+# Meanings. Blue and orange are told apart by every kind of colour vision (after Okabe and Ito's palette); each has a
+# contrast of nearly 4 or more on the light and on the dark ground of the page.
+DENSE = "#687d95"
 PRUNED = "#d55e00"
-KEPT = "#0072b2"
+KEPT = "#1a7dbd"
 REMOVED = "#d55e00"
-DOMAIN = "#0072b2"
+DOMAIN = "#1a7dbd"
 GENERAL = "#b07000"
-THRESHOLD = "#c2185b"
+THRESHOLD = "#d63369"
 TERMS = {
-    "fisher_domain": "#0072b2",
-    "fisher_general": "#b07000",
-    "magnitude": "#6f7c8c",
-    "alignment": "#9b4f96",
+    "fisher_domain": DOMAIN,
+    "fisher_general": GENERAL,
+    "magnitude": DENSE,
+    "alignment": "#ab62a7",
 }
 OTHER_TERM = "#3f8f6b"
 
@@ -33,7 +34,7 @@ CLEAR = "rgba(0,0,0,0)"
 SEQUENTIAL = ("#10244a", "#1d4177", "#1f6396", "#2586a3", "#3ea8a0", "#79c691", "#bfdf8b", "#f4f3a6")
 DIVERGING = ("#8c3b00", "#c8691c", "#e8a76c", "#f3d9bf", "#f5f5f2", "#c3dcec", "#7db4d8", "#2f7fb8", "#0b4c80")
 # Density fades into the ground of the page, so that one picture serves light and dark.
-DENSITY = tuple(f"rgba(0,114,178,{alpha})" for alpha in (0, 0.14, 0.28, 0.42, 0.56, 0.7, 0.85, 1))
+DENSITY = tuple(f"rgba(26,125,189,{alpha})" for alpha in (0, 0.14, 0.28, 0.42, 0.56, 0.7, 0.85, 1))
 FRACTION = ("#eef3f7", "#cfe0ea", "#f4cfa8", "#ea9a5a", "#d55e00", "#8f2f00")
 
 

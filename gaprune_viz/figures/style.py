@@ -34,6 +34,6 @@ def style_sheet() -> str:
 def head() -> str:
     """A `<style>` element for `launch(head=...)`.
 
-    Not for `launch(css=...)`: gradio rewrites what it is given there, drops `@container` rules and narrows `@media` rules.
+    Not for `launch(css=...)`: gradio rewrites what it is given there, and drops or narrows at-rules.
     """
     return f"<style>{style_sheet()}</style>"

@@ -60,17 +60,13 @@ def batch_gradients(
     with _differentiable(targets):
         for start in range(0, len(triplets), micro_batch):
             part = triplets[start : start + micro_batch]
-            columns = [
-                _embed(model, [t.query for t in part], "query", pad_to),
-                _embed(model, [t.positive for t in part], "passage", pad_to),
-                _embed(model, [t.negatives[0] for t in part], "passage", pad_to),
-            ]
-            loss = _mean_loss(*columns, in_batch)
+            queries = _embed(model, [t.query for t in part], "query", pad_to)
+            positives = _embed(model, [t.positive for t in part], "passage", pad_to)
+            negatives = _embed(model, [t.negatives[0] for t in part], "passage", pad_to)
+            loss = _mean_loss(queries, positives, negatives, in_batch)
             found = torch.autograd.grad(loss, [t.parameter for t in targets])
-            yield (
-                len(part),
-                {t.name: (g.t() if t.transposed else g).float() for t, g in zip(targets, found, strict=True)},
-            )
+            pairs = zip(targets, found, strict=True)
+            yield len(part), {t.name: (g.t() if t.transposed else g).float() for t, g in pairs}
 
 
 def fisher(
@@ -119,7 +115,14 @@ def stored(values: Tensor) -> Tensor:
 
 
 def alignment(grad_domain: Tensor, grad_general: Tensor) -> Tensor:
-    """Unit-norm gradients multiplied and averaged over 3x3 windows that count 0 outside the matrix; float32 [out, in]."""
+    """Unit-norm gradients multiplied, then averaged over 3x3 windows that count 0 outside the matrix.
+
+    Args:
+        grad_domain, grad_general: mean gradients, float32 [out, in].
+
+    Returns:
+        float32 [out, in].
+    """
     product = grad_domain / (grad_domain.norm() + 1e-8) * (grad_general / (grad_general.norm() + 1e-8))
     padded = F.pad(product, (1, 1, 1, 1))
     rows, columns = product.shape

@@ -58,9 +58,10 @@ def naive(
 
         return hook
 
-    for target in targets:
-        handles.append(target.module.register_forward_pre_hook(keep(target.name)))
-        weights[target.name].requires_grad_(True)
+    for name, weight in weights.items():
+        weight.requires_grad_(True)
+        users = [m for m in model.backbone.modules() if getattr(m, "weight", None) is weight]
+        handles += [user.register_forward_pre_hook(keep(name)) for user in users]
     losses, tokens = [], 0
     try:
         for triplet in triplets:

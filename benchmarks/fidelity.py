@@ -1,0 +1,360 @@
+"""What decides a GAPrune mask on the default model, and how far the released procedure is from the definition.
+
+Prints one JSON object with `--json`; `--write docs/fidelity.md` renders it. Not a timing: the numbers are the same on
+every run of one machine, and the same to the digits shown on others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from fidelity_document import render
+
+from gaprune_viz.config import Alignment, CalibrationSpec, MaskSpec, RunSpec, Scope, ScoreSpec
+from gaprune_viz.core.calibration import DomainStatistics, calibrate
+from gaprune_viz.core.criteria import BUILT_IN
+from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.core.exact import ExactScope, mask_overlap
+from gaprune_viz.core.loading import load_model
+from gaprune_viz.core.masking import make_masks
+from gaprune_viz.core.targets import Target, find_targets
+from gaprune_viz.pipeline import analyze, choose_data, drain, exact_scope, open_analysis, versions
+from tests.conformance import published
+
+SIDES = ("domain", "general")
+SPARSITIES = (0.3, 0.5)
+PADDED = 512  # tokens, as in the released code
+PAPER_SAMPLES = 5_000
+SAMPLED_WEIGHTS = 200_000
+Tensors = dict[str, Tensor]
+
+
+def main() -> None:
+    """Measure, and print or write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--write", type=Path, help="write the document there, for example docs/fidelity.md")
+    parser.add_argument("--samples", type=int, default=128, help="triplets per side for the exact statistics")
+    parser.add_argument("--published-samples", type=int, default=32, help="triplets per side, released procedure")
+    options = parser.parse_args()
+    if not (options.json or options.write):
+        parser.error("say --json, --write PATH, or both")
+    began = time.monotonic()
+    found = measure(options.samples, options.published_samples)
+    if options.write:
+        options.write.write_text(render(found), encoding="utf-8")
+    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+    if options.json:
+        print(json.dumps(found, indent=2))
+
+
+def measure(samples: int, published_samples: int) -> dict[str, Any]:
+    """Everything the document reports."""
+    torch.manual_seed(0)
+    run = RunSpec(calibration=CalibrationSpec(samples=samples, seed=0))
+    model = load_model(run.model)
+    document: dict[str, Any] = {
+        "benchmark": "fidelity",
+        "floor": "not a timing",
+        "model": model.label,
+        "weight_hash": model.weight_hash,
+        "domain": run.calibration.domain,
+        "general": run.calibration.general,
+        "samples": samples,
+        "seed": run.calibration.seed,
+        "versions": versions(),
+        "scopes": {},
+    }
+    for scope in (Scope.MLP, Scope.LINEAR):
+        document["scopes"][scope.value] = measure_scope(run, scope, model)
+    document["published"] = measure_published(run, published_samples, model)
+    return document
+
+
+def measure_scope(run: RunSpec, scope: Scope, model: EmbeddingModel) -> dict[str, Any]:
+    """Overlaps, term shares, kappas and medians of one scope, over all its weights."""
+    spec = run.with_(calibration=run.calibration.with_(scope=scope))
+    with tempfile.TemporaryDirectory() as place:
+        statistics = open_analysis(drain(analyze(spec, Path(place) / "analysis", model=model))).statistics
+        exact, _ = exact_scope(statistics, model)
+        medians = statistics.medians
+        magnitude = ScoreSpec().gamma * medians["sqrt_theta"]
+        return {
+            "matrices": len(statistics.matrices),
+            "weights": sum(m.size for m in statistics.matrices),
+            "tokens": {side: statistics.document["data"][side]["tokens"] for side in SIDES},
+            "mean_loss": {side: statistics.document["data"][side]["mean_loss"] for side in SIDES},
+            "overlap_with_magnitude": overlaps(exact),
+            "term_shares": {
+                "dai, sign": exact.term_shares(ScoreSpec()),
+                "dai, alpha 0": exact.term_shares(ScoreSpec(alpha=0)),
+                "dai_released": exact.term_shares(ScoreSpec(criterion="dai_released")),
+            },
+            "medians": {
+                "fisher_term": medians["fisher_theta_1.0"],
+                "magnitude_term": magnitude,
+                "ratio": magnitude / medians["fisher_theta_1.0"],
+            },
+            "half_variance_kappa": half_variance(exact),
+            "auto_kappa": exact.kappa(ScoreSpec(fisher_scale="auto")),
+            "alignment_factor": alignment_factors(exact),
+            "float16_zero": {side: float16_zero(exact, f"fisher_{side}") for side in SIDES},
+        }
+
+
+def variants() -> dict[str, ScoreSpec]:
+    """Every built-in criterion at the paper's constants; `dai` once for each alignment."""
+    found: dict[str, ScoreSpec] = {}
+    for criterion in BUILT_IN:
+        if criterion.name == "dai":
+            found |= {f"dai, {kind.value}": ScoreSpec(alignment=kind) for kind in Alignment}
+            found["dai, alpha 0"] = ScoreSpec(alpha=0)
+        elif criterion.name != "magnitude":
+            found[criterion.name] = ScoreSpec(criterion=criterion.name)
+    return found
+
+
+def overlaps(exact: ExactScope) -> dict[str, dict[str, float]]:
+    """Share of the weights each variant prunes that magnitude prunes too, by sparsity."""
+
+    # Scored once for all sparsities; ExactScope.masks scores again at each.
+    def masks(spec: ScoreSpec) -> dict[float, Tensors]:
+        scores = {name: exact.scores(name, spec) for name in exact.shapes}
+        return {s: make_masks(scores, exact.layers, MaskSpec(sparsity=s)).masks for s in SPARSITIES}
+
+    magnitude = masks(ScoreSpec(criterion="magnitude"))
+    found: dict[str, dict[str, float]] = {}
+    for label, spec in variants().items():
+        own = masks(spec)
+        found[label] = {str(s): mask_overlap(own[s], magnitude[s])[0] for s in SPARSITIES}
+    return found
+
+
+def half_variance(exact: ExactScope) -> dict[str, dict[str, float]]:
+    """The kappa at which fisher_domain + fisher_general carry half of Var(DAI), and the shares found there.
+
+    With A = (F_d - beta F_g)|theta|, M = gamma sqrt|theta|, f = 1 + alpha s, A' = A f and M' = M f, the share is
+    Cov(kappa A, kappa A' + M') / Var(kappa A' + M'). Setting it to 1/2 gives a quadratic in kappa, whose positive root
+    this is; for alpha = 0 it is sd(M) / sd(A).
+    """
+    found: dict[str, dict[str, float]] = {}
+    for label, spec in (("alpha 0", ScoreSpec(alpha=0)), ("alpha 0.2, sign", ScoreSpec())):
+        c = covariances(exact, spec)  # of A, M, A', M'
+        square = c[0, 2] - c[2, 2] / 2
+        linear = c[0, 3] - c[2, 3]
+        constant = -c[3, 3] / 2
+        kappa = float((-linear + np.sqrt(linear**2 - 4 * square * constant)) / (2 * square))
+        shares = exact.term_shares(spec.with_(fisher_scale=kappa))
+        found[label] = {
+            "kappa": kappa,
+            "log10_kappa": float(np.log10(kappa)),
+            "fisher_share_found": shares["fisher_domain"] + shares["fisher_general"],
+            "magnitude_share_found": shares["magnitude"],
+            "alignment_share_found": shares["alignment"],
+        }
+    return found
+
+
+def covariances(exact: ExactScope, spec: ScoreSpec) -> np.ndarray:
+    """Covariance matrix, float64 [4, 4], of A, M, A', M' of `half_variance` over all weights."""
+    count, first, second = 0, np.zeros(4), np.zeros((4, 4))
+    for name in exact.shapes:
+        w = exact.weights(name, spec)
+        size = w.theta.abs().double()
+        fisher = (w.fisher_domain.double() - spec.beta * w.fisher_general.double()) * size
+        root, factor = spec.gamma * size.sqrt(), 1 + spec.alpha * w.alignment.double()
+        rows = torch.stack([fisher, root, fisher * factor, root * factor]).reshape(4, -1).numpy()
+        count += rows.shape[1]
+        first += rows.sum(1)
+        second += rows @ rows.T
+    mean = first / count
+    return second / count - np.outer(mean, mean)
+
+
+def alignment_factors(exact: ExactScope) -> dict[str, dict[str, float]]:
+    """How far 0.2 s is from 0, and for how many weights 1 + 0.2 s is exactly 1 in float32."""
+    found: dict[str, dict[str, float]] = {}
+    for kind in Alignment:
+        parts = []
+        for name in exact.shapes:
+            s = exact.weights(name, ScoreSpec(alignment=kind)).alignment
+            parts.append((published.ALPHA * s).broadcast_to(exact.shapes[name]).reshape(-1).numpy())
+        values = np.abs(np.concatenate(parts))
+        found[kind.value] = {
+            "median": float(np.median(values)),
+            "largest": float(values.max()),
+            "rounds_to_1": float((np.float32(1) + values == np.float32(1)).mean()),
+        }
+    return found
+
+
+def float16_zero(exact: ExactScope, field: str) -> float:
+    """Share of a Fisher estimate's entries that float16 cannot tell from 0."""
+    flat = flatten({name: exact.statistics.tensor(name, field) for name in exact.shapes})
+    return float((published.stored(flat) == 0).double().mean())
+
+
+def measure_published(run: RunSpec, samples: int, model: EmbeddingModel) -> dict[str, Any]:
+    """The released procedure beside the definition, on the same triplets, scope mlp."""
+    spec = run.with_(calibration=run.calibration.with_(samples=samples))
+    targets = find_targets(model, Scope.MLP)
+    sides = {}
+    for side in SIDES:
+        triplets = list(choose_data(spec, side, model).triplets)
+        # The starter collection lists the queries of one passage together; micro-batches should not.
+        random.Random(0).shuffle(triplets)
+        sides[side] = triplets
+    temperature, budget = spec.calibration.temperature, spec.calibration.token_budget
+    exact: dict[str, DomainStatistics] = {
+        side: drain(calibrate(model, targets, sides[side], temperature=temperature, token_budget=budget, stage=side))
+        for side in SIDES
+    }
+    ladders, kept = {}, {}
+    for side in SIDES:
+        ladders[side], kept[side] = ladder(model, targets, sides[side], exact[side].fisher)
+    batches = {
+        side: published.batch_gradients(model, targets, sides[side], micro_batch=published.PAIRED_BATCH)
+        for side in SIDES
+    }
+    gradients = {side: published.mean_gradient(batches[side]) for side in SIDES}
+    real = sum(exact[side].tokens for side in SIDES)
+    return {
+        "scope": Scope.MLP.value,
+        "samples": samples,
+        "micro_batch": published.MICRO_BATCH,
+        "fisher": ladders,
+        "masks": compare_masks(targets, exact, kept, gradients),
+        "padding": {
+            "tokens": real,
+            "padded_tokens": 2 * samples * 3 * PADDED,
+            "gradient_change": padding_change(model, targets, sides["domain"][: published.MICRO_BATCH]),
+        },
+    }
+
+
+def ladder(
+    model: EmbeddingModel, targets: Sequence[Target], triplets: Sequence[Any], definition: Mapping[str, Tensor]
+) -> tuple[dict[str, Any], Tensors]:
+    """Fisher information with the departures added one after the other; and the last of it, as stored."""
+    layers = dict.fromkeys(definition, 0)
+
+    def mask(fisher: Mapping[str, Tensor]) -> Tensors:
+        scores = {name: values.float() for name, values in fisher.items()}
+        return make_masks(scores, layers, MaskSpec(sparsity=0.5)).masks
+
+    reference, mass = mask(definition), published.total(definition)
+
+    def row(fisher: Mapping[str, Tensor]) -> dict[str, float]:
+        flat = flatten(fisher)
+        return {
+            "mass": published.total(fisher) / mass,
+            "median": float(flat.median() / flatten(definition).median()),
+            "zero": float((flat == 0).double().mean()),
+            "overlap": mask_overlap(mask(fisher), reference)[0],
+        }
+
+    own = list(published.batch_gradients(model, targets, triplets, in_batch=False))
+    squares = published.fisher(own, accumulate=torch.float32, divide_by_samples=False)
+    by_samples = {name: values / published.MICRO_BATCH for name, values in squares.items()}
+    del own
+    shared = list(published.batch_gradients(model, targets, triplets))
+    in_batch = published.fisher(shared, accumulate=torch.float32)
+    rounded = published.fisher(shared)
+    stored = {name: published.stored_fisher(values) for name, values in rounded.items()}
+    ratio = row(squares)["mass"]
+    m = published.MICRO_BATCH
+    found: dict[str, Any] = {
+        "steps": {
+            "definition": row(definition),
+            "micro-batch means squared": row(squares),
+            "divided by samples": row(by_samples),
+            "in-batch negatives": row(in_batch),
+            "bfloat16 sum": row(rounded),
+            "plus 1e-8, float16": row(stored),
+        },
+        "correlation_within_micro_batch": (m * ratio - 1) / (m - 1),
+        "long_bfloat16_sum": long_sum([gradients for _, gradients in shared]),
+    }
+    return found, stored
+
+
+def long_sum(gradients: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    """Mass left in a bfloat16 running sum as long as the paper's, the measured micro-batches taken in turn."""
+    terms = PAPER_SAMPLES // published.MICRO_BATCH
+    rows = torch.stack([flatten(found) for found in gradients])
+    generator = torch.Generator().manual_seed(0)
+    rows = rows[:, torch.randint(rows.shape[1], (SAMPLED_WEIGHTS,), generator=generator)]
+    squares, low = rows**2, rows.to(torch.bfloat16) ** 2
+    total, running = torch.zeros(SAMPLED_WEIGHTS, dtype=torch.float64), torch.zeros_like(low[0])
+    for i in range(terms):
+        total += squares[i % len(squares)]
+        running += low[i % len(low)]
+    share = running.double() / total.clamp_min(1e-300)
+    return {"terms": terms, "mass": float(running.double().sum() / total.sum()), "median": float(share.median())}
+
+
+def compare_masks(
+    targets: Sequence[Target],
+    exact: Mapping[str, DomainStatistics],
+    fishers: Mapping[str, Tensors],
+    gradients: Mapping[str, Tensors],
+) -> dict[str, Any]:
+    """The released pipeline's 50 % mask, against exact `dai_released`, `dai` with `sign`, and magnitude."""
+    layers = {t.name: t.layer for t in targets}
+    theirs, same, signed, size = {}, {}, {}, {}
+    factor = []
+    for t in targets:
+        name, theta = t.name, t.weight.float()
+        fisher, mean = ({side: getattr(exact[side], kind)[name] for side in SIDES} for kind in ("fisher", "grad"))
+        aligned = published.stored(published.alignment(gradients["domain"][name], gradients["general"][name]))
+        factor.append(aligned.reshape(-1))
+        theirs[name] = published.scores(
+            published.stored(theta), fishers["domain"][name], fishers["general"][name], aligned
+        )
+        ours = published.alignment(mean["domain"], mean["general"])
+        same[name] = published.scores(theta, fisher["domain"], fisher["general"], ours)
+        sign = mean["domain"].sign() * mean["general"].sign()
+        raw = (fisher["domain"] - fisher["general"]) * theta.abs() + published.GAMMA * theta.abs().sqrt()
+        signed[name] = raw * (1 + published.ALPHA * sign)
+        size[name] = theta.abs()
+    mask, others = published.masks(theirs, 0.5), {"dai_released": same, "magnitude": size, "dai, sign": signed}
+    made = {k: make_masks(v, layers, MaskSpec(sparsity=0.5)).masks for k, v in others.items()}
+    stored = torch.cat(factor)
+    return {
+        "sparsity": 0.5,
+        "overlap": {k: mask_overlap(mask, other)[0] for k, other in made.items()},
+        "differing_from_magnitude": sum(int((mask[n] != made["magnitude"][n]).sum()) for n in mask) // 2,
+        "weights": int(stored.numel()),
+        "stored_alignment_zero": float((stored == 0).double().mean()),
+        "stored_alignment_largest": float(stored.abs().max()),
+    }
+
+
+def padding_change(model: EmbeddingModel, targets: Sequence[Target], triplets: Sequence[Any]) -> float:
+    """Largest relative change of a matrix's gradient when every text is padded to 512 tokens."""
+    ((_, short),) = published.batch_gradients(model, targets, triplets)
+    ((_, padded),) = published.batch_gradients(model, targets, triplets, pad_to=PADDED)
+    return max(float((padded[name] - short[name]).norm() / short[name].norm()) for name in short)
+
+
+def flatten(tensors: Mapping[str, Tensor]) -> Tensor:
+    """All entries, float32 [n]."""
+    return torch.cat([values.reshape(-1).float() for values in tensors.values()])
+
+
+if __name__ == "__main__":
+    main()

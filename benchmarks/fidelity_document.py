@@ -1,0 +1,3 @@
+from typing import Any
+def render(found: dict[str, Any]) -> str:
+    return str(found)

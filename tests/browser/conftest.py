@@ -1,0 +1,77 @@
+"""One server with the real page and the real default model, and Chromium to drive it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from gaprune_viz.app import launch
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in item.path.parts:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.minilm)
+
+
+@pytest.fixture(scope="session")
+def address() -> str:
+    """Where the page is served."""
+    _, local, _ = launch(port=0, prevent_thread_lock=True, quiet=True)
+    return str(local)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = next((path for path in map(shutil.which, NAMES) if path), None)
+    assert found, "Chromium is not installed: `make test` installs it"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """The page as a newcomer sees it, in a desktop window; a test fails on any error in its console."""
+    yield from opened(browser, address, 1400, 950)
+
+
+@pytest.fixture
+def phone(browser: Browser, address: str) -> Iterator[Page]:
+    """The page on a narrow phone."""
+    yield from opened(browser, address, 390, 844)
+
+
+def opened(browser: Browser, address: str, width: int, height: int) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": width, "height": height})
+    tab = context.new_page()
+    trouble: list[str] = []
+    outside: list[str] = []
+    tab.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: trouble.append(str(error)))
+    tab.on("request", lambda request: outside.append(request.url) if _leaves(request.url, address) else None)
+    tab.goto(address)
+    tab.wait_for_selector("#gv-atlas [role=gridcell]")
+    yield tab
+    context.close()
+    assert trouble == []
+    assert outside == []
+
+
+def _leaves(url: str, address: str) -> bool:
+    return not url.startswith((address.rstrip("/"), "data:", "blob:", "about:"))

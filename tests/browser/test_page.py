@@ -1,0 +1,234 @@
+"""What a person does on the page: tune, select, run, compare, explain, export."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+CELLS = "#gv-atlas [role=gridcell][data-name]"
+SECOND = 1_000
+
+
+def texts(page: Page) -> list[str]:
+    return page.locator(CELLS).all_inner_texts()
+
+
+def card(page: Page, label: str, within: str = "#gv-headline") -> str:
+    """The value of one figure."""
+    return page.locator(f"{within} .gv-card", has_text=label).first.locator("dd").first.inner_text()
+
+
+def slider(page: Page, name: str) -> Locator:
+    return page.locator(f"#gv-{name} input[type=range]")
+
+
+def wait_changed(page: Page, read, before: object) -> object:
+    """Poll until a reading differs from an earlier one; its new value."""
+    for _ in range(100):
+        now = read()
+        if now != before:
+            return now
+        page.wait_for_timeout(100)
+    raise AssertionError(f"still {before!r}")
+
+
+def drag(page: Page, name: str, fraction: float) -> None:
+    """Move a slider with the mouse."""
+    box = slider(page, name).bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.4, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * fraction, y, steps=6)
+    page.mouse.up()
+
+
+def choose(page: Page, name: str, label: str) -> None:
+    """Pick an entry of a dropdown."""
+    page.locator(f"#gv-{name} input").click()
+    page.get_by_role("option", name=label, exact=True).click()
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
+def test_first_paint_is_a_finished_analysis(page: Page) -> None:
+    assert "bundled example" in page.locator("#gv-current").inner_text().lower()
+    assert len(texts(page)) == 12
+    assert card(page, "Sparsity of the scope") == "50.0 %"
+    expect(page.locator(".gv-sentence").first).to_contain_text("√|θ|")
+    expect(page.locator("#gv-histogram .main-svg").first).to_be_visible()
+
+
+@pytest.mark.parametrize("name", ["sparsity", "alpha"])
+def test_a_slider_answers_the_mouse(page: Page, name: str) -> None:
+    cells = texts(page)
+    sentence = page.locator(".gv-sentence").first.inner_text()
+    drag(page, name, 0.85)
+    wait_changed(page, lambda: texts(page), cells)
+    wait_changed(page, lambda: page.locator(".gv-sentence").first.inner_text(), sentence)
+
+
+@pytest.mark.parametrize("name", ["sparsity", "alpha"])
+def test_a_slider_answers_the_arrow_keys(page: Page, name: str) -> None:
+    read = lambda: page.locator("#gv-detail").inner_text()  # noqa: E731
+    before = read()
+    slider(page, name).focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    after = wait_changed(page, read, before)
+    assert re.search(r"threshold ", str(after))
+
+
+def test_the_last_key_press_is_never_lost(page: Page) -> None:
+    slider(page, "sparsity").focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    wanted = f"{float(slider(page, 'sparsity').input_value()) * 100:.1f} %"
+    for _ in range(60):
+        if card(page, "Sparsity of the scope") == wanted:
+            break
+        page.wait_for_timeout(100)
+    assert float(card(page, "Sparsity of the scope").removesuffix(" %")) == pytest.approx(
+        float(wanted.removesuffix(" %")), abs=0.15
+    )
+
+
+def test_the_threshold_in_the_distributions_follows(page: Page) -> None:
+    open_tab(page, "Distributions")
+    plot = page.locator("#gv-score-density .js-plotly-plot")
+    expect(plot).to_be_visible()
+    read = lambda: plot.evaluate("p => JSON.stringify([p.layout.shapes, p.data.map(d => Array.from(d.x || []))])")  # noqa: E731
+    before = read()
+    slider(page, "sparsity").focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    wait_changed(page, read, before)
+
+
+def test_a_click_and_the_arrow_keys_select_a_matrix(page: Page) -> None:
+    expect(page.locator("#gv-detail")).to_contain_text("Layer 0, Up")
+    page.locator(CELLS).nth(3).click()
+    expect(page.locator("#gv-detail")).to_contain_text("Layer 3, Up")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator("#gv-detail")).to_contain_text("Layer 4, Down")
+    expect(page.locator("#gv-histogram")).to_contain_text("encoder.layer.4.output")
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.activeElement.dataset.name") == "encoder.layer.4.output.dense.weight"
+
+
+def test_the_metric_picker_recolours(page: Page) -> None:
+    before = texts(page)
+    choose(page, "metric", "Fisher, domain")
+    wait_changed(page, lambda: texts(page), before)
+    expect(page.locator("#gv-atlas")).to_contain_text("squared gradient")
+
+
+def test_from_the_paper_to_kappa_auto_the_domain_begins_to_count(page: Page) -> None:
+    before = page.locator("#gv-reasons").inner_text()
+    overlap = card(page, "Same as magnitude")
+    assert "domain Fisher" not in page.locator(".gv-sentence").first.inner_text()
+    page.get_by_text("More: κ, power").click()
+    choose(page, "fisher-scale", "auto")
+    after = str(wait_changed(page, lambda: page.locator("#gv-reasons").inner_text(), before))
+    assert after.index("Domain Fisher") < after.index("√|θ|")
+    assert card(page, "Same as magnitude") != overlap
+    expect(page.locator(".gv-sentence").first).to_contain_text("Fisher")
+    assert float(card(page, "Fisher scale").replace(",", "").split()[0]) > 100
+
+
+def test_a_preset_and_reset_set_every_control(page: Page) -> None:
+    choose(page, "preset", "Balanced")
+    expect(page.locator("#gv-beta input[type=number]")).to_have_value("0.3")
+    expect(page.locator(".gv-sentence").first).to_contain_text("Fisher")
+    choose(page, "preset", "Magnitude")
+    expect(page.locator(".gv-sentence").first).to_contain_text("magnitude alone decides")
+    expect(slider(page, "alpha")).to_be_disabled()
+    page.locator("#gv-reset").click()
+    expect(page.locator("#gv-beta input[type=number]")).to_have_value("1")
+    expect(slider(page, "alpha")).to_be_enabled()
+    expect(page.locator(".gv-sentence").first).to_contain_text("√|θ|")
+
+
+def test_a_wrong_value_is_explained_and_loses_nothing(page: Page) -> None:
+    before = texts(page)
+    page.get_by_text("More: κ, power").click()
+    field = page.locator("#gv-fisher-scale input")
+    field.fill("much")
+    field.press("Enter")
+    expect(page.locator("#gv-headline [role=alert]")).to_contain_text("not a number")
+    assert texts(page) == before
+
+
+def test_run_compare_and_explain(page: Page) -> None:
+    """The whole way of a newcomer, on the default model."""
+    page.locator("#gv-scope label", has_text="attention").click()
+    page.locator("#gv-samples input[type=number]").fill("16")
+    page.locator("#gv-samples input[type=number]").press("Enter")
+    page.locator("#gv-run").click()
+    expect(page.locator("#gv-progress [role=progressbar]")).to_be_visible()
+    expect(page.locator("#gv-current")).to_contain_text("your run", ignore_case=True, timeout=90 * SECOND)
+    expect(page.locator("#gv-run")).to_be_enabled()
+    assert len(texts(page)) == 24
+    page.locator(CELLS).nth(7).click()
+    expect(page.locator("#gv-detail")).to_contain_text("Layer 1, Key")
+
+    open_tab(page, "Retrieval")
+    page.locator("#gv-query textarea, #gv-query input").first.fill("which bond shares electrons between two atoms")
+    page.locator("#gv-compare").click()
+    lists = page.locator("#gv-ranking ol")
+    expect(lists).to_have_count(2, timeout=120 * SECOND)
+    assert [lists.nth(i).locator("> li").count() for i in (0, 1)] == [10, 10]
+
+    page.locator("#gv-measure").click()
+    expect(page.locator("#gv-metrics")).to_contain_text("nDCG@10", timeout=180 * SECOND)
+    expect(page.locator("#gv-metrics")).to_contain_text("general")
+    expect(page.locator("#gv-per-query .main-svg").first).to_be_visible()
+
+    open_tab(page, "Atlas")
+    expect(page.locator("#gv-headline")).to_contain_text("exact mask")
+    page.get_by_text("Why was this weight pruned?").click()
+    page.locator("#gv-weight-row input").fill("3")
+    page.locator("#gv-explain").click()
+    expect(page.locator("#gv-weight-card")).to_contain_text("threshold of the whole scope", timeout=60 * SECOND)
+    expect(page.locator("#gv-weight-card")).to_contain_text("key.weight[3,0]")
+
+
+def test_cancel_stops_soon_and_keeps_what_was_there(page: Page) -> None:
+    before, current = texts(page), page.locator("#gv-current").inner_text()
+    page.locator("#gv-samples input[type=number]").fill("512")
+    page.locator("#gv-samples input[type=number]").press("Enter")
+    page.locator("#gv-run").click()
+    expect(page.locator("#gv-progress")).to_contain_text("Calibrating", timeout=60 * SECOND)
+    page.locator("#gv-cancel").click()
+    expect(page.locator("#gv-progress")).to_contain_text("Cancelled", timeout=8 * SECOND)
+    assert texts(page) == before
+    assert page.locator("#gv-current").inner_text() == current
+    expect(page.locator("#gv-run")).to_be_enabled()
+
+
+def test_an_unknown_model_is_one_clear_line(page: Page) -> None:
+    before = texts(page)
+    page.locator("#gv-model textarea, #gv-model input").first.fill("./nowhere")
+    page.locator("#gv-run").click()
+    expect(page.locator("#gv-progress [role=alert]")).to_contain_text("There is no model folder", timeout=30 * SECOND)
+    expect(page.locator("#gv-run")).to_be_enabled()
+    assert texts(page) == before
+
+
+@pytest.mark.parametrize("tab", ["Atlas", "Distributions", "Retrieval", "Export", "Learn"])
+def test_nothing_sticks_out_on_a_phone(phone: Page, tab: str) -> None:
+    button = phone.get_by_role("tab", name=tab, exact=True)
+    if not button.is_visible():
+        phone.locator(".overflow-menu button").first.click()
+        phone.locator(".overflow-dropdown button", has_text=tab).click()
+    else:
+        button.click()
+    phone.wait_for_timeout(500)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(phone.locator(".sidebar")).not_to_have_class(re.compile(r"\bopen\b"))
