@@ -26,11 +26,13 @@ from fidelity_document import render
 
 from gaprune_viz.config import Alignment, CalibrationSpec, MaskSpec, RunSpec, Scope, ScoreSpec
 from gaprune_viz.core.calibration import DomainStatistics, calibrate
-from gaprune_viz.core.criteria import BUILT_IN
+from gaprune_viz.core.criteria import BUILT_IN, ResolvedScore, WeightStatistics
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope, mask_overlap
 from gaprune_viz.core.loading import load_model
 from gaprune_viz.core.masking import make_masks
+from gaprune_viz.core.scoring import criterion, score_weights
+from gaprune_viz.core.statistics import join
 from gaprune_viz.core.targets import Target, find_targets
 from gaprune_viz.pipeline import analyze, choose_data, drain, exact_scope, open_analysis, versions
 from tests.conformance import published
@@ -57,7 +59,7 @@ def main() -> None:
     found = measure(options.samples, options.published_samples)
     if options.write:
         options.write.write_text(render(found), encoding="utf-8")
-    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+    _say(f"done, {time.monotonic() - began:.0f} s in all")
     if options.json:
         print(json.dumps(found, indent=2))
 
@@ -81,8 +83,13 @@ def measure(samples: int, published_samples: int) -> dict[str, Any]:
     }
     for scope in (Scope.MLP, Scope.LINEAR):
         document["scopes"][scope.value] = measure_scope(run, scope, model)
+        _say(f"scope {scope.value} measured")
     document["published"] = measure_published(run, published_samples, model)
     return document
+
+
+def _say(text: str) -> None:
+    print(f"{time.process_time():.0f} s of processor time: {text}", file=sys.stderr, flush=True)
 
 
 def measure_scope(run: RunSpec, scope: Scope, model: EmbeddingModel) -> dict[str, Any]:
@@ -119,12 +126,12 @@ def measure_scope(run: RunSpec, scope: Scope, model: EmbeddingModel) -> dict[str
 def variants() -> dict[str, ScoreSpec]:
     """Every built-in criterion at the paper's constants; `dai` once for each alignment."""
     found: dict[str, ScoreSpec] = {}
-    for criterion in BUILT_IN:
-        if criterion.name == "dai":
+    for built_in in BUILT_IN:
+        if built_in.name == "dai":
             found |= {f"dai, {kind.value}": ScoreSpec(alignment=kind) for kind in Alignment}
             found["dai, alpha 0"] = ScoreSpec(alpha=0)
-        elif criterion.name != "magnitude":
-            found[criterion.name] = ScoreSpec(criterion=criterion.name)
+        elif built_in.name != "magnitude":
+            found[built_in.name] = ScoreSpec(criterion=built_in.name)
     return found
 
 
@@ -193,10 +200,10 @@ def alignment_factors(exact: ExactScope) -> dict[str, dict[str, float]]:
         for name in exact.shapes:
             s = exact.weights(name, ScoreSpec(alignment=kind)).alignment
             parts.append((published.ALPHA * s).broadcast_to(exact.shapes[name]).reshape(-1).numpy())
-        values = np.abs(np.concatenate(parts))
+        values = np.concatenate(parts)
         found[kind.value] = {
-            "median": float(np.median(values)),
-            "largest": float(values.max()),
+            "median": float(np.median(np.abs(values))),
+            "largest": float(np.abs(values).max()),
             "rounds_to_1": float((np.float32(1) + values == np.float32(1)).mean()),
         }
     return found
@@ -315,23 +322,27 @@ def compare_masks(
 ) -> dict[str, Any]:
     """The released pipeline's 50 % mask, against exact `dai_released`, `dai` with `sign`, and magnitude."""
     layers = {t.name: t.layer for t in targets}
-    theirs, same, signed, size = {}, {}, {}, {}
-    factor = []
+    numbers = ResolvedScore()
+    specs = {"dai_released": Alignment.UNIT_PRODUCT, "magnitude": Alignment.SIGN, "dai": Alignment.SIGN}
+    others: dict[str, Tensors] = {name: {} for name in specs}
+    theirs, factor = {}, []
     for t in targets:
         name, theta = t.name, t.weight.float()
-        fisher, mean = ({side: getattr(exact[side], kind)[name] for side in SIDES} for kind in ("fisher", "grad"))
         aligned = published.stored(published.alignment(gradients["domain"][name], gradients["general"][name]))
         factor.append(aligned.reshape(-1))
         theirs[name] = published.scores(
             published.stored(theta), fishers["domain"][name], fishers["general"][name], aligned
         )
-        ours = published.alignment(mean["domain"], mean["general"])
-        same[name] = published.scores(theta, fisher["domain"], fisher["general"], ours)
-        sign = mean["domain"].sign() * mean["general"].sign()
-        raw = (fisher["domain"] - fisher["general"]) * theta.abs() + published.GAMMA * theta.abs().sqrt()
-        signed[name] = raw * (1 + published.ALPHA * sign)
-        size[name] = theta.abs()
-    mask, others = published.masks(theirs, 0.5), {"dai_released": same, "magnitude": size, "dai, sign": signed}
+        statistics = join(theta, name, exact["domain"], exact["general"])
+        for chosen, kind in specs.items():
+            weights = WeightStatistics(
+                theta=theta,
+                fisher_domain=statistics.fisher_domain,
+                fisher_general=statistics.fisher_general,
+                alignment=statistics.alignment(kind),
+            )
+            others[chosen][name] = score_weights(criterion(chosen), weights, numbers)
+    mask = published.masks(theirs, 0.5)
     made = {k: make_masks(v, layers, MaskSpec(sparsity=0.5)).masks for k, v in others.items()}
     stored = torch.cat(factor)
     return {

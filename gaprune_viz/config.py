@@ -375,28 +375,6 @@ class RunSpec(Spec):
     calibration: CalibrationSpec = CalibrationSpec()
 
 
-def field_info(spec: type[Spec], field: str) -> dict[str, Any]:
-    """Label, help, unit, step, choices, minimum, maximum and default of one field."""
-    info = spec.model_fields[field]
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    bounds = {type(item).__name__: item for item in info.metadata}
-    maximum = getattr(bounds.get("Le"), "le", None)
-    choices = extra.get("choices")
-    if choices is None and isinstance(info.annotation, type) and issubclass(info.annotation, StrEnum):
-        choices = [member.value for member in info.annotation]
-    return {
-        "label": extra.get("label", field.replace("_", " ")),
-        "help": info.description or "",
-        "unit": extra.get("unit", ""),
-        "step": extra.get("step"),
-        "choices": choices,
-        "minimum": getattr(bounds.get("Ge"), "ge", getattr(bounds.get("Gt"), "gt", None)),
-        "maximum": maximum,
-        "ui_maximum": extra.get("ui_maximum", maximum),
-        "default": info.default,
-    }
-
-
 def help_text(spec: type[Spec], field: str) -> str:
     """The help of a field; nothing where there is no such field."""
     return (spec.model_fields[field].description or "") if field in spec.model_fields else ""

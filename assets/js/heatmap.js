@@ -118,8 +118,15 @@ element.addEventListener('focusin', (event) => {
 
 element.addEventListener('focusout', (event) => {
   hideTip();
-  // A person took the focus elsewhere; a patch that removes the cell leaves `held` for the repair below.
-  if (event.relatedTarget ? !cellOf(event.relatedTarget) : event.target.isConnected) held = null;
+  const left = event.target;
+  if (event.relatedTarget) {
+    if (!cellOf(event.relatedTarget)) held = null;
+    return;
+  }
+  // Either a person clicked on nothing, or a patch is taking the cell away; a moment later the two can be told apart.
+  setTimeout(() => {
+    if (left.isConnected && !cellOf(document.activeElement)) held = null;
+  });
 });
 
 element.addEventListener('pointerover', (event) => {

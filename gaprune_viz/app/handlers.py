@@ -28,7 +28,7 @@ from gaprune_viz.app.tabs.learn import formula_text
 from gaprune_viz.app.tabs.weight import weight_html
 from gaprune_viz.app.tuning import CUSTOM, interactive_updates, preset_of, settings_from, values_of
 from gaprune_viz.app.views import View
-from gaprune_viz.config import STARTER_DOMAINS, Settings
+from gaprune_viz.config import STARTER_DOMAINS, RunSpec, Settings
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.figures import panels
@@ -195,8 +195,7 @@ def run_analysis(page: Page) -> Callable[..., Heavy]:
         try:
             run = run_from(values[:count])
             settings = settings_from(values[count:])
-            work = analyze(run, model=STORE.model(run.model))
-            folder = yield from _steps(work, flag, side.progress)
+            folder = yield from _steps(jobs.watched(_analysis_of(run), flag), flag, side.progress)
             name = str(folder)
             notes = STORE.analysis(name).statistics.document["notes"]
             shown = View.parse({**view, "analysis": name})
@@ -249,13 +248,17 @@ def _steps(work: Generator[Progress, None, Any], flag: Any, place: Any) -> Gener
         work.close()
 
 
+def _analysis_of(run: RunSpec) -> jobs.Work[Any]:
+    """The work of one analysis, the model taken from the store."""
+    return lambda report, stopped: jobs.driven(analyze(run, model=STORE.model(run.model)), report, stopped)
+
+
 def _full(page: Page, view: View, flag: Any, place: Any) -> Generator[Changes, None, tuple[View, Analysis]]:
     """The analysis with all its tensors: the bundled demo holds a sketch only, so its run is made first."""
     analysis = STORE.analysis(view.analysis)
     if analysis.statistics.has_tensors:
         return view, analysis
-    work = analyze(analysis.run, model=STORE.model(analysis.run.model))
-    folder = yield from _steps(work, flag, place)
+    folder = yield from _steps(jobs.watched(_analysis_of(analysis.run), flag), flag, place)
     view = view.with_(analysis=str(folder))
     analysis = STORE.analysis(view.analysis)
     yield {page.view: view.model_dump(), page.sidebar.current: views.run_line(analysis, view.analysis)}

@@ -17,7 +17,7 @@ T = TypeVar("T")
 Report = Callable[[str, int, int], None]
 Work = Callable[[Report, Callable[[], bool]], T]
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 
 _flags: dict[str, threading.Event] = {}
 _lock = threading.Lock()
@@ -48,6 +48,24 @@ def forget(request: gr.Request) -> None:
     stop(request)
     with _lock:
         _flags.pop(_session(request), None)
+
+
+def driven(work: Generator[Progress, None, T], report: Report, stopped: Callable[[], bool]) -> T:
+    """Run a generator of progress to its end inside `watched` work; what it returns is returned.
+
+    Raises:
+        Cancelled: the page's flag was set; the generator is closed.
+    """
+    try:
+        while True:
+            if stopped():
+                raise Cancelled
+            step = next(work)
+            report(step.stage, step.done, step.total)
+    except StopIteration as end:
+        return end.value
+    finally:
+        work.close()
 
 
 def watched(work: Work[T], flag: threading.Event) -> Generator[Progress, None, T]:
@@ -81,6 +99,9 @@ def watched(work: Work[T], flag: threading.Event) -> Generator[Progress, None, T
     thread.start()
     while thread.is_alive():
         thread.join(POLL_SECONDS)
+        if flag.is_set():
+            # The thread sees the flag at its next batch; nobody has to wait for that.
+            raise Cancelled
         latest = None
         while not news.empty():
             latest = news.get()

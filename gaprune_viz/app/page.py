@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.themes import Base
 
 from gaprune_viz.app import views
+from gaprune_viz.app.elements import html
 from gaprune_viz.app.sidebar import Sidebar, build_sidebar
 from gaprune_viz.app.store import DEMO
 from gaprune_viz.app.tabs.atlas import AtlasTab, build_atlas
@@ -28,18 +29,16 @@ UPLOAD_LIMIT = "256mb"
 
 # On a phone the open sidebar would cover the page; one tap brings it back.
 _ON_LOAD = """<script>
-addEventListener('DOMContentLoaded', () => {
+(() => {
   if (innerWidth >= 768) return;
-  const until = Date.now() + 20000;
+  let tries = 0;
   const close = () => {
-    const bar = document.querySelector('.sidebar');
-    if (bar && bar.classList.contains('open')) bar.querySelector('.toggle-button').click();
-    else if (bar && bar.dataset.seen) return;
-    if (bar && !bar.classList.contains('open')) bar.dataset.seen = 'yes';
-    if (Date.now() < until) setTimeout(close, 120);
+    const toggle = document.querySelector('.sidebar.open .toggle-button');
+    if (toggle) toggle.click();
+    else if (tries++ < 150) setTimeout(close, 100);
   };
   close();
-});
+})();
 </script>"""
 
 
@@ -79,9 +78,9 @@ def build() -> gr.Blocks:
 
 def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
     sidebar = build_sidebar(views.run_line(now.analysis, DEMO))
-    gr.HTML(_header(), elem_classes=["gv-header"])
+    html(_header(), elem_classes=["gv-header"])
     tuning = build_tuning()
-    headline = gr.HTML(views.headline_html(now), elem_id="gv-headline")
+    headline = html(views.headline_html(now), elem_id="gv-headline")
     with gr.Tabs(elem_id="gv-tabs"):
         with gr.Tab("Atlas", id="atlas") as atlas_tab:
             atlas = build_atlas(now, view)

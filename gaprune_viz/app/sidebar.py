@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from gaprune_viz.app.elements import html
 from gaprune_viz.config import (
     STARTER_DOMAINS,
     STARTER_LABELS,
@@ -15,8 +16,8 @@ from gaprune_viz.config import (
     ModelSpec,
     RunSpec,
     Spec,
-    field_info,
 )
+from gaprune_viz.fields import field_info
 
 FIELDS: tuple[tuple[type[Spec], str], ...] = (
     (ModelSpec, "model"),
@@ -62,7 +63,7 @@ def build_sidebar(current: str) -> Sidebar:
     """
     made: dict[str, Any] = {}
     with gr.Sidebar(width=330, elem_id="gv-sidebar"):
-        shown = gr.HTML(current, elem_id="gv-current")
+        shown = html(current, elem_id="gv-current")
         made["model"] = gr.Textbox(**_common(ModelSpec, "model"), max_length=512)
         for name in ("domain", "general"):
             made[name] = gr.Dropdown(STARTER_CHOICES, allow_custom_value=True, **_common(CalibrationSpec, name))
@@ -83,7 +84,7 @@ def build_sidebar(current: str) -> Sidebar:
         with gr.Row():
             run = gr.Button("Run", variant="primary", elem_id="gv-run", min_width=110)
             cancel = gr.Button("Cancel", variant="stop", elem_id="gv-cancel", min_width=110, interactive=False)
-        progress = gr.HTML("", elem_id="gv-progress")
+        progress = html("", elem_id="gv-progress")
     return Sidebar(tuple(made[name] for _, name in FIELDS), run, cancel, progress, shown)
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, Spec, field_info
+from gaprune_viz.app.elements import html
+from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, Spec
 from gaprune_viz.core.scoring import criteria
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.fields import field_info
 from gaprune_viz.presets import PRESETS
 
 FIELDS: tuple[tuple[type[Spec], str], ...] = (
@@ -76,7 +78,7 @@ def build_tuning() -> TuningBar:
                 made["pattern"] = _choice(MaskSpec, "pattern", field_info(MaskSpec, "pattern")["choices"], custom=True)
                 for name in ("floor", "ceiling"):
                     made[name] = _slider(MaskSpec, name)
-            gr.HTML(_help_html())
+            html(_help_html())
     return TuningBar(tuple(made[name] for _, name in FIELDS), chosen, reset)
 
 

@@ -34,15 +34,21 @@ def _moved(page: Page) -> list[Any]:
     return events + [slider.release for slider in page.tuning.sliders]
 
 
+def _refresh(page: Page) -> dict[str, Any]:
+    """What follows a slider; and heavy work too, because an exact mask says how far the preview was off."""
+    return {
+        "fn": do.refresh,
+        "inputs": [page.view, page.atlas.scale, *page.tuning.controls],
+        "outputs": do.light_outputs(page),
+        **LIGHT,
+    }
+
+
 def _wire_tuning(page: Page) -> None:
     tuning, controls = page.tuning, list(page.tuning.controls)
-    refresh = {
-        "fn": do.refresh,
-        "inputs": [page.view, page.atlas.scale, *controls],
-        "outputs": do.light_outputs(page),
-    }
+    refresh = _refresh(page)
     follow = {"fn": do.follow, "inputs": [page.view, page.active, *controls], "outputs": do.slow_outputs(page)}
-    gr.on(_moved(page), trigger_mode="always_last", **refresh, **LIGHT)
+    gr.on(_moved(page), trigger_mode="always_last", **refresh)
     gr.on(_moved(page), trigger_mode="always_last", **follow, **LIGHT)
     criterion = controls[1]
     criterion.input(do.knobs, [criterion], controls, **LIGHT)
@@ -52,7 +58,7 @@ def _wire_tuning(page: Page) -> None:
         tuning.reset.click(do.reset, None, everything, **LIGHT),
     ):
         chain.then(do.knobs, [criterion], controls, **LIGHT)
-        chain.then(**refresh, **LIGHT).then(**follow, **LIGHT)
+        chain.then(**refresh).then(**follow, **LIGHT)
     for tab in page.tabs:
         name = str(tab.id)
         tab.select(lambda name=name: name, None, page.active, **LIGHT).then(**follow, **LIGHT)
@@ -79,7 +85,7 @@ def _wire_atlas(page: Page) -> None:
         [page.view, weight.row, weight.column, *controls],
         [page.view, page.sidebar.current, weight.progress, weight.card],
         **HEAVY,
-    )
+    ).then(**_refresh(page))
 
 
 def _wire_run(page: Page) -> None:
@@ -104,25 +110,25 @@ def _wire_retrieval(page: Page) -> None:
         [page.view, tab.task, tab.pick, tab.text, *controls],
         [*common, tab.ranking],
         **HEAVY,
-    )
+    ).then(**_refresh(page))
     tab.pick.input(lambda: "", None, tab.text, **LIGHT).then(
         do.compare_query(page),
         [page.view, tab.task, tab.pick, tab.text, *controls],
         [*common, tab.ranking],
         **HEAVY,
-    )
+    ).then(**_refresh(page))
     tab.surprise.click(
         do.surprise(page),
         [page.view, tab.task, *controls],
         [*common, tab.pick, tab.text, tab.ranking],
         **HEAVY,
-    )
+    ).then(**_refresh(page))
     tab.measure.click(
         do.measure(page),
         [page.view, tab.task, *controls],
         [*common, tab.metrics, tab.per_query, tab.per_query_table],
         **HEAVY,
-    )
+    ).then(**_refresh(page))
     tab.stop.click(jobs.stop, None, None, **LIGHT)
 
 
@@ -133,5 +139,5 @@ def _wire_export(page: Page) -> None:
         [page.view, *controls],
         [page.view, page.sidebar.current, tab.progress, tab.model],
         **HEAVY,
-    )
+    ).then(**_refresh(page))
     tab.stop.click(jobs.stop, None, None, **LIGHT)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from gaprune_viz.core.batching import Chunk, Sample, Step, plan_steps
 from gaprune_viz.core.contrastive import info_nce
 from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.core.roles import reads_tokens
 from gaprune_viz.core.targets import Target, is_linear
 from gaprune_viz.errors import GapruneError
 
@@ -266,7 +267,12 @@ class _Recorder:
                 # No weight needs a gradient, so the graph begins at the first targets, and nothing before them costs
                 # a backward. A copy, because a model may change it in place, which a leaf forbids.
                 out = out.requires_grad_(True).clone()
-            shape = (len(self.chunk.ids), -1)
+            shape = (len(self.chunk.ids), max(map(len, self.chunk.ids)))
+            if not reads_tokens(args[0], *shape):
+                raise GapruneError(
+                    f"{name} reads {tuple(args[0].shape)} where {shape[0]} texts of {shape[1]} tokens went in.",
+                    "Its gradient cannot be told apart by sample: choose a scope without it, or another model.",
+                )
             call = _Call(self.chunk, args[0].detach().reshape(*shape, args[0].shape[-1]))
             self.calls[name].append(call)
             self.waiting[name] += 1

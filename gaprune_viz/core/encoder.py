@@ -75,9 +75,11 @@ class EmbeddingModel:
     def token_ids(self, texts: Sequence[str], kind: str) -> list[list[int]]:
         """Token ids of each text, with its prompt, cut at `max_length`."""
         prompt = self.prompt(kind)
-        return self.tokenizer(
+        ids = self.tokenizer(
             [prompt + text for text in texts], truncation=True, max_length=self.max_length, padding=False
         )["input_ids"]
+        # Tokenizers that add no special tokens make nothing of an empty text.
+        return [row or [self._pad_id] for row in ids]
 
     def features(self, ids: Sequence[Sequence[int]], kind: str) -> dict[str, Any]:
         """Pad token ids into what the model takes.
@@ -180,7 +182,10 @@ def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 @torch.no_grad()
 def is_causal(st: SentenceTransformer, ids: Sequence[int]) -> bool:
-    """Whether a token's state ignores the tokens after it, found by changing the last one."""
+    """Whether a token's state ignores the tokens after it, found by changing the last one.
+
+    Not to the last bit: a mixture of experts sorts its tokens, and that changes the rounding.
+    """
     first = torch.as_tensor([list(ids)])
     other = first.clone()
     other[0, -1] = first[0, 0] if first[0, 0] != first[0, -1] else first[0, 0] + 1
@@ -190,7 +195,8 @@ def is_causal(st: SentenceTransformer, ids: Sequence[int]) -> bool:
         backbone(input_ids=x.to(device), attention_mask=torch.ones_like(x, device=device)).last_hidden_state
         for x in (first, other)
     ]
-    return bool(torch.equal(states[0][0, 0], states[1][0, 0]))
+    before, after = (state[0, 0].float() for state in states)
+    return bool((before - after).abs().max() <= 1e-4 * before.abs().max())
 
 
 def check_finite(vectors: np.ndarray, texts: Sequence[str]) -> None:

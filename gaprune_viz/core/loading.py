@@ -43,8 +43,13 @@ def load_model(spec: ModelSpec) -> EmbeddingModel:
     has_modules = _check_modules(source, revision)
     st = _load_sentence_transformer(source, spec, revision)
     st.eval().requires_grad_(False)
+    if len(st.tokenizer) <= len(st.tokenizer.all_special_ids):
+        # Where its files are missing, transformers makes one that knows no word.
+        raise GapruneError(f"The model {label} has no tokenizer.", "Check that the folder is complete.")
+    # On the left, models with absolute positions would count the padding; an export keeps this.
+    st.tokenizer.padding_side = "right"
     pooling = _set_pooling(st, spec.pooling, has_modules)
-    limit = st.max_seq_length or getattr(st[0].auto_model.config, "max_position_embeddings", None) or LONGEST_BY_DEFAULT  # type: ignore[union-attr]
+    limit = _longest(st)
     prompts = dict(st.prompts or {})
     model = EmbeddingModel(
         spec=spec,
@@ -57,12 +62,12 @@ def load_model(spec: ModelSpec) -> EmbeddingModel:
         passage_prompt=_first_set(
             spec.passage_prompt, prompts.get("passage"), prompts.get("document"), _default_prompt(st)
         ),
-        max_length=int(spec.max_length or min(int(limit), LONGEST_BY_DEFAULT)),
+        max_length=int(spec.max_length or min(limit, LONGEST_BY_DEFAULT)),
     )
-    if spec.max_length and spec.max_length > int(limit):
+    if spec.max_length and spec.max_length > limit:
         raise GapruneError(
-            f"max-length {spec.max_length} is more than the {int(limit)} tokens that {label} can take.",
-            f"Use {int(limit)} or less.",
+            f"max-length {spec.max_length} is more than the {limit} tokens that {label} can take.",
+            f"Use {limit} or less.",
         )
     return model
 
@@ -213,11 +218,13 @@ def _check_modules(source: Path | str, revision: str | None) -> bool:
 @contextmanager
 def _plain_errors(source: Path | str) -> Iterator[None]:
     """Turn what loading can raise into one line for people."""
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
+    broken_files = (OSError, ValueError, TypeError, AttributeError, KeyError, SafetensorError, StrictDataclassError)
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
+    except (*broken_files, RuntimeError, ImportError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
         if isinstance(source, Path):
             raise GapruneError(
@@ -272,6 +279,18 @@ def _set_pooling(st: SentenceTransformer, wanted: Pooling, has_modules: bool) ->
     by_mode = {mode: name for name, mode in POOLING_MODES.items()}
     mode = layer.pooling_mode if isinstance(layer.pooling_mode, str) else ""
     return by_mode.get(mode, Pooling.AUTO)
+
+
+def _longest(st: SentenceTransformer) -> int:
+    """Tokens that a model can take at most."""
+    backbone: torch.nn.Module = st[0].auto_model  # type: ignore[union-attr, assignment]
+    limit = st.max_seq_length or getattr(backbone.config, "max_position_embeddings", None) or LONGEST_BY_DEFAULT
+    for name, module in backbone.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            # RoBERTa's positions begin after the one of the padding token.
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            limit = min(limit, module.num_embeddings - first)
+    return int(limit)
 
 
 def _default_prompt(st: SentenceTransformer) -> str | None:

@@ -30,11 +30,11 @@ PROBE_POSITION = 2
 
 # The usual names, a cross-check only: the structure decides.
 FAMILY_NAMES: tuple[tuple[str, str], ...] = (
-    (r"attention\.self\.query|attn\.q$|q_lin|q_proj|SelfAttention\.q", "query"),
-    (r"attention\.self\.key|attn\.k$|k_lin|k_proj|SelfAttention\.k", "key"),
-    (r"attention\.self\.value|attn\.v$|v_lin|v_proj|SelfAttention\.v", "value"),
+    (r"attention\.self\.query|attn\.q|q_lin|q_proj|SelfAttention\.q", "query"),
+    (r"attention\.self\.key|attn\.k|k_lin|k_proj|SelfAttention\.k", "key"),
+    (r"attention\.self\.value|attn\.v|v_lin|v_proj|SelfAttention\.v", "value"),
     (
-        r"attention\.output\.dense|attn\.o$|out_lin|o_proj|SelfAttention\.o|attn\.Wo|attn\.c_proj|attention\.dense",
+        r"attention\.output\.dense|attn\.o|out_lin|o_proj|SelfAttention\.o|attn\.Wo|attn\.c_proj|attention\.dense",
         "attention_output",
     ),
     (r"attn\.Wqkv|attn\.c_attn|query_key_value|qkv_proj", "fused_qkv"),
@@ -48,17 +48,18 @@ FAMILY_NAMES: tuple[tuple[str, str], ...] = (
 def role_by_name(name: str) -> str | None:
     """The role that the usual names of the known families suggest; None for an unknown name."""
     stem = name.removesuffix(".weight")
-    return next((role for pattern, role in FAMILY_NAMES if re.search(rf"(?:{pattern})$", stem)), None)
+    return next((role for pattern, role in FAMILY_NAMES if re.search(rf"(?<![^.])(?:{pattern})$", stem)), None)
 
 
 @torch.no_grad()
 def detect_roles(
     model: EmbeddingModel, blocks: Sequence[tuple[str, nn.Module]]
-) -> tuple[dict[str, str], dict[str, None]]:
+) -> tuple[dict[str, str], dict[str, bool]]:
     """Probe the blocks of a model. Blocks of one shape are probed once.
 
     Returns:
-        role of each executed weight, by parameter name; and the executed weights in order of execution.
+        role of each executed weight, by parameter name; and the executed weights in order of execution, False for
+        those that read anything but the tokens of a text in their order, which get no role.
     """
     from gaprune_viz.core.targets import is_linear
 
@@ -71,7 +72,7 @@ def detect_roles(
         linears = {
             relative: module
             for relative, module in block.named_modules()
-            if is_linear(module) and f"{block_name}.{relative}.weight" in order
+            if is_linear(module) and order.get(f"{block_name}.{relative}.weight")
         }
         shape = (type(block), *((relative, module.weight.shape) for relative, module in linears.items()))
         if shape not in known:
@@ -84,25 +85,27 @@ def detect_roles(
 
 def _record_probe(
     model: EmbeddingModel, blocks: Sequence[tuple[str, nn.Module]], is_linear: Callable[[nn.Module], bool]
-) -> tuple[dict[str, tuple[tuple[Any, ...], dict[str, Any]]], dict[str, None]]:
-    """Run a short probe; keep each block's arguments and the order in which the linear layers run."""
+) -> tuple[dict[str, tuple[tuple[Any, ...], dict[str, Any]]], dict[str, bool]]:
+    """Run a short probe; keep each block's arguments, and which linear layers run in which order on what."""
     calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
-    order: dict[str, None] = {}
+    order: dict[str, bool] = {}
     handles = []
     for block_name, block in blocks:
 
         def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = block_name) -> None:
-            calls.setdefault(name, (args, kwargs))
+            calls.setdefault(
+                name, (tuple(map(_without_cache, args)), {k: _without_cache(v) for k, v in kwargs.items()})
+            )
 
         handles.append(block.register_forward_pre_hook(keep, with_kwargs=True))
         for relative, module in block.named_modules():
             if is_linear(module):
 
                 def note(module: nn.Module, args: Any, name: str = f"{block_name}.{relative}.weight") -> None:
-                    order.setdefault(name)
+                    order[name] = order.get(name, True) and reads_tokens(args[0], 1, PROBE_LENGTH)
 
                 handles.append(module.register_forward_pre_hook(note))
-    vocabulary = int(getattr(model.backbone.get_input_embeddings(), "num_embeddings", 64))  # type: ignore[operator]
+    vocabulary = int(getattr(model.backbone.config, "vocab_size", 64))  # type: ignore[union-attr, arg-type]
     ids = [(7 * i + 5) % vocabulary for i in range(PROBE_LENGTH)]
     try:
         model.embed(model.features([ids], "passage"))
@@ -110,6 +113,23 @@ def _record_probe(
         for handle in handles:
             handle.remove()
     return calls, order
+
+
+def reads_tokens(inputs: Tensor, texts: int, longest: int) -> bool:
+    """Whether a layer's input holds one row per token, text after text: [texts, longest, in] or flattened.
+
+    Some layers read relative positions, or time before batch: their rows cannot be told apart by text.
+    """
+    if inputs.ndim > 2 and tuple(inputs.shape[:2]) != (texts, longest):
+        return False
+    return inputs.numel() == texts * longest * inputs.shape[-1]
+
+
+def _without_cache(argument: Any) -> Any:
+    """A cache of keys and values would grow with every replay."""
+    from transformers import Cache
+
+    return None if isinstance(argument, Cache) else argument
 
 
 class BlockProbe:
@@ -136,8 +156,9 @@ class BlockProbe:
             readers = [name for name in self.order if first[name] == output]
             roles.update(self._attention_roles(readers, output, reach))
         for down in self.order:
-            feeders = [name for name in self.order if first[name] == down and roles[name] == "other"]
-            if feeders and roles[down] == "other":
+            feeders = [name for name in self.order if first[name] == down]
+            # What attention or an MLP feeds begins something new: it does not end an MLP.
+            if feeders and all(roles[name] == "other" for name in (down, *feeders)):
                 roles[down] = "down"
                 roles.update(self._mlp_roles(feeders, down))
         return roles
@@ -146,7 +167,8 @@ class BlockProbe:
         self, readers: list[str], output: str, reach: dict[str, tuple[set[str], set[str]]]
     ) -> dict[str, str]:
         if len(readers) == 1:
-            return {readers[0]: "fused_qkv"}
+            width = self.base[output].shape[-1]
+            return {readers[0]: "fused_qkv" if _outputs(self.linears[readers[0]]) > width else "value"}
         roles: dict[str, str] = {}
         for name in readers:
             if output not in reach[name][1]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -116,7 +116,7 @@ def inventory(model: EmbeddingModel) -> Inventory:
     for layer, (block_name, block) in enumerate(blocks):
         for relative, module in block.named_modules():
             name = f"{block_name}.{relative}.weight" if relative else f"{block_name}.weight"
-            if not is_linear(module) or id(module.weight) in seen or name not in executed:
+            if not is_linear(module) or id(module.weight) in seen or not executed.get(name):
                 continue
             seen.add(id(module.weight))
             role = roles[name]
@@ -127,11 +127,11 @@ def inventory(model: EmbeddingModel) -> Inventory:
     order = {name: i for i, name in enumerate(executed)}
     targets.sort(key=lambda t: (t.layer, order[t.name]))
     if not targets:
+        reason = "its layers do not read one text's tokens at a time" if executed else "no block holds a linear layer"
         raise GapruneError(
-            f"{model.label} has no prunable weights: no linear layer was found inside a transformer block.",
-            "Choose a transformer model such as the default one.",
+            f"{model.label} has no prunable weights: {reason}.", "Choose a transformer model such as the default one."
         )
-    refused = _refusals(backbone, {t.name for t in targets}, [name for name, _ in blocks])
+    refused = _refusals(backbone, {t.name for t in targets}, [name for name, _ in blocks], executed)
     return Inventory(tuple(targets), refused, tuple(notes))
 
 
@@ -152,7 +152,9 @@ def in_scope(found: Inventory, scope: Scope, label: str) -> tuple[Target, ...]:
     return chosen
 
 
-def _refusals(backbone: nn.Module, chosen: set[str], blocks: Iterable[str]) -> dict[str, str]:
+def _refusals(
+    backbone: nn.Module, chosen: set[str], blocks: Iterable[str], executed: Mapping[str, bool]
+) -> dict[str, str]:
     """Why each other parameter stays as it is."""
     prefixes = tuple(f"{name}." for name in blocks)
     owners = {
@@ -171,6 +173,8 @@ def _refusals(backbone: nn.Module, chosen: set[str], blocks: Iterable[str]) -> d
             reasons[name] = "a stack of experts: not a plain matrix"
         elif not name.startswith(prefixes):
             reasons[name] = "outside the transformer blocks"
+        elif name in executed:
+            reasons[name] = "reads more than the tokens of a text: its gradient cannot be told apart by sample"
         elif is_linear(owner):
             reasons[name] = "not used when a text is embedded"
         else:

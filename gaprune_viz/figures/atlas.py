@@ -18,6 +18,7 @@ from gaprune_viz.paths import assets
 HEATMAP_JS = (assets() / "js" / "heatmap.js").read_text(encoding="utf-8")
 
 SCALES = ("auto", "linear", "log", "rank")
+SHARES = ("fraction", "agreement")
 TICKS = 5
 MANY_LAYERS = 12
 FIGURES_IN_TABLE = 4
@@ -237,7 +238,7 @@ def _legend(look: Look, marker: float) -> str:
 def _tick(look: Look, value: float) -> str:
     if look.ranked:
         return {0.0: "lowest", 1.0: "highest"}.get(value, f"{value:.2f}")
-    if look.metric.kind == "fraction":
+    if look.metric.kind in SHARES:
         return f"{100 * value:.0f} %"
     return signed(value, 2) if look.metric.kind == "diverging" else number(10**value if look.log else value)
 
@@ -246,7 +247,7 @@ def _long(metric: Metric, value: float) -> str:
     """`52.0 % of the weights`, `6.1 × 10⁻⁵ (squared gradient)`, `+0.065`."""
     if not math.isfinite(value):
         return "not known"
-    if metric.kind == "fraction":
+    if metric.kind in SHARES:
         return f"{percent(value)} {metric.unit}"
     text = signed(value) if metric.kind == "diverging" else number(value)
     return text if metric.unit in metric.label.lower() else f"{text} ({metric.unit})"
@@ -256,7 +257,7 @@ def _short(metric: Metric, value: float) -> tuple[str, str]:
     """At most six characters for inside a cell, and a unit that is drawn where there is room."""
     if not math.isfinite(value):
         return "–", ""
-    if metric.kind == "fraction":
+    if metric.kind in SHARES:
         if 0 < value < 0.005:
             return "<1", "%"
         return (">99", "%") if 0.995 <= value < 1 else (f"{100 * value:.0f}", "%")

@@ -12,16 +12,9 @@ import plotly.graph_objects as go
 from gaprune_viz.figures import scales
 from gaprune_viz.figures.formatting import number, percent
 from gaprune_viz.figures.frame import axis, empty, framed, layer_ticks, log_ticks
-from gaprune_viz.figures.profiles import (
-    layer_profile,
-    layer_table,
-    matrix_detail,
-    matrix_detail_table,
-    row_profile,
-    row_table,
-    scatter_table,
-    scatter_terms,
-)
+from gaprune_viz.figures.matrix import matrix_detail, matrix_detail_table
+from gaprune_viz.figures.profiles import layer_profile, layer_table, row_profile, row_table
+from gaprune_viz.figures.terms import scatter_table, scatter_terms
 
 __all__ = [
     "density_heatmap",

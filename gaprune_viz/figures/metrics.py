@@ -40,7 +40,8 @@ class Metric:
     Attributes:
         key: column of the matrix table.
         label, help, unit: for people.
-        kind: `sequential` (drawn on log10 where `log` is set), `diverging` (symmetric about 0) or `fraction` (0 to 1).
+        kind: `sequential` (drawn on log10 where `log` is set), `diverging` (symmetric about 0), `fraction` (0 to 1) or
+            `agreement` (a fraction, symmetric about the 0.5 of chance).
         log: whether the colours follow log10.
     """
 
@@ -118,6 +119,9 @@ def scale_of(metric: Metric, values: list[float], *, log: bool | None = None) ->
     shown = [math.log10(v) for v in finite] if use_log else finite
     if metric.kind == "fraction":
         return scales.Scale(scales.FRACTION, 0.0, 1.0), False
+    if metric.kind == "agreement":
+        reach = max((abs(v - 0.5) for v in shown), default=0.5) or 0.5
+        return scales.Scale(scales.DIVERGING, 0.5 - reach, 0.5 + reach), False
     if metric.kind == "diverging":
         reach = max((abs(v) for v in shown), default=1.0) or 1.0
         return scales.Scale(scales.DIVERGING, -reach, reach), use_log

@@ -72,7 +72,8 @@ def term_bar(shares: Mapping[str, float]) -> str:
         f'style="width:{100 * abs(known[name]) / reach:.4f}%;background-color:{_color(name)}"></span>'
         for name in drawn
     )
-    zero = f'<i class="gv-zero" style="left:{100 * against / reach:.3f}%"><b>0</b></i>' if against / reach >= THIN else ""
+    left = 100 * against / reach
+    zero = f'<i class="gv-zero" style="left:{left:.3f}%"><b>0</b></i>' if left >= 100 * THIN else ""
     rows = "".join(_term_row(name, known[name], reach) for name in order)
     return (
         f'<section class="gv-panel gv-terms">{head}<div class="gv-stack{" gv-stack-zero" if zero else ""}" '

@@ -1,6 +1,6 @@
 """What pruning does to search: two rankings side by side, measures with intervals, every query's change.
 
-Works on the objects of `gaprune_viz.evaluation.retrieval` by their attributes, and imports none of it.
+Works on the objects of `gaprune_viz.evaluation.retrieval`; nothing of it is loaded at run time.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ import plotly.graph_objects as go
 from gaprune_viz.figures import scales
 from gaprune_viz.figures.formatting import MISSING, number, p_value, percent, shortened, signed
 from gaprune_viz.figures.frame import axis, empty, framed, plain
+
+if TYPE_CHECKING:
+    from gaprune_viz.evaluation.retrieval import Comparison, RankedPassage, SideBySide
 
 MEASURES = {
     "ndcg_at_10": "nDCG@10",
@@ -30,43 +33,7 @@ SIDES = {"dense": ("Dense model", scales.DENSE), "pruned": ("Pruned model", scal
 TITLE_LENGTH = 110
 
 
-class Ranked(Protocol):
-    """A passage in both rankings of one query; ranks count from 1."""
-
-    id: str
-    title: str
-    text: str
-    topic: str
-    dense_rank: int
-    pruned_rank: int
-    dense_score: float
-    pruned_score: float
-    relevant: bool
-
-
-class Sides(Protocol):
-    """The best passages of each model for one query."""
-
-    dense: Any
-    pruned: Any
-    overlap: float
-
-
-class Compared(Protocol):
-    """Two models on the same queries."""
-
-    dense: Any
-    pruned: Any
-    delta: Any
-    intervals: Any
-    p_values: Any
-    overlap_at_10: float
-    queries: int
-    passages: int
-    per_query: pd.DataFrame
-
-
-def ranking_html(query: str, sides: Sides, *, k: int = 10) -> str:
+def ranking_html(query: str, sides: SideBySide, *, k: int = 10) -> str:
     """Dense and pruned top k side by side; on a phone one below the other. All text is escaped."""
     dense, pruned = list(sides.dense)[:k], list(sides.pruned)[:k]
     both = len({p.id for p in dense} & {p.id for p in pruned})
@@ -80,9 +47,9 @@ def ranking_html(query: str, sides: Sides, *, k: int = 10) -> str:
     )
 
 
-def ranking_table(sides: Sides, *, k: int = 10) -> pd.DataFrame:
+def ranking_table(sides: SideBySide, *, k: int = 10) -> pd.DataFrame:
     """The table beside `ranking_html`: every passage of either list with both ranks and cosines."""
-    seen: dict[str, Ranked] = {p.id: p for p in (*list(sides.dense)[:k], *list(sides.pruned)[:k])}
+    seen: dict[str, RankedPassage] = {p.id: p for p in (*list(sides.dense)[:k], *list(sides.pruned)[:k])}
     rows = [
         {
             "Passage": p.title or shortened(p.text, TITLE_LENGTH),
@@ -99,11 +66,11 @@ def ranking_table(sides: Sides, *, k: int = 10) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def metrics_html(comparison: Compared, title: str, *, measures: Sequence[str] = SHOWN) -> str:
+def metrics_html(comparison: Comparison, title: str, *, measures: Sequence[str] = SHOWN) -> str:
     """Measures of both models, the difference with its 95 % interval, and the p value."""
     reach = _reach(comparison, measures)
     rows = "".join(_measure_row(comparison, measure, reach) for measure in measures)
-    left_out = getattr(comparison, "excluded", 0)
+    left_out = comparison.excluded
     said = (
         f"{comparison.queries:,} queries over {comparison.passages:,} passages; "
         f"{percent(comparison.overlap_at_10)} of the dense top 10 stay in the pruned top 10"
@@ -117,7 +84,7 @@ def metrics_html(comparison: Compared, title: str, *, measures: Sequence[str] = 
     )
 
 
-def metrics_table(comparison: Compared) -> pd.DataFrame:
+def metrics_table(comparison: Comparison) -> pd.DataFrame:
     """The table beside `metrics_html`, with every measure."""
     rows = []
     for measure, label in MEASURES.items():
@@ -194,14 +161,14 @@ def per_query_table(per_query: pd.DataFrame) -> pd.DataFrame:
     return table.round(dict.fromkeys(numeric, 4)).reset_index(drop=True)
 
 
-def _list(side: str, passages: Sequence[Ranked]) -> str:
+def _list(side: str, passages: Sequence[RankedPassage]) -> str:
     items = "".join(_hit(side, passage, len(passages)) for passage in passages)
     body = f"<ol>{items}</ol>" if items else '<p class="gv-sub">No passages.</p>'
     title, color = SIDES[side]
     return f'<section class="gv-list" style="--gv-side:{color}"><h3>{title}</h3>{body}</section>'
 
 
-def _hit(side: str, passage: Ranked, length: int) -> str:
+def _hit(side: str, passage: RankedPassage, length: int) -> str:
     rank = passage.dense_rank if side == "dense" else passage.pruned_rank
     score = passage.dense_score if side == "dense" else passage.pruned_score
     title = passage.title or shortened(passage.text, TITLE_LENGTH)
@@ -222,7 +189,7 @@ def _hit(side: str, passage: Ranked, length: int) -> str:
     )
 
 
-def _move(side: str, passage: Ranked, length: int) -> str:
+def _move(side: str, passage: RankedPassage, length: int) -> str:
     """Where pruning moved a passage: an arrow, the number of places, and where the other list has it.
 
     A passage beyond the end of the other list is named so, with its true rank there.
@@ -247,7 +214,7 @@ def _cosine(score: float) -> str:
     return f"{score:.3f}".replace("-", "−") if math.isfinite(score) else MISSING
 
 
-def _measure_row(comparison: Compared, measure: str, reach: float) -> str:
+def _measure_row(comparison: Comparison, measure: str, reach: float) -> str:
     before, after = comparison.dense[measure], comparison.pruned[measure]
     delta = comparison.delta[measure]
     low, high = comparison.intervals.get(measure, (math.nan, math.nan))
@@ -297,7 +264,7 @@ def _interval(delta: float, low: float, high: float, reach: float) -> str:
     return f'<span class="gv-interval" data-to="{to}" aria-hidden="true"><s style="left:50%"></s>{bar}{dot}</span>'
 
 
-def _reach(comparison: Compared, measures: Sequence[str]) -> float:
+def _reach(comparison: Comparison, measures: Sequence[str]) -> float:
     """Half the width of the common axis of differences."""
     intervals: Mapping[str, tuple[float, float]] = comparison.intervals
     ends = [abs(comparison.delta[m]) for m in measures]

@@ -46,7 +46,7 @@ def naive(
     flipped = {t.name: is_conv1d(t.module) for t in targets}
     squares = {name: torch.zeros(w.shape, dtype=torch.float64) for name, w in weights.items()}
     totals = {name: torch.zeros(w.shape, dtype=torch.float64) for name, w in weights.items()}
-    inputs = {name: 0.0 for name in weights}
+    inputs = dict.fromkeys(weights, 0.0)
     rows = dict.fromkeys(weights, 0)
     handles = []
 

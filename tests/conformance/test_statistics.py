@@ -229,9 +229,7 @@ def test_calibration_leaves_the_model_as_it_was(
     model = tiny_model("gpt2")
     before = {name: p.detach().clone() for name, p in model.backbone.named_parameters()}
     first = model.encode([t.query for t in triplets])
-    work = calibrate(
-        model, find_targets(model, Scope.LINEAR), triplets, temperature=TAU, token_budget=1, stage="test"
-    )
+    work = calibrate(model, find_targets(model, Scope.LINEAR), triplets, temperature=TAU, token_budget=1, stage="test")
     next(work)
     next(work)
     work.close()
@@ -242,9 +240,7 @@ def test_calibration_leaves_the_model_as_it_was(
     np.testing.assert_array_equal(model.encode([t.query for t in triplets]), first)
 
 
-def test_progress_counts_real_tokens(
-    tiny_model: Callable[..., EmbeddingModel], triplets: tuple[Triplet, ...]
-) -> None:
+def test_progress_counts_real_tokens(tiny_model: Callable[..., EmbeddingModel], triplets: tuple[Triplet, ...]) -> None:
     model = tiny_model("bert")
     targets = find_targets(model, Scope.LINEAR)
     seen = list(calibrate(model, targets, triplets, temperature=TAU, token_budget=1, stage="test"))

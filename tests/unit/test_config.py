@@ -27,10 +27,10 @@ from gaprune_viz.config import (
     Settings,
     Spec,
     column_mapping,
-    field_info,
     help_text,
 )
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.fields import field_info
 from gaprune_viz.presets import PRESETS, Preset, preset
 
 SPECS: tuple[type[Spec], ...] = (ModelSpec, CalibrationSpec, ScoreSpec, MaskSpec)

@@ -223,6 +223,28 @@ def test_the_scatter_stays_small_and_keeps_both_kinds(count: int) -> None:
     exported(figure)
 
 
+def test_the_cut_lines_part_what_is_surely_pruned_and_surely_kept_from_the_rest() -> None:
+    rng = np.random.default_rng(2)
+    magnitude, fisher = rng.random(400), 0.1 * rng.normal(size=400)
+    agree, alpha, threshold = rng.choice([-1.0, 1.0], 400), 0.2, 0.5
+    pruned = (magnitude + fisher) * (1 + alpha * agree) <= threshold
+    figure = scatter_terms(magnitude, fisher, pruned, threshold=threshold, alpha=alpha)
+    cuts = sorted(line["x"][0] + line["y"][0] for line in threshold_lines(figure))
+    np.testing.assert_allclose(cuts, [threshold / 1.2, threshold / 0.8])
+    total = magnitude + fisher
+    assert pruned[total < cuts[0]].all() and not pruned[total > cuts[1]].any()
+    between = pruned[(total > cuts[0]) & (total < cuts[1])]
+    assert between.any() and not between.all()
+
+
+@pytest.mark.parametrize(("alpha", "lines"), [(0.0, [0.5]), (1.0, [0.25])])
+def test_without_alignment_or_with_all_of_it_there_is_one_cut(alpha: float, lines: list[float]) -> None:
+    values = np.arange(9.0)
+    figure = scatter_terms(values, values, values < 4, threshold=0.5, alpha=alpha)
+    np.testing.assert_allclose([line["x"][0] + line["y"][0] for line in threshold_lines(figure)], lines)
+    assert not threshold_lines(scatter_terms(values, values, values < 4, threshold=math.nan, alpha=alpha))
+
+
 def test_values_that_are_not_numbers_are_left_out_of_the_scatter() -> None:
     figure = scatter_terms(
         np.array([0.1, np.nan, 0.3]), np.array([1.0, 2.0, np.inf]), np.array([True, True, False]), threshold=0.5

@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": LOWEST,
     "paths": LOWEST,
     "presets": {"config", "errors"},
+    "fields": {"config"},
     "workspace": {"errors"},
     "core": {"core", "config", "errors"},
     "data": {"data", *LOWEST},
@@ -36,8 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "figures": {"figures", *LOWEST},
     "pipeline": PIPELINE,
     "results": {"pipeline", *PIPELINE},
-    "app": {"app", "presets", "results", "pipeline", "figures", *PIPELINE},
-    "cli": {"cli", "app", "presets", "results", "pipeline", "figures", *PIPELINE},
+    "app": {"app", "fields", "presets", "results", "pipeline", "figures", *PIPELINE},
+    "cli": {"cli", "app", "fields", "presets", "results", "pipeline", "figures", *PIPELINE},
     "__main__": {"cli"},
 }
 # Names of types only, never loaded.

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from gaprune_viz.app import views
+from gaprune_viz.app.elements import html
 from gaprune_viz.figures.atlas import HEATMAP_JS
 from gaprune_viz.figures.metrics import METRICS
 
@@ -45,11 +46,11 @@ def build_atlas(now: views.Live, view: views.View) -> AtlasTab:
             scale=2,
             min_width=260,
         )
-    heatmap = gr.HTML(
+    heatmap = html(
         views.atlas_html(now, view), js_on_load=HEATMAP_JS, elem_id="gv-atlas", label="Layer by role heatmap"
     )
-    reasons = gr.HTML(views.reasons_html(now), elem_id="gv-reasons")
-    detail = gr.HTML(views.detail_html(now, view), elem_id="gv-detail")
+    reasons = html(views.reasons_html(now), elem_id="gv-reasons")
+    detail = html(views.detail_html(now, view), elem_id="gv-detail")
     with gr.Row():
         histogram = gr.Plot(views.detail_figure(now, view), show_label=False, elem_id="gv-histogram", min_width=320)
         profile = gr.Plot(views.profile_figure(now), show_label=False, elem_id="gv-profile", min_width=320)

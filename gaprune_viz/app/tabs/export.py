@@ -12,6 +12,7 @@ from shutil import make_archive
 import gradio as gr
 
 from gaprune_viz.app import views
+from gaprune_viz.app.elements import html
 from gaprune_viz.config import MaskSpec, RunSpec, ScoreSpec, Settings, Spec
 from gaprune_viz.workspace import workspace
 
@@ -42,7 +43,7 @@ def build_export(now: views.Live) -> ExportTab:
         model = gr.DownloadButton("Download model (.zip)", interactive=False, elem_id="gv-download-model")
         table = gr.DownloadButton("Download table (.csv)", elem_id="gv-download-table")
         settings = gr.DownloadButton("Download settings (.json)", elem_id="gv-download-settings")
-    progress = gr.HTML("", elem_id="gv-export-progress")
+    progress = html("", elem_id="gv-export-progress")
     run, chosen = now.analysis.run, now.preview.settings
     with gr.Row():
         shell = gr.Code(shell_text(run, chosen), language="shell", label="The same from a shell", elem_id="gv-shell")

@@ -18,7 +18,8 @@ A text-embedding model knows more than one domain needs. GAPrune asks each weigh
 
 Domain-alignment importance puts them together; the lowest scores go first:
 
-$$\mathrm{DAI}_j=\left(\kappa\,(F_{d,j}^{\,p}-\beta F_{g,j}^{\,p})\,|\theta_j|+\gamma\sqrt{|\theta_j|}\right)(1+\alpha s_j)$$
+$$\mathrm{DAI}_j=\left(\kappa\,(F_{d,j}^{\,p}-\beta F_{g,j}^{\,p})\,|\theta_j|
++\gamma\sqrt{|\theta_j|}\right)(1+\alpha s_j)$$
 
 The paper has $\kappa=1$, $p=1$, $\alpha=0.2$, $\beta=1$, $\gamma=0.5$.
 

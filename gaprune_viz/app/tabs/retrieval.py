@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import gradio as gr
 import numpy as np
 
+from gaprune_viz.app.elements import html
 from gaprune_viz.app.store import STORE
 from gaprune_viz.config import STARTER_DOMAINS, STARTER_LABELS, Settings
 from gaprune_viz.core.pruning import masked
@@ -65,8 +66,8 @@ def build_retrieval(source: str) -> RetrievalTab:
         )
         run = gr.Button("Compare", variant="primary", elem_id="gv-compare", scale=1, min_width=120)
         surprise = gr.Button("Surprise me", elem_id="gv-surprise", scale=1, min_width=120)
-    progress = gr.HTML("", elem_id="gv-retrieval-progress")
-    ranking = gr.HTML(
+    progress = html("", elem_id="gv-retrieval-progress")
+    ranking = html(
         panels.empty_state(
             "No query compared yet",
             "Pick a sample query or type one, then press Compare: the dense and the pruned model rank the same "
@@ -77,7 +78,7 @@ def build_retrieval(source: str) -> RetrievalTab:
     with gr.Row():
         measure = gr.Button("Measure all sample queries", variant="primary", elem_id="gv-measure", min_width=220)
         stop = gr.Button("Stop", variant="stop", elem_id="gv-stop-retrieval", min_width=90)
-    metrics = gr.HTML("", elem_id="gv-metrics")
+    metrics = html("", elem_id="gv-metrics")
     per_query = gr.Plot(visible=False, show_label=False, elem_id="gv-per-query")
     with gr.Accordion("Every query as a table", open=False):
         table = gr.Dataframe(interactive=False, elem_id="gv-per-query-table", show_search="filter")

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from gaprune_viz.app.elements import html
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.formatting import number
 
@@ -31,8 +32,8 @@ def build_weight() -> WeightCard:
                 0, label="Column (input)", minimum=0, precision=0, elem_id="gv-weight-column", min_width=110
             )
             explain = gr.Button("Explain", elem_id="gv-explain", min_width=110)
-        progress = gr.HTML("", elem_id="gv-weight-progress")
-        card = gr.HTML(
+        progress = html("", elem_id="gv-weight-progress")
+        card = html(
             panels.empty_state(
                 "No weight chosen yet",
                 "Give a row and a column of the selected matrix, counted from 0, and press Explain.",
