@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import floor, log10
 from typing import Any
+
+from document_parts import percent, power, signed, signed_share, table
 
 COMMAND = ".venv/bin/python benchmarks/fidelity.py --write docs/fidelity.md"
 SIDES = ("domain", "general")
@@ -35,20 +35,20 @@ $$
 $$
 
 where $F_d$ and $F_g$ are diagonal Fisher information on domain and on general triplets and $s$ is the alignment of the
-two gradients. The paper has $\\alpha=0.2$, $\\beta=1$, $\\gamma=0.5$; $\\kappa$, a scale of the Fisher term, is ours and 1
-in the paper. This page measures which part of the formula decides the mask of a real model, and how the released code
-departs from the definition.
+two gradients. The paper has $\\alpha=0.2$, $\\beta=1$, $\\gamma=0.5$; $\\kappa$, a scale of the Fisher term, is ours
+and 1 in the paper. This page measures which part of the formula decides the mask of a real model, and how the released
+code departs from the definition.
 
-- At the paper's constants the magnitude term is {_power(mlp["medians"]["ratio"])} times as large as the Fisher term, in
+- At the paper's constants the magnitude term is {power(mlp["medians"]["ratio"])} times as large as the Fisher term, in
   the median over the MLP weights.
-- `dai_released`, the formula of the released code, prunes {_percent(over["dai_released"]["0.5"])} of the weights that
-  magnitude pruning prunes (MLP, 50 %). `dai` with alignment `sign` shares {_percent(over["dai, sign"]["0.5"])}; without
-  alignment (α = 0) it shares {_percent(over["dai, alpha 0"]["0.5"])}. So the difference is the sign's, not the Fisher
+- `dai_released`, the formula of the released code, prunes {percent(over["dai_released"]["0.5"])} of the weights that
+  magnitude pruning prunes (MLP, 50 %). `dai` with alignment `sign` shares {percent(over["dai, sign"]["0.5"])}; without
+  alignment (α = 0) it shares {percent(over["dai, alpha 0"]["0.5"])}. So the difference is the sign's, not the Fisher
   information's.
-- The two Fisher terms carry half of the variance of DAI from κ = {_power(kappas[0])} (MLP) or {_power(kappas[1])} (all
+- The two Fisher terms carry half of the variance of DAI from κ = {power(kappas[0])} (MLP) or {power(kappas[1])} (all
   linear matrices) on.
-- The released estimate of domain Fisher information holds {_percent(last["mass"])} of the defined mass. Used alone, as
-  the criterion `fisher_domain`, it gives a 50 % mask that shares {_percent(last["overlap"])} with the definition's.
+- The released estimate of domain Fisher information holds {percent(last["mass"])} of the defined mass. Used alone, as
+  the criterion `fisher_domain`, it gives a 50 % mask that shares {percent(last["overlap"])} with the definition's.
 """
 
 
@@ -64,9 +64,9 @@ def _reproduce(found: dict[str, Any]) -> str:
 ```
 
 writes this page, and `--json` prints its numbers; everything is seeded. Model: {found["model"]} (weights
-{found["weight_hash"][:12]}…). Data: starter collection, {found["domain"]} against {found["general"]}, {n} + {n} triplets
-chosen by k-means, seed {found["seed"]}, {mlp["tokens"]["domain"]:,} + {mlp["tokens"]["general"]:,} tokens. Scope `mlp`
-is {mlp["weights"]:,} weights in {mlp["matrices"]} matrices, `linear` {linear["weights"]:,} in {linear["matrices"]}. All
+{found["weight_hash"][:12]}…). Data: starter collection, {found["domain"]} against {found["general"]}, {n} + {n}
+triplets chosen by k-means, seed {found["seed"]}, {mlp["tokens"]["domain"]:,} + {mlp["tokens"]["general"]:,} tokens.
+Scope `mlp` is {mlp["weights"]:,} weights in {mlp["matrices"]} matrices, `linear` {linear["weights"]:,} in {linear["matrices"]}. All
 counts are over every weight, none over a sample, unless a line says so. Single rows come from the command line too:
 
 ```
@@ -84,10 +84,10 @@ again in [`tests/conformance/published.py`](../tests/conformance/published.py).
 
 def _terms(found: dict[str, Any]) -> str:
     every = [(scope, label, shares) for scope in SCOPES for label, shares in _of(found, scope, "term_shares").items()]
-    rows = [[f"`{scope}`", _label(label), *(_share(shares[t]) for t in TERMS)] for scope, label, shares in every]
+    rows = [[f"`{scope}`", _label(label), *(signed_share(shares[t]) for t in TERMS)] for scope, label, shares in every]
     largest = max(abs(shares[t]) for _, _, shares in every for t in TERMS[:2])
     sizes = ("fisher_term", "magnitude_term", "ratio")
-    medians = [[f"`{scope}`", *(_power(_of(found, scope, "medians")[key]) for key in sizes)] for scope in SCOPES]
+    medians = [[f"`{scope}`", *(power(_of(found, scope, "medians")[key]) for key in sizes)] for scope in SCOPES]
     return f"""
 ## Which term decides
 
@@ -95,40 +95,46 @@ The share of a term $t$ in a score $S$ is $\\mathrm{{Cov}}(t,S)/\\mathrm{{Var}}(
 shares of a score add up to 1. `alignment` is what the factor adds: $\\alpha s$ times the sum of the other three for
 `dai`, and times the Fisher terms alone for `dai_released`. At the paper's constants:
 
-{_table(("scope", "criterion", *(f"`{t}`" for t in TERMS)), rows)}
+{table(("scope", "criterion", *(f"`{t}`" for t in TERMS)), rows)}
 
 A negative share means that the term works against the order of the score. Neither Fisher term has a share of more than
-{_power(largest)} in any row: what moves the mask away from magnitude is the alignment factor. The reason is size:
+{power(largest)} in any row: what moves the mask away from magnitude is the alignment factor. The reason is size:
 
-{_table(("scope", "median of F_d·abs(θ)", "median of 0.5·√abs(θ)", "ratio"), medians)}
+{table(("scope", "median of F_d·abs(θ)", "median of 0.5·√abs(θ)", "ratio"), medians)}
 """
 
 
 def _overlap(found: dict[str, Any]) -> str:
     first, second = (_of(found, scope, "overlap_with_magnitude") for scope in SCOPES)
     rows = [
-        [_label(name), *(_percent(values[s]) for values in (first[name], second[name]) for s in ("0.3", "0.5"))]
+        [_label(name), *(percent(values[s]) for values in (first[name], second[name]) for s in ("0.3", "0.5"))]
         for name in first
     ]
+    difference = max(
+        abs(table_["dai, alpha 0"][s] - table_["dai, unit_product"][s])
+        for table_ in (first, second)
+        for s in ("0.3", "0.5")
+    )
+    correlation = _of(found, "mlp", "alignment_factor")["correlation"]["median"]
     return f"""
 ## Overlap with magnitude pruning
 
 Share of the pruned weights that magnitude pruning prunes too, each with one global threshold, at the paper's constants.
 Two unrelated masks share as much as the sparsity itself: see `random`.
 
-{_table(("criterion", "mlp, 30 %", "mlp, 50 %", "linear, 30 %", "linear, 50 %"), rows)}
+{table(("criterion", "mlp, 30 %", "mlp, 50 %", "linear, 30 %", "linear, 50 %"), rows)}
 
 How to read it:
 
-- With α = 0 only Fisher information can move the mask away from magnitude. `unit_product`, the released alignment, gives
-  the same overlap to the digits shown.
-- `sign` multiplies the score of each weight by 0.8 or 1.2. Where the score is magnitude alone, this is worth a factor of
-  $(1.2/0.8)^2=2.25$ in $|\\theta|$, whatever the size of the two gradients: agreement counts as much where both are noise.
+- With α = 0 only Fisher information can move the mask away from magnitude. Its row and that of `unit_product`, the
+  released alignment, differ by {power(difference)} at most.
+- `sign` multiplies the score of each weight by 0.8 or 1.2. Where the score is magnitude alone, this is worth a factor
+  of $(1.2/0.8)^2=2.25$ in $|\\theta|$, whatever the size of the two gradients.
 - `row` and `matrix` give the weights of a row or of a matrix one factor, and so move pruning between rows or matrices.
-- `correlation` weighs agreement by how far it stands out of the samples' noise; at {found["samples"]} triplets little
-  does (next but one section).
+- `correlation` weighs agreement by how far it stands out of the samples' noise: its median factor is within
+  {power(correlation)} of 1 (`mlp`).
 - The Fisher, Taylor, OBD and Wanda rows show what masks look like where data decide. `fisher_domain` and
-  `fisher_general` share less with magnitude than chance does: here small weights tend to have large gradients.
+  `fisher_general` share less with magnitude than `random` does.
 """
 
 
@@ -136,24 +142,30 @@ def _kappa(found: dict[str, Any]) -> str:
     shares = ("fisher_share_found", "magnitude_share_found", "alignment_share_found")
     rows = [
         [f"`{scope}`", label.replace("alpha ", ""), f"{k['kappa']:,.0f}", f"{k['log10_kappa']:.2f}"]
-        + [_percent(k[share]) for share in shares]
+        + [percent(k[share]) for share in shares]
         for scope in SCOPES
         for label, k in _of(found, scope, "half_variance_kappa").items()
     ]
-    auto = " and ".join(f"{_power(_of(found, scope, 'auto_kappa'))} (`{scope}`)" for scope in SCOPES)
+    tails = [_of(found, scope, "tail") for scope in SCOPES]
+    half = _of(found, "mlp", "half_variance_kappa")["alpha 0"]["kappa"]
+    typical = _of(found, "mlp", "medians")["ratio"] / half
+    auto = " and ".join(f"{power(_of(found, scope, 'auto_kappa'))} (`{scope}`)" for scope in SCOPES)
     return f"""
 ## The κ from which Fisher information counts
 
-With $A=(F_d-\\beta F_g)|\\theta|$, $M=\\gamma\\sqrt{{|\\theta|}}$ and $f=1+\\alpha s$, the share of the two Fisher terms is
-$\\mathrm{{Cov}}(\\kappa A,\\,\\kappa Af+Mf)\\,/\\,\\mathrm{{Var}}(\\kappa Af+Mf)$. Setting it to 1/2 gives a quadratic in
-$\\kappa$ made of second moments; for $\\alpha=0$ its root is $\\kappa=\\mathrm{{sd}}(M)/\\mathrm{{sd}}(A)$. The last three
-columns are counted over all weights at that $\\kappa$, as a check.
+With $A=(F_d-\\beta F_g)|\\theta|$, $M=\\gamma\\sqrt{{|\\theta|}}$ and $f=1+\\alpha s$, the share of the two Fisher
+terms is $\\mathrm{{Cov}}(\\kappa A,\\,\\kappa Af+Mf)\\,/\\,\\mathrm{{Var}}(\\kappa Af+Mf)$. Setting it to 1/2 gives a
+quadratic in $\\kappa$ made of second moments; for $\\alpha=0$ its root is
+$\\kappa=\\mathrm{{sd}}(M)/\\mathrm{{sd}}(A)$. The last three columns are counted over all weights at that
+$\\kappa$, as a check.
 
-{_table(("scope", "α", "κ", "log₁₀ κ", "Fisher terms", "magnitude", "alignment"), rows)}
+{table(("scope", "α", "κ", "log₁₀ κ", "Fisher terms", "magnitude", "alignment"), rows)}
 
-`--fisher-scale auto` makes the *medians* of $\\kappa F_d|\\theta|$ and $\\sqrt{{|\\theta|}}$ equal instead: κ = {auto}. It
-is larger because Fisher information has a heavy tail: a few large entries hold most of its variance, so at the κ of the
-table the typical weight is still ranked by its magnitude.
+`--fisher-scale auto` makes the *medians* of $\\kappa F_d|\\theta|$ and $\\sqrt{{|\\theta|}}$ equal instead:
+κ = {auto}. It is larger because Fisher information has a heavy tail: 1 % of the entries of
+$A$ hold {percent(tails[0])} (`mlp`) and {percent(tails[1])} (`linear`) of its sum of squares. At the κ of the table the
+median magnitude term is still {power(typical)} times the median domain Fisher term (`mlp`, α = 0): the typical weight
+is ranked by its magnitude although half of the variance is not.
 """
 
 
@@ -163,7 +175,7 @@ def _alignment(found: dict[str, Any]) -> str:
         row = [f"`{kind}`"]
         for scope in SCOPES:
             values = _of(found, scope, "alignment_factor")[kind]
-            row += [_power(values["median"]), _power(values["largest"]), _percent(values["rounds_to_1"])]
+            row += [power(values["median"]), power(values["largest"]), percent(values["rounds_to_1"])]
         rows.append(row)
     head = ("alignment", *(f"{scope}: {what}" for scope in SCOPES for what in ("median", "largest", "rounds to 1")))
     published = found["published"]
@@ -176,12 +188,12 @@ over 3×3 windows, with zeros outside the matrix. By Cauchy–Schwarz the absolu
 up to at most 1, so their mean is at most $1/n$. The table shows $|0.2\\,s|$, and the share of weights for which
 $1+0.2\\,s$ is exactly 1 in float32:
 
-{_table(head, rows)}
+{table(head, rows)}
 
 `unit_product` is the released one. Stored in float16, as released (gradients from micro-batches of 2 with in-batch
-negatives, {published["samples"]} + {published["samples"]} triplets, `mlp`), {_percent(masks["stored_alignment_zero"])} of
-its entries are 0 and the largest is {_power(masks["stored_alignment_largest"])}. Near the border this engine averages
-over the entries inside the matrix, so there its `unit_product` is 9/6 (edge) or 9/4 (corner) of the released one.
+negatives, {published["samples"]} + {published["samples"]} triplets, `mlp`),
+{percent(masks["stored_alignment_zero"])} of its entries are 0 and the largest is
+{power(masks["stored_alignment_largest"])}. Near the border this engine averages over the entries inside the matrix, so there its `unit_product` is 9/6 (edge) or 9/4 (corner) of the released one.
 `sign` is the per-weight reading of the paper's text; `correlation`, `row` and `matrix` are ours.
 """
 
@@ -199,18 +211,18 @@ def _fisher(found: dict[str, Any]) -> str:
     }
     columns = ("mass", "median", "zero", "overlap")
     rows = [
-        [text, *(_percent(p["fisher"][side]["steps"][step][c]) for side in SIDES for c in columns)]
+        [text, *(percent(p["fisher"][side]["steps"][step][c]) for side in SIDES for c in columns)]
         for step, text in explained.items()
     ]
     return f"""
 ## Fisher information in the released code
 
-The definition is $F_j=\\frac1N\\sum_i(\\partial\\ell_i/\\partial\\theta_j)^2$ over samples $i$, in float32. The released
-code departs from it in five ways, added below one after the other (scope `mlp`, {n} + {n} triplets in random order).
-*mass* (sum over all weights) and *median* are relative to the definition; *zero* is the share of entries that are 0;
+The definition is $F_j=\\frac1N\\sum_i(\\partial\\ell_i/\\partial\\theta_j)^2$ over samples $i$, in float32. The
+released code departs from it in five ways, added below one after the other (scope `mlp`, {n} + {n} triplets in random
+order). *mass* (sum over all weights) and *median* are relative to the definition; *zero* is the share of entries that are 0;
 *overlap* is the share that the 50 % mask by this Fisher information alone has with the mask by the definition.
 
-{_table(("with all the steps above", *(f"{side}: {c}" for side in SIDES for c in columns)), rows)}
+{table(("with all the steps above", *(f"{side}: {c}" for side in SIDES for c in columns)), rows)}
 """
 
 
@@ -222,31 +234,31 @@ def _departures(found: dict[str, Any]) -> str:
     shared = [p["fisher"][side]["steps"]["in-batch negatives"]["overlap"] for side in SIDES]
     long = [p["fisher"][side]["long_bfloat16_sum"] for side in SIDES]
     last = [p["fisher"][side]["steps"]["plus 1e-8, float16"]["zero"] for side in SIDES]
-    exact = [[_percent(_of(found, scope, "float16_zero")[side]) for side in SIDES] for scope in SCOPES]
+    exact = [[percent(_of(found, scope, "float16_zero")[side]) for side in SIDES] for scope in SCOPES]
     n = found["samples"]
     return f"""
 What each means (numbers: domain, then general):
 
 - **Squares of micro-batch means.** $\\mathbb{{E}}\\,\\bar g^2=\\frac{{1+(m-1)\\rho}}{{m}}\\,\\mathbb{{E}}\\,g^2$, where
   $\\rho$ is the mean correlation of the gradients of two samples in a micro-batch of $m$. Measured: ρ =
-  {_signed(rho[0])} and {_signed(rho[1])}. Samples are as good as uncorrelated, so close to 1/{m} of the mass is left.
+  {signed(rho[0])} and {signed(rho[1])}. Samples are as good as uncorrelated, so close to 1/{m} of the mass is left.
   The scale alone would change no order. But $N$ samples now give $N/{m}$ squares, and the estimate is noisier: its mask
-  shares {_percent(squares[0])} and {_percent(squares[1])} with the definition's.
+  shares {percent(squares[0])} and {percent(squares[1])} with the definition's.
 - **Division by samples.** The sum runs over micro-batches and is divided by the number of samples: exactly 1/{m}. No
   order changes, but the Fisher term shrinks once more against $\\sqrt{{|\\theta|}}$.
-- **In-batch negatives.** Another loss: more candidates for each query. Its samples depend on each other, so a per-sample
+- **In-batch negatives.** Another loss: more candidates for each query. Its samples depend on each other, so per-sample
   Fisher information is not defined for it, and the micro-batch size becomes part of the objective. Overlap
-  {_percent(shared[0])} and {_percent(shared[1])}.
+  {percent(shared[0])} and {percent(shared[1])}.
 - **bfloat16 sum.** Over the {p["samples"] // m} micro-batches here it is rounding. But a bfloat16 sum stands still once
   it is 2⁸ to 2⁹ times its next term. Taking the same micro-batches in turn up to the paper's {long[0]["terms"]:,}
-  (a random sample of weights), it keeps {_percent(long[0]["mass"])} and {_percent(long[1]["mass"])} of the mass.
+  (a random sample of weights), it keeps {percent(long[0]["mass"])} and {percent(long[1]["mass"])} of the mass.
 - **float16 storage.** Values up to 2⁻²⁵ ≈ 3.0 × 10⁻⁸ become 0, and those under 2⁻¹⁴ ≈ 6.1 × 10⁻⁵ lose digits. Here
-  {_percent(last[0])} and {_percent(last[1])} of the entries become 0. Of the definition's entries at {n} + {n} triplets,
+  {percent(last[0])} and {percent(last[1])} of the entries become 0. Of the definition's entries at {n} + {n} triplets
   float16 would lose {exact[0][0]} and {exact[0][1]} (`mlp`), {exact[1][0]} and {exact[1][1]} (`linear`). Equal entries
   are ranked by their position.
 
-The released code also pads every text to 512 tokens. This changes no gradient (the largest relative change of a matrix is
-{_power(pad["gradient_change"])}), only the work: {pad["padded_tokens"]:,} positions for {pad["tokens"]:,} real tokens,
+The released code also pads every text to 512 tokens. This changes no gradient (the largest relative change of a matrix
+is {power(pad["gradient_change"])}), only the work: {pad["padded_tokens"]:,} positions for {pad["tokens"]:,} real ones,
 {pad["padded_tokens"] / pad["tokens"]:.1f} times as many, on these short texts.
 """
 
@@ -258,14 +270,14 @@ def _masks(found: dict[str, Any]) -> str:
         "magnitude": "magnitude",
         "dai": "`dai` with `sign` on exact statistics",
     }
-    rows = [[text, _percent(masks["overlap"][key])] for key, text in names.items()]
+    rows = [[text, percent(masks["overlap"][key])] for key, text in names.items()]
     return f"""
 ## The whole released pipeline
 
-Fisher information and alignment as stored, float16 weights, the released score and one global threshold at 50 %, against
+Fisher information and alignment as stored, float16 weights, the released score, one global threshold at 50 %: against
 masks that this engine makes from exact statistics of the same triplets (scope `mlp`):
 
-{_table(("released mask, overlap with", "share"), rows)}
+{table(("released mask, overlap with", "share"), rows)}
 
 {masks["differing_from_magnitude"]:,} of {masks["weights"]:,} weights are pruned by the released pipeline and kept by
 magnitude. The departures of the section before cannot change the mask by more than that, because an error in a term
@@ -284,8 +296,9 @@ def _limits(found: dict[str, Any]) -> str:
   with magnitude for your own model at every move of a slider.
 - The released code runs the model in bfloat16 and in training mode, pools the last token and pads on the left. None of
   this is repeated here: the default model pools by mean, and its dropout would add noise of another kind.
-- The released class rescales the scores of each matrix (z-score) unless told otherwise; the released command line, whose
-  default this page follows, does not. The rescaling would change how pruning spreads over matrices. It is not measured.
+- The released class rescales the scores of each matrix (z-score) unless told otherwise; the released command line,
+  whose default this page follows, does not. The rescaling would change how pruning spreads over matrices. It is
+  not measured.
 - Nothing here says which mask retrieves better, only that masks which are equal to magnitude's perform as it does.
 """
 
@@ -298,44 +311,3 @@ def _label(name: str) -> str:
     """`dai, sign` as a table shows it."""
     criterion, _, rest = name.partition(", ")
     return f"`{criterion}`" + (", α = 0" if rest == "alpha 0" else f", `{rest}`" if rest else "")
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
-
-
-def _percent(x: float) -> str:
-    """A share in percent that never rounds to 0 or 100 falsely."""
-    value = 100 * x
-    if value in (0, 100):
-        return f"{value:.0f} %"
-    if 0 < value < 0.01:
-        return f"{_power(value)} %"
-    if 99.9 < value < 100:
-        digits = min(6, -floor(log10(100 - value)) + 1)
-        return f"{floor(value * 10**digits) / 10**digits:.{digits}f} %"
-    return f"{value:.1f} %" if abs(value) >= 1 else f"{value:.2f} %"
-
-
-def _share(x: float) -> str:
-    """A signed share: percent where it is visible, a power of ten where not."""
-    return f"{100 * x:.1f} %" if abs(x) >= 0.001 else _power(x)
-
-
-def _signed(x: float) -> str:
-    return f"{'−' if x < 0 else ''}{abs(x):.3f}"
-
-
-def _power(x: float) -> str:
-    """Two significant digits, times a power of ten where that is shorter."""
-    if x == 0:
-        return "0"
-    exponent = floor(log10(abs(x)))
-    mantissa = f"{abs(x) / 10**exponent:.1f}"
-    if mantissa == "10.0":
-        mantissa, exponent = "1.0", exponent + 1
-    sign = "−" if x < 0 else ""
-    if -3 <= exponent <= 2:
-        return f"{sign}{abs(x):.{max(0, 1 - exponent)}f}"
-    return f"{sign}{mantissa} × 10{str(exponent).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"

@@ -10,7 +10,7 @@ import json
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gaprune_viz.errors import GapruneError
 
@@ -83,12 +83,12 @@ class Spec(BaseModel):
             reason = first["msg"].removeprefix("Value error, ")
             if not first["loc"]:
                 raise GapruneError(f"{reason[0].upper()}{reason[1:]}.", help_text(cls, "")) from error
-            field = next((str(part) for part in first["loc"] if part in cls.model_fields), str(first["loc"][0]))
+            owner, field = _innermost(cls, first["loc"])
             if first["type"] == "string_pattern_mismatch":
                 reason = "this form is not known"
             given = str(first["input"])[:80]
             raise GapruneError(
-                f"{field.replace('_', '-')}: {reason} (got {given!r}).", help_text(cls, field)
+                f"{field.replace('_', '-')}: {reason} (got {given!r}).", help_text(owner, field)
             ) from error
 
     def with_(self, **changes: Any) -> Self:
@@ -282,13 +282,19 @@ class ScoreSpec(Spec):
         json_schema_extra={"label": "Seed of random"},
     )
 
-    @model_validator(mode="after")
-    def _scale_is_usable(self) -> Self:
-        if self.fisher_scale != "auto" and not 0 <= float(self.fisher_scale) <= 1e12:
-            raise ValueError("Fisher scale must be `auto` or between 0 and 1e12")
-        if self.fisher_power not in FISHER_POWERS:
-            raise ValueError("Fisher power must be 1 or 0.5")
-        return self
+    @field_validator("fisher_scale")
+    @classmethod
+    def _scale_is_usable(cls, value: float | str) -> float | str:
+        if value != "auto" and not 0 <= float(value) <= 1e12:
+            raise ValueError("must be `auto` or between 0 and 1e12")
+        return value
+
+    @field_validator("fisher_power")
+    @classmethod
+    def _power_is_known(cls, value: float) -> float:
+        if value not in FISHER_POWERS:
+            raise ValueError("must be 1 or 0.5")
+        return value
 
 
 class MaskSpec(Spec):
@@ -376,5 +382,16 @@ class RunSpec(Spec):
 
 
 def help_text(spec: type[Spec], field: str) -> str:
-    """The help of a field; nothing where there is no such field."""
-    return (spec.model_fields[field].description or "") if field in spec.model_fields else ""
+    """The help of a field, or the list of fields where there is no such field."""
+    if field in spec.model_fields:
+        return spec.model_fields[field].description or ""
+    return f"Known settings: {', '.join(name.replace('_', '-') for name in spec.model_fields)}."
+
+
+def _innermost(spec: type[Spec], place: tuple[int | str, ...]) -> tuple[type[Spec], str]:
+    """The spec and field that an error is about, specs inside specs followed."""
+    field = str(place[0])
+    inner = spec.model_fields[field].annotation if field in spec.model_fields else None
+    if len(place) > 1 and isinstance(inner, type) and issubclass(inner, Spec):
+        return _innermost(inner, place[1:])
+    return spec, field

@@ -85,7 +85,7 @@ def slow_outputs(page: Page) -> list[Any]:
 
 def follow(view: dict[str, Any], active: str, *values: Any) -> list[Any]:
     """Redraw what the open tab shows; the other tabs are redrawn when they are opened."""
-    skip: list[Any] = [gr.skip()] * 11
+    skip: list[Any] = [gr.skip()] * 12
     try:
         settings = settings_from(values)
         now = views.live(View.parse(view), settings)
@@ -94,14 +94,14 @@ def follow(view: dict[str, Any], active: str, *values: Any) -> list[Any]:
         return skip
     out = list(skip)
     if active == "distributions":
-        out[:4] = views.distribution_figures(now)
+        out[:5] = [*views.distribution_figures(now), views.scatter_figure(now)]
     elif active == "atlas":
-        out[4:6] = [views.profile_figure(now), views.matrix_table(now)]
+        out[5:7] = [views.profile_figure(now), views.matrix_table(now)]
     elif active == "export":
         run = now.analysis.run
-        out[6:10] = [write_table(now), write_settings(now), shell_text(run, settings), python_text(run, settings)]
+        out[7:11] = [write_table(now), write_settings(now), shell_text(run, settings), python_text(run, settings)]
     elif active == "learn":
-        out[10] = formula_text(settings.score.criterion)
+        out[11] = formula_text(settings.score.criterion)
     return out
 
 
@@ -224,7 +224,7 @@ def _shown(page: Page, view: View, settings: Settings, scale: str) -> Changes:
         atlas.histogram: views.detail_figure(now, view),
         atlas.profile: views.profile_figure(now),
         atlas.table: views.matrix_table(now),
-        **dict(zip(page.plots, views.distribution_figures(now), strict=True)),
+        **dict(zip(page.plots, [*views.distribution_figures(now), views.scatter_figure(now)], strict=True)),
     }
     domain = now.analysis.run.calibration.domain
     if domain in STARTER_DOMAINS:

@@ -15,6 +15,7 @@ from gaprune_viz.app.elements import html
 from gaprune_viz.app.sidebar import Sidebar, build_sidebar
 from gaprune_viz.app.store import DEMO
 from gaprune_viz.app.tabs.atlas import AtlasTab, build_atlas
+from gaprune_viz.app.tabs.data import SideData, build_data
 from gaprune_viz.app.tabs.distributions import build_distributions
 from gaprune_viz.app.tabs.export import ExportTab, build_export
 from gaprune_viz.app.tabs.learn import build_learn
@@ -55,6 +56,7 @@ class Page:
     weight: WeightCard
     plots: list[gr.Plot]
     retrieval: RetrievalTab
+    data: dict[str, SideData]
     export: ExportTab
     formula: gr.Markdown
     tabs: list[gr.Tab]
@@ -89,6 +91,8 @@ def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
             plots = build_distributions(now)
         with gr.Tab("Retrieval", id="retrieval") as retrieval_tab:
             retrieval = build_retrieval(now.analysis.run.calibration.domain)
+        with gr.Tab("Data", id="data") as data_tab:
+            data = build_data()
         with gr.Tab("Export", id="export") as export_tab:
             export = build_export(now)
         with gr.Tab("Learn", id="learn") as learn_tab:
@@ -101,9 +105,10 @@ def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
         "weight": weight,
         "plots": plots,
         "retrieval": retrieval,
+        "data": data,
         "export": export,
         "formula": formula,
-        "tabs": [atlas_tab, distributions_tab, retrieval_tab, export_tab, learn_tab],
+        "tabs": [atlas_tab, distributions_tab, retrieval_tab, data_tab, export_tab, learn_tab],
     }
 
 

@@ -28,6 +28,8 @@ FIELDS: tuple[tuple[type[Spec], str], ...] = (
     (CalibrationSpec, "sampling"),
     (CalibrationSpec, "seed"),
     (CalibrationSpec, "temperature"),
+    (CalibrationSpec, "domain_columns"),
+    (CalibrationSpec, "general_columns"),
     (ModelSpec, "pooling"),
     (ModelSpec, "query_prompt"),
     (ModelSpec, "passage_prompt"),
@@ -53,6 +55,11 @@ class Sidebar:
     @property
     def general(self) -> gr.Dropdown:
         return self.controls[2]
+
+    def source(self, side: str) -> tuple[Any, Any]:
+        """The controls that name a side's data and its columns."""
+        names = [name for _, name in FIELDS]
+        return self.controls[names.index(side)], self.controls[names.index(f"{side}_columns")]
 
 
 def build_sidebar(current: str) -> Sidebar:
@@ -81,6 +88,8 @@ def build_sidebar(current: str) -> Sidebar:
             made["pooling"] = gr.Dropdown(field_info(ModelSpec, "pooling")["choices"], **_common(ModelSpec, "pooling"))
             for name in ("query_prompt", "passage_prompt"):
                 made[name] = gr.Textbox(**_common(ModelSpec, name), max_length=2_000)
+            for name in ("domain_columns", "general_columns"):
+                made[name] = gr.Textbox(**_common(CalibrationSpec, name), max_length=512)
         with gr.Row():
             run = gr.Button("Run", variant="primary", elem_id="gv-run", min_width=110)
             cancel = gr.Button("Cancel", variant="stop", elem_id="gv-cancel", min_width=110, interactive=False)

@@ -33,6 +33,9 @@ class View(Spec):
     metric: str = "pruned_fraction"
 
 
+POINTS = 3_000
+
+
 @dataclass(frozen=True)
 class Live:
     """An analysis under some settings."""
@@ -83,7 +86,7 @@ def headline_html(now: Live) -> str:
         panels.Card(
             "Same as magnitude", percent(preview.overlap["magnitude"]), "of the pruned weights would go either way"
         ),
-        panels.Card("Rank correlation with |θ|", number(rank), "Spearman; 1 means the same order"),
+        panels.Card("Spearman with |θ|", number(rank), "rank correlation; 1 is the same order"),
         panels.Card("Gradients in conflict", conflict, "of the weights: domain and general pull apart"),
         panels.Card("Fisher scale κ", number(preview.kappa), _starved_note(now)),
     ]
@@ -170,6 +173,21 @@ def distribution_figures(now: Live) -> list[go.Figure]:
             thresholds=None,
         ),
     ]
+
+
+def scatter_figure(now: Live) -> go.Figure:
+    """Sampled weights: Fisher part against magnitude part of DAI, kept and pruned."""
+    preview, live_scope = now.preview, now.analysis.live
+    score = preview.settings.score
+    points = live_scope.scatter(preview, POINTS)
+    exact_line = score.criterion == "dai" and not np.isnan(preview.thresholds).any()
+    return distributions.scatter_terms(
+        points.magnitude,
+        points.fisher,
+        points.pruned,
+        threshold=float(preview.thresholds[0]) if exact_line and len(set(preview.thresholds)) == 1 else float("nan"),
+        alpha=score.alpha if score.criterion == "dai" else 0.0,
+    )
 
 
 def _layer_thresholds(now: Live) -> list[float]:

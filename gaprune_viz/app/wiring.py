@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from gaprune_viz.app import data_handlers as data
 from gaprune_viz.app import handlers as do
 from gaprune_viz.app import jobs
 from gaprune_viz.app.page import Page
@@ -26,6 +27,7 @@ def wire(page: Page) -> None:
     _wire_run(page)
     _wire_retrieval(page)
     _wire_export(page)
+    _wire_data(page)
 
 
 def _moved(page: Page) -> list[Any]:
@@ -141,3 +143,20 @@ def _wire_export(page: Page) -> None:
         **HEAVY,
     ).then(**_refresh(page))
     tab.stop.click(jobs.stop, None, None, **LIGHT)
+
+
+def _wire_data(page: Page) -> None:
+    model = page.sidebar.controls[0]
+    for side, tab in page.data.items():
+        shown = [*tab.columns, tab.report, tab.rows, tab.use]
+        tab.upload.upload(data.on_upload, [tab.upload, model], shown, **LIGHT)
+        tab.upload.clear(data.on_clear, None, shown, **LIGHT)
+        gr.on(
+            [column.input for column in tab.columns],
+            data.on_columns,
+            [tab.upload, model, *tab.columns],
+            [tab.report, tab.rows, tab.use],
+            **LIGHT,
+        )
+        source, columns = page.sidebar.source(side)
+        tab.use.click(data.on_use, [tab.upload, *tab.columns], [source, columns, tab.report], **LIGHT)

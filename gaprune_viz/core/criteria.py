@@ -200,7 +200,7 @@ _DAI_NEEDS = ("theta", "fisher_domain", "fisher_general", "alignment")
 BUILT_IN: tuple[Criterion, ...] = (
     Criterion(
         "dai",
-        "DAI (domain alignment importance)",
+        "DAI",
         r"\left(\kappa\,(F_d^{\,p}-\beta F_g^{\,p})\,|\theta|+\gamma\sqrt{|\theta|}\right)(1+\alpha s)",
         _DAI_NEEDS,
         f"{_PAPER}, with a scale kappa and a power p (both 1 in the paper)",
@@ -210,7 +210,7 @@ BUILT_IN: tuple[Criterion, ...] = (
     ),
     Criterion(
         "dai_released",
-        "DAI as in the published code",
+        "DAI, published code",
         r"\mathrm{softplus}\left((F_d-\beta F_g)\,|\theta|\,\mathrm{clamp}(1+\alpha s,\,1-|\alpha|,\,1+|\alpha|)"
         r"+\gamma\sqrt{|\theta|+10^{-8}}\right)",
         _DAI_NEEDS,

@@ -75,6 +75,15 @@ class Preview:
     sentence: str
 
 
+@dataclass(frozen=True)
+class Points:
+    """Some sampled weights: the two parts of DAI before alignment, float64 [n], and whether they would go, bool [n]."""
+
+    magnitude: np.ndarray
+    fisher: np.ndarray
+    pruned: np.ndarray
+
+
 class LiveScope:
     """A sketch made ready for sliders: what does not depend on them is computed once."""
 
@@ -141,6 +150,27 @@ class LiveScope:
                 overlap_with_magnitude=overlap["magnitude"],
                 pruned_fraction=float((fraction * self.sizes).sum() / self.sizes.sum()),
             ),
+        )
+
+    def scatter(self, preview: Preview, most: int) -> Points:
+        """A spread of sampled weights with both parts of DAI at the preview's constants, whatever its criterion.
+
+        Args:
+            preview: from this scope.
+            most: largest number of weights.
+        """
+        score, mask = preview.settings.score, preview.settings.mask
+        view = self.scattered
+        if mask.pattern == "unstructured" and mask.allocation is not Allocation.ROW:
+            pruned, _ = self._prune(view, view.scored(score, self.kappa), mask)
+        else:
+            # Within rows only the segments know what goes.
+            view = self.segments
+            pruned, _ = self._prune(view, view.scored(score, self.kappa), mask)
+        terms = view.terms(criterion("dai"), score.alignment, resolve(score, preview.kappa))
+        step = max(1, len(pruned) // most)
+        return Points(
+            terms["magnitude"][::step], (terms["fisher_domain"] + terms["fisher_general"])[::step], pruned[::step]
         )
 
     def _overlaps(

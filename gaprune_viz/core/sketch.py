@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -112,7 +113,7 @@ class Sketch:
                     arrays["matrix"], arrays["flat"] = arrays["matrix"].long(), arrays["flat"].long()
                     sides[side] = Sample(**arrays)
                 return cls(sides["scattered"], sides["segments"], int(file["segment_length"]))
-        except (OSError, KeyError, ValueError, EOFError) as error:
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise GapruneError(f"The sketch {path.name} cannot be read: {error}.", "Run the analysis again.") from error
 
 

@@ -21,17 +21,20 @@ def percent(x: float, digits: int = 1) -> str:
     if not math.isfinite(x):
         return MISSING
     size, sign = abs(x), MINUS if x < 0 else ""
-    for whole in (0.0, 1.0):
-        if abs(size - whole) <= EXACT:
-            return f"{sign if whole else ''}{100 * whole:.0f} %"
-    for decimals in (digits, max(2, digits)):
+    if size == 0:
+        return "0 %"
+    # A mean of ones may come out a rounding error away from 1.
+    if abs(size - 1) <= EXACT:
+        return f"{sign}100 %"
+    finest = max(2, digits)
+    for decimals in (digits, finest):
         text = f"{100 * size:.{decimals}f}"
         if float(text) not in (0.0, 100.0):
             return f"{sign}{text} %"
-    step = 10.0 ** -max(2, digits)
+    step = 10.0**-finest
     if size < 0.5:
-        return f"{'> ' + MINUS if x < 0 else '< '}{step:g} %"
-    bound = f"{100 - step:g}" if size < 1 else "100"
+        return f"{'> ' + MINUS if x < 0 else '< '}{step:.{finest}f} %"
+    bound = f"{100 - step:.{finest}f}" if size < 1 else "100"
     return f"{'<' if x < 0 else '>'} {sign}{bound} %"
 
 

@@ -311,7 +311,7 @@ def test_fewer_than_two_samples(run: Run, tmp_path: Path, tiny_bert: Path) -> No
         (["--criterion", "../dai"], "criterion: "),
         (["--alignment", "sing"], "alignment: "),
         (["--fisher-scale", "much"], "fisher-scale: "),
-        (["--fisher-scale", "-1"], "Fisher scale must be"),
+        (["--fisher-scale", "-1"], "must be `auto`"),
         (["--pattern", "4:2"], "attern 4:2 prunes nothing"),
         (["--preset", "papr"], "'papr'. Presets are: paper"),
     ],

@@ -7,10 +7,11 @@ import gradio as gr
 from gaprune_viz.app import views
 
 IDS = ("gv-fisher-domain", "gv-fisher-general", "gv-score-density", "gv-alignment-density")
+SCATTER = "gv-scatter"
 
 
 def build_distributions(now: views.Live) -> list[gr.Plot]:
-    """Lay the tab out; the plots are in the order of `views.distribution_figures`."""
+    """Lay the tab out; the plots are in the order of `views.distribution_figures`, then the scatter."""
     gr.Markdown(
         "Each row is a layer, brighter is more weights. Fisher information is exact, over every weight; "
         "score and alignment come from the sketch and follow the sliders."
@@ -21,4 +22,5 @@ def build_distributions(now: views.Live) -> list[gr.Plot]:
         with gr.Row():
             for index in pair:
                 plots.append(gr.Plot(figures[index], show_label=False, elem_id=IDS[index], min_width=320))
-    return [plots[2], plots[3], plots[0], plots[1]]
+    scatter = gr.Plot(views.scatter_figure(now), show_label=False, elem_id=SCATTER, min_width=320)
+    return [plots[2], plots[3], plots[0], plots[1], scatter]
