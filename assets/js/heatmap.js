@@ -71,7 +71,18 @@ const focusOn = (cell) => {
   cell.focus();
 };
 
-const choose = (cell) => trigger('select', { name: cell.dataset.name });
+let waiting = 0; // a selection that the arrow keys are about to make
+
+const choose = (cell) => {
+  clearTimeout(waiting);
+  trigger('select', { name: cell.dataset.name });
+};
+
+// Everything follows the arrow keys, but not each cell that a held key runs over.
+const chooseSoon = (cell) => {
+  clearTimeout(waiting);
+  if (cell) waiting = setTimeout(() => choose(cell), 150);
+};
 
 const next = (cell, event) => {
   const grid = rows();
@@ -105,7 +116,9 @@ element.addEventListener('keydown', (event) => {
     choose(cell);
   } else if (event.key in STEPS || event.key === 'Home' || event.key === 'End') {
     event.preventDefault();
-    focusOn(next(cell, event));
+    const to = next(cell, event);
+    focusOn(to);
+    chooseSoon(to);
   }
 });
 

@@ -46,7 +46,7 @@ def naive(
     flipped = {t.name: is_conv1d(t.module) for t in targets}
     squares = {name: torch.zeros(w.shape, dtype=torch.float64) for name, w in weights.items()}
     totals = {name: torch.zeros(w.shape, dtype=torch.float64) for name, w in weights.items()}
-    inputs = dict.fromkeys(weights, 0.0)
+    inputs = {name: torch.zeros((), dtype=torch.float64) for name in weights}
     rows = dict.fromkeys(weights, 0)
     handles = []
 
@@ -87,7 +87,7 @@ def naive(
     return Reference(
         fisher={name: canonical(name, value) for name, value in squares.items()},
         grad={name: canonical(name, value) for name, value in totals.items()},
-        act={name: torch.as_tensor(value / rows[name]).sqrt() for name, value in inputs.items()},
+        act={name: (value / rows[name]).sqrt() for name, value in inputs.items()},
         losses=losses,
         tokens=tokens,
     )

@@ -129,7 +129,7 @@ def test_an_unknown_kind_is_refused(tiny_bert: Path) -> None:
 def prompted(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sentence-transformers folder whose prompts are left out of the mean."""
     st = SentenceTransformer(str(tiny_bert), device="cpu", local_files_only=True)
-    st.prompts = {"query": "what is the rate of: ", "document": "title: "}
+    st.prompts = {"query": "what is the rate of: ", "document": "title: "}  # pyright: ignore[reportAttributeAccessIssue]
     st[1] = PoolingModule(HIDDEN, pooling_mode="mean", include_prompt=False)
     folder = tmp_path_factory.mktemp("prompted")
     st.save_pretrained(str(folder))
@@ -178,7 +178,7 @@ def test_pooling_is_last_for_decoders_and_mean_for_encoders(
 @pytest.mark.parametrize(("mode", "pooling"), [("cls", Pooling.CLS), ("lasttoken", Pooling.LAST), ("max", None)])
 def test_a_models_own_pooling_is_kept(mode: str, pooling: Pooling | None, tiny_bert: Path, tmp_path: Path) -> None:
     st = SentenceTransformer(str(tiny_bert), device="cpu", local_files_only=True)
-    st[1] = PoolingModule(HIDDEN, pooling_mode=mode)
+    st[1] = PoolingModule(HIDDEN, pooling_mode=mode)  # pyright: ignore[reportArgumentType]
     st.save_pretrained(str(tmp_path))
     model = load(tmp_path)
     assert model.pooling is (pooling or Pooling.AUTO)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -331,13 +332,12 @@ def save(folder: Path, backbone: transformers.PreTrainedModel) -> ModelSpec:
     return ModelSpec(model=str(folder), device="cpu")
 
 
-SIZES = {"vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4}
+SIZES: dict[str, Any] = {"vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4}
 
 
 def test_layers_that_read_relative_positions_are_refused(tmp_path: Path) -> None:
-    config = transformers.DebertaV2Config(
-        **SIZES, num_hidden_layers=2, relative_attention=True, pos_att_type=["p2c", "c2p"], share_att_key=True
-    )
+    positions: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "share_att_key": True}
+    config = transformers.DebertaV2Config(**SIZES, num_hidden_layers=2, **positions)
     found = inventory(load_model(save(tmp_path, transformers.DebertaV2Model(config))))
     assert [t.role for t in found.targets if t.layer == 0] == ["value", "attention_output", "up", "down"]
     for name in ("query_proj", "key_proj"):

@@ -91,7 +91,7 @@ def test_a_place_under_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told_plainly(tmp_path: Path) -> None:
     with (
-        pytest.raises(GapruneError, match="Writing .*result failed: No space left on device"),
+        pytest.raises(GapruneError, match=r"Writing .*result failed: No space left on device"),
         whole_folder(tmp_path / "result", marker=MARKER),
     ):
         raise OSError(28, "No space left on device")

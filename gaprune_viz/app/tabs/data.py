@@ -38,8 +38,8 @@ def build_data() -> dict[str, SideData]:
     """Lay the tab out, one column for each side."""
     gr.Markdown(
         "Bring triplets of your own: a **query**, the **positive** passage that answers it, and one or more "
-        "**negative** passages that do not. JSON, JSONL, CSV, TSV and Parquet can be uploaded, up to 256 MB. In the sidebar you can "
-        "also name a BEIR folder, `hub:org/name:config:split`, `ontology:chebi` or `ontology:mondo`."
+        "**negative** passages that do not. JSON, JSONL, CSV, TSV and Parquet can be uploaded, up to 256 MB. In the "
+        "sidebar you can also name a BEIR folder, `hub:org/name:config:split`, `ontology:chebi` or `ontology:mondo`."
     )
     sides: dict[str, SideData] = {}
     with gr.Row():
