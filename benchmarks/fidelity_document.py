@@ -195,7 +195,8 @@ $1+0.2\\,s$ is exactly 1 in float32:
 negatives, {published["samples"]} + {published["samples"]} triplets, `mlp`),
 {percent(masks["stored_alignment_zero"])} of its entries are 0 and the largest is
 {power(masks["stored_alignment_largest"])}. Near the border this engine averages over the entries inside the
-matrix, so there its `unit_product` is 9/6 (edge) or 9/4 (corner) of the released one. `sign` is the per-weight reading of the paper's text; `correlation`, `row` and `matrix` are ours.
+matrix, so there its `unit_product` is 9/6 (edge) or 9/4 (corner) of the released one. `sign` is the per-weight
+reading of the paper's text; `correlation`, `row` and `matrix` are ours.
 """
 
 
@@ -221,7 +222,8 @@ def _fisher(found: dict[str, Any]) -> str:
 The definition is $F_j=\\frac1N\\sum_i(\\partial\\ell_i/\\partial\\theta_j)^2$ over samples $i$, in float32. The
 released code departs from it in five ways, added below one after the other (scope `mlp`, {n} + {n} triplets in random
 order). *mass* (sum over all weights) and *median* are relative to the definition; *zero* is the share of entries
-that are 0; *overlap* is the share that the 50 % mask by this Fisher information alone has with the mask by the definition.
+that are 0; *overlap* is the share that the 50 % mask by this Fisher information alone has with the mask by the
+definition.
 
 {table(("with all the steps above", *(f"{side}: {c}" for side in SIDES for c in columns)), rows)}
 """
@@ -282,7 +284,8 @@ masks that this engine makes from exact statistics of the same triplets (scope `
 
 {masks["differing_from_magnitude"]:,} of {masks["weights"]:,} weights are pruned by the released pipeline and kept by
 magnitude. Against `dai_released`, all the departures of the section before, float16 weights included, move
-{percent(1 - masks["overlap"]["dai_released"])} of the pruned weights: an error in a term without weight is not seen. They
+{percent(1 - masks["overlap"]["dai_released"])} of the pruned weights: an error in a term without weight is not
+seen. They
 matter as soon as the term does, as the overlaps of the Fisher masks above show. That is why this engine computes the
 definition. Softplus is monotone and changes no mask (asserted by the
 conformance test).
