@@ -42,7 +42,7 @@ from gaprune_viz.core.targets import Inventory, Target, in_scope, inventory
 from gaprune_viz.data.sampling import choose
 from gaprune_viz.data.triplets import Triplet, TripletSet, load_triplets
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.workspace import whole_folder, workspace
+from gaprune_viz.workspace import clean, whole_folder, workspace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,12 +132,15 @@ def analyze(
     key = analysis_key(run, model, sides)
     place = out or workspace() / f"analysis-{key}"
     if out is None and (place / SPEC_FILE).is_file():
+        place.touch()
         return place
     results = yield from _calibrate_sides(run, model, targets, sides)
     yield Progress("Writing", 0, 1, 0.0)
     document = _document(run, model, found, targets, sides, results, key, time.monotonic() - began)
     with whole_folder(place, marker=SPEC_FILE) as folder:
         _write(folder, document, targets, results, run.calibration.seed, sketch_cap, keep_tensors)
+    if out is None:
+        clean(place.parent, keep=place)
     return place
 
 
@@ -286,7 +289,7 @@ def open_analysis(folder: Path) -> Analysis:
         summary = pd.read_parquet(folder / SUMMARY_FILE)
         with np.load(folder / HISTOGRAM_FILE, allow_pickle=False) as file:
             histograms = {name: file[name] for name in file.files}
-    except (OSError, ValueError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise GapruneError(f"The analysis in {folder.name} is damaged: {error}.", "Run it again.") from error
     live = LiveScope(Sketch.load(folder / SKETCH_FILE), statistics.matrices, statistics.medians)
     return Analysis(folder, statistics, summary, histograms, live)

@@ -182,6 +182,7 @@ gamma {score["gamma"]}, kappa {document["kappa"]:g}, Fisher power {score["fisher
 | mask | {mask["pattern"]}, allocation `{mask["allocation"]}` |
 | zeros | {document["zeros"]:,} of {document["scope_weights"]:,} weights in scope `{run["calibration"]["scope"]}` |
 | sparsity of the whole model | {document["model_sparsity"]:.1%} of {document["model_weights"]:,} parameters |
+| longest text | {document["dense"]["max_length"]} tokens, here and in every comparison |
 | same weights as magnitude pruning | {document["overlap_with_magnitude"]:.2%} of the pruned ones |
 
 Calibration:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from gaprune_viz.errors import GapruneError
 
 WORKSPACE_VARIABLE = "GAPRUNE_VIZ_WORKSPACE"
 UNFINISHED = ".unfinished-"
+RESULTS = ("analysis-*", "export-*")
+WORKSPACE_LIMIT = 20 * 2**30
+STALE_SECONDS = 86_400
 
 
 def workspace() -> Path:
@@ -73,21 +77,30 @@ def _swap_in(folder: Path, place: Path) -> None:
         folder.rename(place)
 
 
-def clean(base: Path, *, largest: int) -> list[str]:
-    """Delete the longest unused analyses until the rest fits; an analysis is touched when it is opened.
+def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMIT) -> list[str]:
+    """Delete the longest unused results until the rest fits, and what unfinished work left behind a day ago.
+
+    A result is in use when it is made, found again or opened: its folder's time says so.
 
     Args:
         base: the workspace.
+        keep: a result that stays in any case.
         largest: bytes that may stay.
 
     Returns:
         names of the deleted folders.
     """
-    folders = sorted((f for f in base.glob("analysis-*") if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
-    deleted, used = [], 0
+    deleted = []
+    for leftover in base.glob(f"{UNFINISHED}*"):
+        if time.time() - leftover.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(leftover, ignore_errors=True)
+            deleted.append(leftover.name)
+    folders = [f for kind in RESULTS for f in base.glob(kind) if f.is_dir()]
+    folders.sort(key=lambda f: (f == keep, f.stat().st_mtime), reverse=True)
+    used = 0
     for folder in folders:
         used += folder_bytes(folder)
-        if used > largest:
+        if used > largest and folder != keep:
             shutil.rmtree(folder, ignore_errors=True)
             deleted.append(folder.name)
     return deleted

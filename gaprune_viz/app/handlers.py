@@ -32,6 +32,7 @@ from gaprune_viz.config import STARTER_DOMAINS, RunSpec, Settings
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.figures import panels
+from gaprune_viz.figures.geometry import geometry_html
 from gaprune_viz.figures.progress import progress_html
 from gaprune_viz.figures.retrieval import metrics_html, per_query_figure, per_query_table, ranking_html
 from gaprune_viz.pipeline import Analysis, analyze
@@ -327,8 +328,8 @@ def surprise(page: Page) -> Callable[..., Heavy]:
 
     def handler(request: gr.Request, view: dict[str, Any], source: str, *values: Any) -> Heavy:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
-            (_, comparison), *_ = search.measure_tasks(analysis, settings, [source], report, stopped)
-            query = search.most_changed_query(comparison)
+            measured = search.measure_tasks(analysis, settings, [source], report, stopped)[0]
+            query = search.most_changed_query(measured.comparison)
             return query, search.compare_query(analysis, settings, source, query, "", report, stopped)
 
         def show(result: Any) -> Changes:
@@ -351,9 +352,10 @@ def measure(page: Page) -> Callable[..., Heavy]:
             return search.measure_tasks(analysis, settings, sources, report, stopped)
 
         def show(results: Any) -> Changes:
-            frame = results[0][1].per_query
+            frame = results[0].comparison.per_query
+            parts = (metrics_html(r.comparison, r.task.name) + geometry_html(r.geometry) for r in results)
             return {
-                tab.metrics: "".join(metrics_html(comparison, task.name) for task, comparison in results),
+                tab.metrics: "".join(parts),
                 tab.per_query: gr.update(value=per_query_figure(frame), visible=True),
                 tab.per_query_table: per_query_table(frame),
             }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -131,8 +131,25 @@ def inventory(model: EmbeddingModel) -> Inventory:
         raise GapruneError(
             f"{model.label} has no prunable weights: {reason}.", "Choose a transformer model such as the default one."
         )
+    _refuse_random(targets, model.label)
     refused = _refusals(backbone, {t.name for t in targets}, [name for name, _ in blocks], executed)
     return Inventory(tuple(targets), refused, tuple(notes))
+
+
+def _refuse_random(targets: Sequence[Target], label: str) -> None:
+    """Refuse weights that were not in the model's files: transformers fills them with random numbers and goes on.
+
+    transformers marks what it loaded; where it marks nothing at all, nothing can be said.
+
+    Raises:
+        GapruneError: naming the first missing weight.
+    """
+    missing = [t.name for t in targets if not getattr(t.parameter, "_is_hf_initialized", False)]
+    if missing and len(missing) < len(targets):
+        raise GapruneError(
+            f"The files of {label} lack {len(missing)} weights, for example {missing[0]}.",
+            "Copy or download the model again; random weights are not analysed.",
+        )
 
 
 def find_targets(model: EmbeddingModel, scope: Scope) -> tuple[Target, ...]:

@@ -38,7 +38,9 @@ def main(folder: Path) -> None:
                         page.get_by_role("option").nth(4).click()
                         page.locator("#gv-ranking ol").nth(1).wait_for(timeout=180_000)
                     page.wait_for_timeout(1_500)
-                    page.screenshot(path=folder / f"{tab.lower()}-{theme}{size}.png", full_page=bool(size))
+                    page.evaluate("scrollTo(0, 0)")
+                    page.wait_for_timeout(300)
+                    page.screenshot(path=folder / f"{tab.lower()}-{theme}{size}.png", full_page=True)
                 page.close()
         browser.close()
 

@@ -25,6 +25,7 @@ from gaprune_viz.core.loading import (
     resolve_source,
     weight_hash,
 )
+from gaprune_viz.core.targets import inventory
 from gaprune_viz.errors import GapruneError
 
 
@@ -203,3 +204,15 @@ def test_a_dense_layer_after_pooling_is_the_models_own(tiny_bert: Path, tmp_path
     assert found.shape == (2, 8)
     expected = st.encode(["water", "salt and a bond"], normalize_embeddings=True)
     assert abs(found - expected).max() < 1e-6
+
+
+def test_weights_that_the_files_lack_are_refused(tiny_bert: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(tiny_bert, tmp_path / "halved")
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if "layer.1.output.dense.weight" not in name}
+    assert len(kept) == len(weights) - 1
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(GapruneError, match=r"lack 1 weights, for example encoder\.layer\.1\.output\.dense\.weight"):
+        inventory(load_model(ModelSpec(model=str(folder))))

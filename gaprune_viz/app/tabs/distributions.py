@@ -13,8 +13,8 @@ SCATTER = "gv-scatter"
 def build_distributions(now: views.Live) -> list[gr.Plot]:
     """Lay the tab out; the plots are in the order of `views.distribution_figures`, then the scatter."""
     gr.Markdown(
-        "Each row is a layer; the stronger the colour, the more weights. Fisher information is exact, over every weight; "
-        "score and alignment come from the sketch and follow the sliders."
+        "Each row is a layer; the stronger the colour, the more weights. Fisher information is exact, over every "
+        "weight; score and alignment come from the sketch and follow the sliders."
     )
     plots: list[gr.Plot] = []
     figures = views.distribution_figures(now)

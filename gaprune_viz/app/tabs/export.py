@@ -38,11 +38,11 @@ def build_export(now: views.Live) -> ExportTab:
         "Its zeros are stored as zeros: it is as large and as fast as the dense one."
     )
     with gr.Row():
-        make = gr.Button("Make the pruned model", variant="primary", elem_id="gv-export", min_width=200)
+        make = gr.Button("Make pruned model", variant="primary", elem_id="gv-export", min_width=170)
         stop = gr.Button("Stop", variant="stop", elem_id="gv-stop-export", min_width=90)
-        model = gr.DownloadButton("Download model (.zip)", interactive=False, elem_id="gv-download-model")
-        table = gr.DownloadButton("Download table (.csv)", elem_id="gv-download-table")
-        settings = gr.DownloadButton("Download settings (.json)", elem_id="gv-download-settings")
+        model = gr.DownloadButton("Model (.zip)", interactive=False, elem_id="gv-download-model")
+        table = gr.DownloadButton("Table (.csv)", elem_id="gv-download-table")
+        settings = gr.DownloadButton("Settings (.json)", elem_id="gv-download-settings")
     progress = html("", elem_id="gv-export-progress")
     run, chosen = now.analysis.run, now.preview.settings
     with gr.Row():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -13,6 +14,8 @@ from gaprune_viz.app.store import STORE
 from gaprune_viz.config import STARTER_DOMAINS, STARTER_LABELS, Settings
 from gaprune_viz.core.pruning import masked
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.geometry import Geometry
+from gaprune_viz.evaluation.geometry import measure as geometry_of
 from gaprune_viz.evaluation.retrieval import Comparison, RetrievalTask, compare, encode_task, evaluate, side_by_side
 from gaprune_viz.evaluation.tasks import TaskEmbeddings
 from gaprune_viz.figures import panels
@@ -55,7 +58,7 @@ def build_retrieval(source: str) -> RetrievalTab:
             min_width=200,
         )
         pick = gr.Dropdown(query_choices(source), label="Sample query", elem_id="gv-pick", scale=3, min_width=280)
-    with gr.Row(equal_height=True):
+    with gr.Row(elem_classes=["gv-ask"]):
         text = gr.Textbox(
             label="Or type a query",
             placeholder="for example: what makes a liquid climb a narrow tube",
@@ -156,13 +159,23 @@ def most_changed_query(comparison: Comparison) -> str:
     return str(frame["qid"].iloc[largest])
 
 
+class Measured(NamedTuple):
+    """One task, dense against pruned: its retrieval and the shape of its embedding space."""
+
+    task: RetrievalTask
+    comparison: Comparison
+    geometry: Geometry
+
+
 def measure_tasks(
     analysis: Analysis, settings: Settings, sources: list[str], report: Report, stopped: Stopped
-) -> list[tuple[RetrievalTask, Comparison]]:
+) -> list[Measured]:
     """Dense against pruned over every query of some tasks."""
     results = []
     for source in dict.fromkeys(sources):
         task = STORE.task(source)
-        sides = [evaluate(task, *task_embeddings(analysis, task, spec, report, stopped)) for spec in (None, settings)]
-        results.append((task, compare(task, *sides)))
+        dense, pruned = (task_embeddings(analysis, task, spec, report, stopped) for spec in (None, settings))
+        report("Comparing", 0, 0)
+        comparison = compare(task, evaluate(task, *dense), evaluate(task, *pruned))
+        results.append(Measured(task, comparison, geometry_of(task, dense, pruned)))
     return results
