@@ -254,6 +254,31 @@ def explain(
 
 
 @app.command()
+@spec_flags(ScoreSpec, MaskSpec)
+def diagnose(
+    analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
+    flags: Flags,
+    preset_name: Preset = None,
+    json_: Json = False,
+) -> None:
+    """Say what decides the mask, counted over every weight."""
+    from gaprune_viz import results
+
+    document = results.diagnose(analysis, _settings(flags, preset_name))
+    if json_:
+        _print_json(document)
+        return
+    print(document["sentence"])
+    for title, key in (("share of the variance", "term_shares"), ("overlap of the mask with", "overlap")):
+        print(f"{title}:")
+        for name, value in document[key].items():
+            print(f"  {name:<16}{value:12.6%}")
+    layers = (f"{layer} {value:.1%}" for layer, value in document["pruned_fraction_by_layer"].items())
+    print(f"pruned by layer: {', '.join(layers)}")
+    print(f"gradients in conflict: {document['disagreement']:.2%}; starved: {', '.join(document['starved']) or 'none'}")
+
+
+@app.command()
 def criteria(json_: Json = False) -> None:
     """List the saliency criteria, built in and plugged in."""
     from gaprune_viz.core.scoring import criteria as all_criteria

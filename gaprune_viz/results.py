@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gaprune_viz.config import ModelSpec, RunSpec, Settings
 from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.core.live import STARVED
 from gaprune_viz.core.loading import load_model
 from gaprune_viz.core.pruning import MASK_FILE, RESULT_FILE, census, export
+from gaprune_viz.core.scoring import criteria
 from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.pipeline import exact_scope, load_dense, versions
@@ -63,6 +65,35 @@ def prune(analysis: Path, settings: Settings, out: Path, *, model: EmbeddingMode
     with whole_folder(out, marker=RESULT_FILE) as folder:
         export(folder, model, targets, result.masks, document, model_card(document))
     return document
+
+
+def diagnose(analysis: Path, settings: Settings) -> dict[str, Any]:
+    """What decides the exact mask of some settings, counted over every weight.
+
+    Returns:
+        plain values: sparsity, zeros, term shares, overlap and Jaccard index with every criterion at the same mask
+        settings, rank correlation with magnitude, pruned fraction per matrix and layer, starved matrices, conflict of
+        the two gradients, the plain sentence.
+
+    Raises:
+        GapruneError: whatever a person can put right.
+    """
+    statistics = Statistics.open(analysis)
+    scope, _ = exact_scope(statistics, load_dense(statistics))
+    result = scope.masks(settings)
+    found = scope.diagnostics(settings, result, tuple(criteria()))
+    correlation = scope.rank_correlation(settings.score)
+    layers: dict[int, list[float]] = {}
+    for info in statistics.matrices:
+        pruned, size = layers.setdefault(info.layer, [0.0, 0.0])
+        layers[info.layer] = [pruned + found.pruned_fraction[info.name] * info.size, size + info.size]
+    return {
+        "settings": settings.model_dump(mode="json"),
+        **asdict(found),
+        "rank_correlation_with_magnitude": correlation if math.isfinite(correlation) else None,
+        "pruned_fraction_by_layer": {str(layer): pruned / size for layer, (pruned, size) in layers.items()},
+        "starved": [name for name, fraction in found.pruned_fraction.items() if fraction > STARVED],
+    }
 
 
 @dataclass(frozen=True)

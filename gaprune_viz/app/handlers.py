@@ -76,6 +76,7 @@ def slow_outputs(page: Page) -> list[Any]:
         *page.plots,
         page.atlas.profile,
         page.atlas.table,
+        page.atlas.overlaps,
         tab.table,
         tab.settings,
         tab.shell,
@@ -86,7 +87,7 @@ def slow_outputs(page: Page) -> list[Any]:
 
 def follow(view: dict[str, Any], active: str, *values: Any) -> list[Any]:
     """Redraw what the open tab shows; the other tabs are redrawn when they are opened."""
-    skip: list[Any] = [gr.skip()] * 12
+    skip: list[Any] = [gr.skip()] * 13
     try:
         settings = settings_from(values)
         now = views.live(View.parse(view), settings)
@@ -97,12 +98,12 @@ def follow(view: dict[str, Any], active: str, *values: Any) -> list[Any]:
     if active == "distributions":
         out[:5] = [*views.distribution_figures(now), views.scatter_figure(now)]
     elif active == "atlas":
-        out[5:7] = [views.profile_figure(now), views.matrix_table(now)]
+        out[5:8] = [views.profile_figure(now), views.matrix_table(now), views.overlap_table(now)]
     elif active == "export":
         run = now.analysis.run
-        out[7:11] = [write_table(now), write_settings(now), shell_text(run, settings), python_text(run, settings)]
+        out[8:12] = [write_table(now), write_settings(now), shell_text(run, settings), python_text(run, settings)]
     elif active == "learn":
-        out[11] = formula_text(settings.score.criterion)
+        out[12] = formula_text(settings.score.criterion)
     return out
 
 
@@ -174,6 +175,7 @@ def run_outputs(page: Page) -> list[Any]:
         atlas.histogram,
         atlas.profile,
         atlas.table,
+        atlas.overlaps,
         *page.plots,
         page.retrieval.task,
         page.retrieval.pick,
@@ -225,6 +227,7 @@ def _shown(page: Page, view: View, settings: Settings, scale: str) -> Changes:
         atlas.histogram: views.detail_figure(now, view),
         atlas.profile: views.profile_figure(now),
         atlas.table: views.matrix_table(now),
+        atlas.overlaps: views.overlap_table(now),
         **dict(zip(page.plots, [*views.distribution_figures(now), views.scatter_figure(now)], strict=True)),
     }
     domain = now.analysis.run.calibration.domain

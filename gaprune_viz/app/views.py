@@ -103,6 +103,19 @@ def reasons_html(now: Live) -> str:
     )
 
 
+def overlap_table(now: Live) -> pd.DataFrame:
+    """The mask against every criterion's at the same settings."""
+    preview, known = now.preview, criteria()
+    names = sorted(preview.overlap, key=lambda name: -preview.overlap[name])
+    return pd.DataFrame(
+        {
+            "Criterion": [known[name].label for name in names],
+            "Overlap": [round(preview.overlap[name], 5) for name in names],
+            "Jaccard index": [round(preview.jaccard[name], 5) for name in names],
+        }
+    )
+
+
 def _starved_note(now: Live) -> str:
     starved = now.preview.starved
     if not starved:

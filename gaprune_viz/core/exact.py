@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gaprune_viz.config import Alignment, ScoreSpec, Settings
 from gaprune_viz.core.criteria import WeightStatistics
+from gaprune_viz.core.diagnostics import rank_correlation
 from gaprune_viz.core.masking import MaskResult, make_masks_streaming, rank_of, sparsity_of, zeros_of
 from gaprune_viz.core.scoring import (
     alignment_of,
@@ -159,6 +160,15 @@ class ExactScope:
                 covariance[key] += float(values @ total)
         variance = sum(covariance.values())
         return {key: value / variance if variance > 0 else 0.0 for key, value in covariance.items()}
+
+    def rank_correlation(self, spec: ScoreSpec) -> float:
+        """Spearman's rank correlation of the score with |theta| over all weights; nan for a constant score.
+
+        Holds a few arrays over the whole scope at once, unlike everything else here.
+        """
+        scores = np.concatenate([self.scores(name, spec).numpy().reshape(-1) for name in self.statistics.names])
+        sizes = np.concatenate([self.theta_of(name).abs().numpy().reshape(-1) for name in self.statistics.names])
+        return rank_correlation(scores, sizes)
 
     def disagreement(self) -> float:
         """Fraction of weights whose domain and general gradients have opposite signs."""

@@ -90,7 +90,7 @@ def test_a_wrong_value_is_one_alert_and_nothing_else_changes(field: str, value: 
     assert 'role="alert"' in headline
     assert preset == gr.skip()
     assert rest == [gr.skip()] * 3
-    assert handlers.follow(VIEW, "atlas", *values) == [gr.skip()] * 12
+    assert handlers.follow(VIEW, "atlas", *values) == [gr.skip()] * 13
 
 
 @pytest.mark.parametrize("data", [None, {}, {"name": 7}, {"name": "no.such.weight"}, {"name": "<script>"}, ["x"]])
@@ -112,7 +112,7 @@ def test_a_selection_moves_the_detail() -> None:
 def test_only_the_open_tab_is_redrawn(active: str) -> None:
     drawn = handlers.follow(VIEW, active, *values_of(PRESETS["balanced"].settings))
     redrawn = [i for i, value in enumerate(drawn) if not (isinstance(value, dict) and value == gr.skip())]
-    expected = {"atlas": [5, 6], "distributions": [0, 1, 2, 3, 4], "export": [7, 8, 9, 10], "learn": [11]}
+    expected = {"atlas": [5, 6, 7], "distributions": [0, 1, 2, 3, 4], "export": [8, 9, 10, 11], "learn": [12]}
     assert redrawn == expected.get(active, [])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -229,7 +230,28 @@ def test_an_unknown_model_is_one_clear_line(page: Page) -> None:
     assert texts(page) == before
 
 
-@pytest.mark.parametrize("tab", ["Atlas", "Distributions", "Retrieval", "Export", "Learn"])
+def test_an_upload_is_shown_and_used(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    rows = "".join(f"what is metal {i},metal {i} conducts,metal {i} was sold\n" for i in range(6))
+    path.write_text("question,answer,other\n" + rows)
+    open_tab(page, "Data")
+    page.locator("#gv-upload-domain input[type=file]").set_input_files(path)
+    report = page.locator("#gv-report-domain")
+    expect(report).to_contain_text(re.compile("Triplets|cannot be used"), timeout=30 * SECOND)
+    expect(page.locator("#gv-rows-domain")).to_contain_text("metal 3 conducts")
+    for field, column in (("query", "question"), ("positive", "answer"), ("negative", "other")):
+        if column not in page.locator(f"#gv-domain-{field}").inner_text() + (
+            page.locator(f"#gv-domain-{field} input").first.input_value()
+        ):
+            choose(page, f"domain-{field}", column)
+    expect(report).to_contain_text("of 6 rows", timeout=30 * SECOND)
+    expect(report).to_contain_text("median")
+    page.locator("#gv-use-domain").click()
+    expect(report).to_contain_text("in the sidebar now")
+    expect(page.locator("#gv-domain input")).to_have_value("own.csv")
+
+
+@pytest.mark.parametrize("tab", ["Atlas", "Distributions", "Retrieval", "Data", "Export", "Learn"])
 def test_nothing_sticks_out_on_a_phone(phone: Page, tab: str) -> None:
     expect(phone.locator(".sidebar")).not_to_have_class(re.compile(r"\bopen\b"))
     button = phone.get_by_role("tab", name=tab, exact=True)

@@ -24,7 +24,9 @@ from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.pruning import masked
 from gaprune_viz.core.targets import inventory
 from gaprune_viz.data.triplets import load_triplets
+from gaprune_viz.evaluation.retrieval import Passage, RetrievalTask, encode_task, evaluate
 from gaprune_viz.pipeline import analyze, drain, exact_scope, open_analysis
+from gaprune_viz.results import compare_models, load_pair, prune
 from tests.tiny_models import FAMILIES, texts
 
 HALF = Settings(mask=MaskSpec(sparsity=0.5))
@@ -77,3 +79,44 @@ def test_analyse_mask_and_restore(
         assert np.abs(seen[-1] - dense).max() > 1e-2
         np.testing.assert_array_equal(model.encode(texts()), dense)
     assert np.abs(seen[0] - seen[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_analyse_prune_reload_compare(
+    family: str,
+    side: str,
+    tiny_model_folder: Callable[..., Path],
+    tiny_triplets: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:
+    domain, general = map(str, tiny_triplets)
+    run = RunSpec(
+        model=ModelSpec(model=str(tiny_model_folder(family, side)), device="cpu"),
+        calibration=CalibrationSpec(
+            domain=domain, general=general, samples=12, sampling=Sampling.ALL, scope=Scope.LINEAR
+        ),
+    )
+    folder = drain(analyze(run, tmp_path / "analysis"))
+    document = prune(folder, OBD, tmp_path / "pruned")
+    assert document["zeros"] == document["scope_weights"] // 2
+    triplets = load_triplets(domain).triplets
+    corpus = list(dict.fromkeys(text for t in triplets for text in (t.positive, *t.negatives)))
+    task = RetrievalTask.of(
+        "own",
+        [Passage(str(i), text) for i, text in enumerate(corpus)],
+        {str(i): t.query for i, t in enumerate(triplets)},
+        {str(i): {str(corpus.index(t.positive)): 1} for i, t in enumerate(triplets)},
+    )
+    pair = load_pair(tmp_path / "pruned")
+    comparison, dense, pruned = compare_models(pair, task)
+    assert comparison.queries == len(triplets)
+    assert comparison.passages == len(corpus)
+    assert dense.rankings != pruned.rankings
+
+    # The reloaded export ranks as the live masked model does.
+    analysis = open_analysis(folder)
+    scope, targets = exact_scope(analysis.statistics, pair.dense)
+    with masked(pair.dense, targets, scope.masks(OBD).masks):
+        live = evaluate(task, *encode_task(pair.dense, task))
+    assert [[d for d, _ in r] for r in live.rankings.values()] == [[d for d, _ in r] for r in pruned.rankings.values()]

@@ -225,6 +225,19 @@ def test_explain_says_it_in_words(run: Run, tiny_analysis: Path) -> None:
     assert "rank" in result.out
 
 
+def test_diagnose_counts_every_weight(run: Run, tiny_analysis: Path) -> None:
+    result = run("diagnose", tiny_analysis, "--preset", "balanced", "--json")
+    document = json.loads(result.out)
+    assert sum(document["term_shares"].values()) == pytest.approx(1, abs=1e-6)
+    assert document["overlap"]["dai"] == document["jaccard"]["dai"] == 1
+    assert document["zeros"] == document["weights"] // 2
+    assert set(document["overlap"]) >= {"magnitude", "random", "wanda", "obd_joint", "dai_released"}
+    assert all(document["jaccard"][name] <= value for name, value in document["overlap"].items())
+    assert -1 <= document["rank_correlation_with_magnitude"] <= 1
+    words = run("diagnose", tiny_analysis, "--preset", "balanced")
+    assert document["sentence"] in words.out
+
+
 def test_criteria_are_listed(run: Run) -> None:
     rows = run("criteria", "--json").json()["criteria"]
     assert {"dai", "dai_released", "magnitude", "random", "wanda", "obd_joint"} <= {row["name"] for row in rows}

@@ -25,6 +25,7 @@ class AtlasTab:
     histogram: gr.Plot
     profile: gr.Plot
     table: gr.Dataframe
+    overlaps: gr.Dataframe
 
 
 def build_atlas(now: views.Live, view: views.View) -> AtlasTab:
@@ -56,7 +57,9 @@ def build_atlas(now: views.Live, view: views.View) -> AtlasTab:
         profile = gr.Plot(views.profile_figure(now), show_label=False, elem_id="gv-profile", min_width=320)
     with gr.Accordion("Every matrix as a table", open=False):
         table = gr.Dataframe(views.matrix_table(now), interactive=False, elem_id="gv-table", show_search="filter")
-    return AtlasTab(metric, scale, heatmap, reasons, detail, histogram, profile, table)
+    with gr.Accordion("Overlap and Jaccard index with every criterion as a table", open=False):
+        overlaps = gr.Dataframe(views.overlap_table(now), interactive=False, elem_id="gv-overlap-table")
+    return AtlasTab(metric, scale, heatmap, reasons, detail, histogram, profile, table, overlaps)
 
 
 def selected_from(event: gr.EventData, view: views.View) -> str | None:
