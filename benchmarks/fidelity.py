@@ -19,8 +19,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fidelity_document import render
-from fidelity_published import SIDES, Tensors, flatten, measure_published
+from _fidelity_document import render
+from _fidelity_published import SIDES, Tensors, flatten, measure_published
 
 from gaprune_viz.config import Alignment, CalibrationSpec, MaskSpec, RunSpec, Scope, ScoreSpec
 from gaprune_viz.core.criteria import BUILT_IN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from document_parts import percent, power, signed, signed_share, table
+from _document_parts import percent, power, signed, signed_share, table
 
 COMMAND = ".venv/bin/python benchmarks/fidelity.py --write docs/fidelity.md"
 SIDES = ("domain", "general")
