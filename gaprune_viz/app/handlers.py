@@ -27,6 +27,7 @@ from gaprune_viz.app.tabs.export import (
 from gaprune_viz.app.tabs.learn import formula_text
 from gaprune_viz.app.tabs.weight import weight_html
 from gaprune_viz.app.tuning import CUSTOM, interactive_updates, preset_of, settings_from, values_of
+from gaprune_viz.app.url import metric_of, query_of, settings_of
 from gaprune_viz.app.views import View
 from gaprune_viz.config import STARTER_DOMAINS, RunSpec, Settings
 from gaprune_viz.core.calibration import Progress
@@ -49,7 +50,7 @@ TUNED = 12
 
 def light_outputs(page: Page) -> list[Any]:
     """What follows a slider at once."""
-    return [page.tuning.preset, page.headline, page.atlas.heatmap, page.atlas.reasons, page.atlas.detail]
+    return [page.tuning.preset, page.headline, page.atlas.heatmap, page.atlas.reasons, page.atlas.detail, page.query]
 
 
 def refresh(view: dict[str, Any], scale: str, *values: Any) -> list[Any]:
@@ -64,9 +65,24 @@ def refresh(view: dict[str, Any], scale: str, *values: Any) -> list[Any]:
             views.atlas_html(now, shown, scale),
             views.reasons_html(now),
             views.detail_html(now, shown),
+            query_of(settings, shown),
         ]
     except GapruneError as error:
-        return [gr.skip(), panels.error_card(error.message, error.hint), *[gr.skip()] * 3]
+        return [gr.skip(), panels.error_card(error.message, error.hint), *[gr.skip()] * 4]
+
+
+def from_address(request: gr.Request, view: dict[str, Any]) -> list[Any]:
+    """Set the controls as the address says; a wrong address changes nothing and says why."""
+    params = dict(request.query_params)
+    shown = View.parse(view)
+    metric = metric_of(params) or shown.metric
+    try:
+        settings = settings_of(params)
+    except GapruneError as error:
+        gr.Warning(f"The address holds a setting that is not possible. {error}")
+        settings = None
+    values = [gr.skip()] * TUNED if settings is None else values_of(settings)
+    return [shown.with_(metric=metric).model_dump(), metric, *values]
 
 
 def slow_outputs(page: Page) -> list[Any]:
@@ -131,9 +147,11 @@ def recolour(view: dict[str, Any], metric: str, scale: str, *values: Any) -> lis
     """Another metric or scale in the atlas."""
     shown = View.parse({**view, "metric": metric})
     try:
-        return [shown.model_dump(), views.atlas_html(views.live(shown, settings_from(values)), shown, scale)]
+        settings = settings_from(values)
+        heatmap = views.atlas_html(views.live(shown, settings), shown, scale)
+        return [shown.model_dump(), heatmap, query_of(settings, shown)]
     except GapruneError as error:
-        return [gr.skip(), panels.error_card(error.message, error.hint)]
+        return [gr.skip(), panels.error_card(error.message, error.hint), gr.skip()]
 
 
 def select(event: gr.EventData, view: dict[str, Any], scale: str, *values: Any) -> list[Any]:

@@ -49,6 +49,7 @@ class Page:
 
     view: gr.State
     active: gr.State
+    query: gr.Textbox
     sidebar: Sidebar
     tuning: TuningBar
     headline: gr.HTML
@@ -72,9 +73,10 @@ def build() -> gr.Blocks:
         page = Page(
             view=gr.State(view.model_dump()),
             active=gr.State("atlas"),
+            query=gr.Textbox("", visible="hidden", show_label=False),
             **_compose(now, view),
         )
-        wire(page)
+        wire(page, demo)
     return demo
 
 

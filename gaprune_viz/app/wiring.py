@@ -10,6 +10,7 @@ from gaprune_viz.app import data_handlers as data
 from gaprune_viz.app import handlers as do
 from gaprune_viz.app import jobs
 from gaprune_viz.app.page import Page
+from gaprune_viz.app.url import WRITE_JS
 
 LIGHT: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 8, "api_visibility": "private"}
 HEAVY: dict[str, Any] = {
@@ -20,8 +21,12 @@ HEAVY: dict[str, Any] = {
 }
 
 
-def wire(page: Page) -> None:
+def wire(page: Page, demo: gr.Blocks) -> None:
     """Connect every control."""
+    controls = list(page.tuning.controls)
+    demo.load(do.from_address, [page.view], [page.view, page.atlas.metric, *controls], **LIGHT).then(**_refresh(page))
+    page.query.change(None, page.query, None, js=WRITE_JS, show_progress="hidden", api_visibility="private")
+    demo.unload(jobs.forget)
     _wire_tuning(page)
     _wire_atlas(page)
     _wire_run(page)
@@ -71,7 +76,7 @@ def _wire_atlas(page: Page) -> None:
     recolour = {
         "fn": do.recolour,
         "inputs": [page.view, atlas.metric, atlas.scale, *controls],
-        "outputs": [page.view, atlas.heatmap],
+        "outputs": [page.view, atlas.heatmap, page.query],
     }
     gr.on([atlas.metric.input, atlas.scale.input], **recolour, **LIGHT)
     atlas.heatmap.select(  # type: ignore[attr-defined]

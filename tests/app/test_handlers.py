@@ -11,6 +11,7 @@ from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 import pytest
@@ -22,6 +23,7 @@ from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.store import DEMO, STORE, Cache
 from gaprune_viz.app.tabs.export import shell_text
 from gaprune_viz.app.tuning import CUSTOM, FIELDS, preset_of, settings_from, values_of
+from gaprune_viz.app.url import metric_of, query_of, settings_of
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
@@ -36,7 +38,8 @@ def page() -> Page:
     """The page's components, outside a running server."""
     view, settings = views.View(), Settings()
     with gr.Blocks():
-        return Page(view=gr.State(VIEW), active=gr.State("atlas"), **_compose(views.live(view, settings), view))
+        composed = _compose(views.live(view, settings), view)
+        return Page(view=gr.State(VIEW), active=gr.State("atlas"), query=gr.Textbox(), **composed)
 
 
 def plain(html: str) -> str:
@@ -69,7 +72,7 @@ def test_the_custom_preset_changes_nothing() -> None:
 
 def test_a_slider_is_answered_with_numbers_of_its_settings() -> None:
     settings = Settings(mask=MaskSpec(sparsity=0.73))
-    preset, headline, heatmap, reasons, detail = handlers.refresh(VIEW, "auto", *values_of(settings))
+    preset, headline, heatmap, reasons, detail, query = handlers.refresh(VIEW, "auto", *values_of(settings))
     now = views.live(views.View(), settings)
     assert preset == CUSTOM
     assert now.preview.sentence in plain(headline)
@@ -77,6 +80,7 @@ def test_a_slider_is_answered_with_numbers_of_its_settings() -> None:
     assert heatmap.count('role="gridcell"') == len(now.analysis.statistics.names)
     assert "What decides" in reasons
     assert "threshold" in plain(detail)
+    assert query == "sparsity=0.73"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_a_wrong_value_is_one_alert_and_nothing_else_changes(field: str, value: 
     preset, headline, *rest = handlers.refresh(VIEW, "auto", *values)
     assert 'role="alert"' in headline
     assert preset == gr.skip()
-    assert rest == [gr.skip()] * 3
+    assert rest == [gr.skip()] * 4
     assert handlers.follow(VIEW, "atlas", *values) == [gr.skip()] * 13
 
 
@@ -277,3 +281,26 @@ def test_an_upload_that_cannot_be_read_is_one_alert(tmp_path: Path) -> None:
 def test_the_page_builds_with_every_handler_wired() -> None:
     demo = build()
     assert len(demo.fns) > 30
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_an_address_restores_the_settings(name: str) -> None:
+    settings = PRESETS[name].settings
+    view = views.View(metric="fisher_ratio_log10")
+    params = dict(parse_qsl(query_of(settings, view)))
+    assert (settings_of(params) or Settings()) == settings
+    assert metric_of(params) == view.metric
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"sparsity": "2"}, {"alpha": "x"}, {"criterion": "<script>"}, {"fisher-scale": "9" * 99}, {"pattern": "../.."}],
+)
+def test_a_forged_address_is_refused(params: dict[str, str]) -> None:
+    with pytest.raises(GapruneError):
+        settings_of(params)
+
+
+def test_an_address_without_settings_asks_for_nothing() -> None:
+    assert settings_of({"__theme": "dark", "view": "x"}) is None
+    assert metric_of({"metric": "<b>"}) is None

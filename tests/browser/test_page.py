@@ -163,6 +163,25 @@ def test_a_preset_and_reset_set_every_control(page: Page) -> None:
     expect(page.locator(".gv-sentence").first).to_contain_text("√|θ|")
 
 
+def test_the_address_holds_the_settings_and_restores_them(page: Page) -> None:
+    choose(page, "preset", "Balanced")
+    slider(page, "sparsity").focus()
+    for _ in range(7):
+        page.keyboard.press("ArrowRight")
+    choose(page, "metric", "Fisher ratio")
+    page.wait_for_function("location.search.includes('sparsity=0.57') && location.search.includes('metric=')")
+    expect(page.locator("#gv-atlas")).to_contain_text("Fisher ratio")
+    page.wait_for_timeout(800)
+    seen = card(page, "Same as magnitude"), texts(page)
+    other = page.context.browser.new_context().new_page()  # type: ignore[union-attr]
+    other.goto(page.url)
+    expect(other.locator("#gv-sparsity input[type=number]")).to_have_value("0.57")
+    expect(other.locator("#gv-beta input[type=number]")).to_have_value("0.3")
+    expect(other.locator("#gv-atlas")).to_contain_text("Fisher ratio")
+    wait_changed(other, lambda: (card(other, "Same as magnitude"), texts(other)) == seen, False)
+    other.context.close()
+
+
 def test_a_wrong_value_is_explained_and_loses_nothing(page: Page) -> None:
     before = texts(page)
     page.get_by_text("More: κ, power").click()
