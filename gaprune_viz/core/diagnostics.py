@@ -38,21 +38,22 @@ def term_shares(terms: Mapping[str, Values], weights: Values | None = None) -> d
     Returns:
         one share per term. All are 0.0 where the sum is constant: then no term decides anything, and callers say so.
     """
-    arrays = {name: _flat(term).astype(np.float64) for name, term in terms.items()}
-    total = np.zeros(next(iter(arrays.values())).shape)
-    for term in arrays.values():
-        total += term
+    arrays = {name: _flat(term).astype(np.float64, copy=False) for name, term in terms.items()}
+    total = np.zeros(0)
+    for place, array in enumerate(arrays.values()):
+        total = array.copy() if place == 0 else np.add(total, array, out=total)
     if total.size == 0 or total.min() == total.max():
         return dict.fromkeys(arrays, 0.0)
+    # The variance does not change with the unit, and products of huge scores would overflow.
+    unit = max(total.max(), -total.min())
     weight = _normalised(weights, total.size)
-    # In place, because fresh arrays of the size of a sketch are most of the cost of a slider move.
-    for values in (total, *arrays.values()):
-        values -= weight @ values
-    spread = weight * total
-    variance = float(spread @ total)
-    if variance == 0:
+    total /= unit
+    deviation = _centred(total, weight)
+    spread = weight * deviation
+    variance = _dot(spread, deviation)
+    if variance <= 0:
         return dict.fromkeys(arrays, 0.0)
-    return {name: float(spread @ term) / variance for name, term in arrays.items()}
+    return {name: _dot(spread, _centred(array, weight)) / unit / variance for name, array in arrays.items()}
 
 
 def overlap(pruned_a: Values, pruned_b: Values, weights: Values | None = None) -> tuple[float, float]:

@@ -79,7 +79,7 @@ class Scored:
             bounds = np.searchsorted(groups[order], np.arange(count + 1)) if count > 1 else np.array([0, len(order)])
             self._grouped[name] = order, np.cumsum(self.weight[order]), bounds
         order, ends, bounds = self._grouped[name]
-        before = np.concatenate([[0.0], ends])[bounds]
+        before = np.where(bounds > 0, ends[bounds - 1], 0.0)
         wanted = before[:-1] + fraction * np.diff(before)
         # Rounding of the running sum must not push a whole group past its own end.
         places = np.searchsorted(ends, wanted * (1 - 1e-12))

@@ -37,8 +37,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "figures": {"figures", *LOWEST},
     "pipeline": PIPELINE,
     "results": {"pipeline", *PIPELINE},
-    "app": {"app", "fields", "presets", "results", "pipeline", "figures", *PIPELINE},
-    "cli": {"cli", "app", "fields", "presets", "results", "pipeline", "figures", *PIPELINE},
+    "sweep": {"results", "pipeline", *PIPELINE},
+    "app": {"app", "fields", "presets", "sweep", "results", "pipeline", "figures", *PIPELINE},
+    "cli_sweep": {"sweep", "figures", "config", "errors"},
+    "cli": {"cli", "cli_sweep", "app", "fields", "presets", "sweep", "results", "pipeline", "figures", *PIPELINE},
     "__main__": {"cli"},
 }
 # Names of types only, never loaded.

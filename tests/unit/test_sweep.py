@@ -1,0 +1,317 @@
+"""Sweeps: cells as by hand, resumed without computing anything twice, drawn, and on the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from gaprune_viz import cli
+from gaprune_viz.config import MaskSpec, ScoreSpec, Settings
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.figures.sweep import sweep_curves, sweep_map, sweep_table
+from gaprune_viz.pipeline import drain
+from gaprune_viz.sweep import CELL_FOLDER, COLUMNS, SweepPlan, sweep
+
+TEXTS = (
+    "salt in water",
+    "a bond of two atoms",
+    "the loan and its interest",
+    "river and sea",
+    "the moon turns",
+    "a gas in a glass",
+    "heat raises the rate",
+    "rain falls from clouds",
+)
+QUERIES = ("what is salt", "atoms that share a bond", "why is a loan paid back", "where does a river run", "the rate")
+
+
+def write_beir(folder: Path, shift: int) -> Path:
+    """Eight passages and five judged queries; `shift` moves the answers, and with them the task's hash."""
+    (folder / "qrels").mkdir(parents=True)
+    passages = [{"_id": f"p{i}", "title": "", "text": text} for i, text in enumerate(TEXTS)]
+    queries = [{"_id": f"q{i}", "text": text} for i, text in enumerate(QUERIES)]
+    for name, rows in (("corpus", passages), ("queries", queries)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    lines = [f"q{i}\tp{(i + shift) % len(TEXTS)}\t1" for i in range(len(QUERIES))]
+    (folder / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *lines]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    place = tmp_path_factory.mktemp("tasks")
+    return str(write_beir(place / "near", 0)), str(write_beir(place / "far", 3))
+
+
+@pytest.fixture
+def analysis(tiny_analysis: Path, tmp_path: Path) -> Path:
+    """An own copy: a sweep writes into the folder."""
+    return Path(shutil.copytree(tiny_analysis, tmp_path / "analysis"))
+
+
+@pytest.fixture(scope="module")
+def swept(tiny_analysis: Path, tasks: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """A finished criteria sweep."""
+    folder = Path(shutil.copytree(tiny_analysis, tmp_path_factory.mktemp("swept") / "analysis"))
+    return drain(sweep(folder, criteria_plan(tasks)))
+
+
+@pytest.fixture(scope="module")
+def alpha_swept(tiny_analysis: Path, tasks: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """A finished alpha sweep."""
+    folder = Path(shutil.copytree(tiny_analysis, tmp_path_factory.mktemp("swept") / "analysis"))
+    return drain(sweep(folder, SweepPlan("alpha", (0.0, 0.5, 1.0), (0.5, 0.8), tasks)))
+
+
+def criteria_plan(tasks: tuple[str, str]) -> SweepPlan:
+    return SweepPlan("criteria", ("magnitude", "dai", "random"), (0.5, 0.9), tasks)
+
+
+def cells(folder: Path) -> dict[str, int]:
+    """Name and time of writing of all stored cells."""
+    return {path.name: path.stat().st_mtime_ns for path in (folder / CELL_FOLDER).iterdir()}
+
+
+def test_a_cell_is_what_pruning_exporting_and_comparing_by_hand_gives(
+    analysis: Path, tasks: tuple[str, str], tmp_path: Path, swept: pd.DataFrame
+) -> None:
+    from gaprune_viz.evaluation.retrieval import load_task
+    from gaprune_viz.results import compare_models, load_pair, prune
+
+    settings = Settings(score=ScoreSpec(criterion="random"), mask=MaskSpec(sparsity=0.9))
+    prune(analysis, settings, tmp_path / "model")
+    pair = load_pair(tmp_path / "model")
+    for side, source in zip(("domain", "general"), tasks, strict=True):
+        found, dense, _ = compare_models(pair, load_task(source))
+        chosen = swept[(swept["row"] == "random") & (swept["sparsity"] == 0.9) & (swept["side"] == side)]
+        assert len(chosen) == 1
+        cell = chosen.iloc[0]
+        for metric in ("ndcg_at_10", "mrr_at_10", "recall_at_10"):
+            assert cell[metric] == pytest.approx(found.pruned[metric], abs=1e-12)
+        assert cell["dense_ndcg_at_10"] == pytest.approx(dense.means["ndcg_at_10"], abs=1e-12)
+        assert cell["of_dense"] == pytest.approx(found.pruned["ndcg_at_10"] / found.dense["ndcg_at_10"])
+        assert (cell["low"], cell["high"]) == pytest.approx(found.intervals["ndcg_at_10"], abs=1e-12)
+        assert found.delta["ndcg_at_10"] != 0
+
+
+def test_the_frame_is_tidy_and_in_the_order_of_the_plan(swept: pd.DataFrame) -> None:
+    assert tuple(swept.columns) == COLUMNS
+    assert not swept.isna().any().any()
+    places = list(swept[["row", "sparsity", "side"]].itertuples(index=False, name=None))
+    assert places == [
+        (row, sparsity, side)
+        for row in ("magnitude", "dai", "random")
+        for sparsity in (0.5, 0.9)
+        for side in ("domain", "general")
+    ]
+    assert set(swept.loc[swept["side"] == "domain", "task"]) == {"near"}
+    assert set(swept.loc[swept["side"] == "general", "task"]) == {"far"}
+
+
+def test_alpha_reaches_the_masks(alpha_swept: pd.DataFrame, analysis: Path, tasks: tuple[str, str]) -> None:
+    plan = SweepPlan("alpha", (0.0, 1.0), (0.5,), tasks, Settings(score=ScoreSpec(beta=0.25)))
+    assert plan.settings(1.0, 0.5).score == ScoreSpec(alpha=1.0, beta=0.25)
+    assert plan.settings(1.0, 0.5).mask == MaskSpec(sparsity=0.5)
+    assert list(dict.fromkeys(alpha_swept["row"])) == [0.0, 0.5, 1.0]
+    drain(sweep(analysis, plan))
+    stored = [
+        json.loads((analysis / CELL_FOLDER / name).read_text()) for name in cells(analysis) if "dense" not in name
+    ]
+    assert sorted(document["settings"]["score"]["alpha"] for document in stored) == [0, 0, 1, 1]
+
+
+def test_a_stopped_sweep_goes_on_where_it_was(analysis: Path, tasks: tuple[str, str], swept: pd.DataFrame) -> None:
+    work = sweep(analysis, criteria_plan(tasks))
+    done = [next(work).done for _ in range(6)]
+    work.close()
+    assert done == [0, 1, 2, 3, 4, 5]
+    before = cells(analysis)
+    assert len(before) == 5 + 2
+    frame = drain(sweep(analysis, criteria_plan(tasks)))
+    after = cells(analysis)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 12 + 2
+    pd.testing.assert_frame_equal(frame, swept, check_exact=True)
+    again = drain(sweep(analysis, criteria_plan(tasks)))
+    assert cells(analysis) == after
+    pd.testing.assert_frame_equal(again, frame, check_exact=True)
+
+
+def test_a_finished_sweep_needs_neither_model_nor_tensors(analysis: Path, tasks: tuple[str, str]) -> None:
+    plan = criteria_plan(tasks)
+    frame = drain(sweep(analysis, plan))
+    for file in analysis.glob("*.safetensors"):
+        if file.name != "sketch.safetensors":
+            file.unlink()
+    spec = json.loads((analysis / "spec.json").read_text())
+    spec["run"]["model"]["model"] = str(analysis / "gone")
+    (analysis / "spec.json").write_text(json.dumps(spec))
+    pd.testing.assert_frame_equal(drain(sweep(analysis, plan)), frame, check_exact=True)
+    next(iter((analysis / CELL_FOLDER).glob(f"{plan.settings('dai', 0.5).key()}-*"))).unlink()
+    with pytest.raises(GapruneError, match="gone"):
+        drain(sweep(analysis, plan))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"format": 0, "numbers": {}}'])
+def test_a_damaged_cell_is_computed_again(analysis: Path, tasks: tuple[str, str], content: str) -> None:
+    plan = SweepPlan("criteria", ("magnitude",), (0.5,), tasks)
+    frame = drain(sweep(analysis, plan))
+    for name in cells(analysis):
+        (analysis / CELL_FOLDER / name).write_text(content)
+    pd.testing.assert_frame_equal(drain(sweep(analysis, plan)), frame, check_exact=True)
+    assert all(json.loads((analysis / CELL_FOLDER / n).read_text())["format"] == 1 for n in cells(analysis))
+
+
+def test_the_model_is_dense_again_after_every_cell(analysis: Path, tasks: tuple[str, str]) -> None:
+    from gaprune_viz.core.statistics import Statistics
+    from gaprune_viz.pipeline import load_dense
+
+    model = load_dense(Statistics.open(analysis))
+    before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
+    steps = 0
+    for _ in sweep(analysis, criteria_plan(tasks), model=model):
+        steps += 1
+        assert all(value.equal(before[name]) for name, value in model.backbone.state_dict().items())
+    assert steps == 13
+
+
+def bad(**changes: Any) -> dict[str, Any]:
+    plan = {"kind": "criteria", "rows": ("dai",), "sparsities": (0.5,), "tasks": ("chemistry", "general")}
+    return plan | changes
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (bad(kind="beta"), "no sweep over 'beta'"),
+        (bad(rows=()), "list of criteria is empty"),
+        (bad(sparsities=()), "list of sparsities is empty"),
+        (bad(sparsities=(0.5, 0.5)), "given twice"),
+        (bad(sparsities=(0.99,)), "sparsity: "),
+        (bad(rows=("magnitud",)), "There is no criterion 'magnitud'"),
+        (bad(kind="alpha", rows=(1.5,)), "alpha: "),
+        (bad(kind="alpha", rows=(0.5,), base=Settings(score=ScoreSpec(criterion="magnitude"))), "has no alpha"),
+        (bad(base=Settings(mask=MaskSpec(pattern="2:4"))), "sets the sparsity itself"),
+    ],
+)
+def test_a_plan_without_sense_is_refused(plan: dict[str, Any], words: str) -> None:
+    with pytest.raises(GapruneError, match=words):
+        SweepPlan(**plan)
+
+
+@pytest.mark.parametrize("side", ["domain", "general"])
+def test_curves_hold_every_cell_its_band_and_the_dense_line(swept: pd.DataFrame, side: str) -> None:
+    figure = sweep_curves(swept, side)
+    lines = {trace.name: trace for trace in figure.data if trace.name}
+    assert list(lines) == ["magnitude", "dai", "random", "dense"]
+    assert set(lines["dense"].y) == {100}
+    assert len([trace for trace in figure.data if trace.fill == "toself"]) == 3
+    chosen = swept[(swept["side"] == side) & (swept["row"] == "dai")]
+    assert list(lines["dai"].x) == [0.5, 0.9]
+    assert list(lines["dai"].y) == pytest.approx((100 * chosen["of_dense"]).tolist())
+    band = next(t for t in figure.data if t.fill == "toself" and t.legendgroup == "dai")
+    dense = chosen["dense_ndcg_at_10"].iloc[0]
+    assert band.y[0] == pytest.approx(100 + 100 * chosen["high"].iloc[0] / dense)
+    assert band.y[-1] == pytest.approx(100 + 100 * chosen["low"].iloc[0] / dense)
+
+
+def test_the_map_labels_every_cell(alpha_swept: pd.DataFrame) -> None:
+    (heatmap,) = sweep_map(alpha_swept, "domain").data
+    assert list(heatmap.x) == ["50 %", "80 %"]
+    assert list(heatmap.y) == ["α = 0", "α = 0.5", "α = 1"]
+    wanted = alpha_swept.loc[alpha_swept["side"] == "domain", "of_dense"].to_numpy().reshape(3, 2)
+    assert [list(row) for row in heatmap.z] == [pytest.approx(list(100 * row)) for row in wanted]
+    assert [list(row) for row in heatmap.text] == [[f"{100 * value:.1f} %" for value in row] for row in wanted]
+    assert heatmap.zmin + heatmap.zmax == pytest.approx(200)
+
+
+def test_figures_say_so_where_there_is_nothing(swept: pd.DataFrame) -> None:
+    for draw in (sweep_curves, sweep_map):
+        figure = draw(swept[:0], "domain")
+        assert not figure.data
+        assert "no cells" in figure.layout.annotations[0].text
+
+
+def test_the_table_has_every_cell(swept: pd.DataFrame, alpha_swept: pd.DataFrame) -> None:
+    table = sweep_table(swept)
+    assert len(table) == len(swept)
+    assert table["Side"].tolist()[:2] == ["Domain: near", "General: far"]
+    assert table["nDCG@10"].tolist() == [f"{value:.3f}" for value in swept["ndcg_at_10"]]
+    assert table["Sparsity"].tolist()[:4] == ["50 %", "50 %", "90 %", "90 %"]
+    assert sweep_table(alpha_swept)["Row"].tolist()[2] == "α = 0"
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process: status, standard output, standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gaprune-viz", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capfd.readouterr()
+        return int(end.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+def test_the_command_prints_one_object(run: Run, analysis: Path, tasks: tuple[str, str], swept: pd.DataFrame) -> None:
+    lists = ["--criteria", "magnitude, dai,random", "--sparsities", "0.5,0.9"]
+    status, out, err = run("sweep", analysis, *lists, "--task", tasks[0], "--general", tasks[1], "--json")
+    assert status == 0, err
+    assert out.count("\n") == 1
+    document = json.loads(out)
+    assert (document["kind"], document["rows"]) == ("criteria", ["magnitude", "dai", "random"])
+    pd.testing.assert_frame_equal(pd.DataFrame(document["cells"]), swept, check_exact=True)
+
+
+def test_the_command_writes_a_table(run: Run, analysis: Path, tasks: tuple[str, str], tmp_path: Path) -> None:
+    own = ["--task", tasks[0], "--general", tasks[1], "--sparsities", 0.5]
+    flags = ["--kind", "alpha", "--alphas", "0,1", "--beta", 0.5, *own]
+    status, out, err = run("sweep", analysis, *flags, "--csv", tmp_path / "cells.csv")
+    assert status == 0, err
+    assert out == f"4 rows written to {tmp_path / 'cells.csv'}.\n"
+    with (tmp_path / "cells.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["row"] for row in rows] == ["0.0", "0.0", "1.0", "1.0"]
+    status, out, _ = run("sweep", analysis, *flags)
+    assert status == 0
+    assert "α = 1" in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--kind", "beta"], "no sweep over 'beta'"),
+        (["--sparsities", "0.3,half"], "'half' is not a number"),
+        (["--sparsities", "0.3,,0.5"], "empty place"),
+        (["--sparsities", "nan"], "'nan' is not a number"),
+        (["--sparsities", "0.3,2"], "sparsity: "),
+        (["--kind", "alpha", "--alphas", "0,-1"], "alpha: "),
+        (["--criteria", "dai,magnitud"], "no criterion 'magnitud'"),
+        (["--criteria", "dai,dai"], "given twice"),
+        (["--sparsity", "0.3"], "--sparsity is what is swept here. Give the values as a list: --sparsities."),
+        (["--kind", "alpha", "--alpha", "0.3"], "--alpha is what is swept here"),
+        (["--task", "nowhere"], "'nowhere' is neither"),
+    ],
+)
+def test_wrong_words_are_one_line(run: Run, analysis: Path, flags: list[str], words: str) -> None:
+    status, out, err = run("sweep", analysis, *flags, "--json")
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("gaprune-viz: ")
+    assert words in err
+    assert not (analysis / CELL_FOLDER).exists()
