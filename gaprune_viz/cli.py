@@ -279,6 +279,38 @@ def diagnose(
 
 
 @app.command()
+@spec_flags(ScoreSpec, MaskSpec)
+def sweep(
+    analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
+    flags: Flags,
+    kind: Annotated[str, typer.Option("--kind", help="What the rows are: criteria or alpha.")] = "criteria",
+    criteria: Annotated[str, typer.Option("--criteria", help="Rows of a criteria sweep.")] = "magnitude,dai,obd_joint",
+    alphas: Annotated[str, typer.Option("--alphas", help="Rows of an alpha sweep.")] = "0,0.2,0.5,1",
+    sparsities: Annotated[str, typer.Option("--sparsities", help="Fractions to prune.")] = "0.3,0.5,0.7",
+    task: Annotated[str, typer.Option("--task", help="Task of the domain: starter name or BEIR folder.")] = "chemistry",
+    general: Annotated[str, typer.Option("--general", help="General task, of the same kinds.")] = "general",
+    preset_name: Preset = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the cells to this file.")] = None,
+    json_: Json = False,
+) -> None:
+    """Evaluate many settings, domain beside general. Finished cells are kept: run it again to go on."""
+    from gaprune_viz import cli_sweep
+    from gaprune_viz.sweep import sweep as cells
+
+    lists = {"criteria": criteria, "alphas": alphas, "sparsities": sparsities}
+    plan = cli_sweep.make_plan(kind, lists, (task, general), _settings(flags, preset_name), set(flags))
+    frame = _with_progress(cells(analysis, plan))
+    if csv:
+        cli_sweep.write_csv(frame, csv)
+    if json_:
+        _print_json(cli_sweep.document(plan, frame))
+    elif csv:
+        print(f"{len(frame)} rows written to {csv}.")
+    else:
+        cli_sweep.print_table(frame)
+
+
+@app.command()
 def criteria(json_: Json = False) -> None:
     """List the saliency criteria, built in and plugged in."""
     from gaprune_viz.core.scoring import criteria as all_criteria

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tempfile
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +64,7 @@ class SweepPlan:
     rows: tuple[str, ...] | tuple[float, ...]
     sparsities: tuple[float, ...]
     tasks: tuple[str, str]
-    base: Settings = Settings()
+    base: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:
         if self.kind not in ("criteria", "alpha"):
@@ -224,7 +223,9 @@ def _cell_folder(analysis_folder: Path) -> Path:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise GapruneError(f"{folder} cannot be made: {error.strerror}.", "Copy the analysis to a folder you own.") from error
+        raise GapruneError(
+            f"{folder} cannot be made: {error.strerror}.", "Copy the analysis to a folder you own."
+        ) from error
     return folder
 
 
@@ -247,7 +248,7 @@ def _write(place: Path, document: dict[str, Any]) -> None:
         with tempfile.NamedTemporaryFile("w", dir=place.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
             name = file.name
             file.write(text + "\n")
-        os.replace(name, place)
+        Path(name).replace(place)
     except OSError as error:
         if name:
             Path(name).unlink(missing_ok=True)

@@ -6,12 +6,13 @@ components that change, stop when the page's flag is set, and leave what was the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from gaprune_viz.app import jobs, views
+from gaprune_viz.app.heavy import Changes, Heavy, analysis_of, heavy_job, steps
 from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tabs import retrieval as search
@@ -29,22 +30,19 @@ from gaprune_viz.app.tabs.weight import weight_html
 from gaprune_viz.app.tuning import CUSTOM, interactive_updates, preset_of, settings_from, values_of
 from gaprune_viz.app.url import metric_of, query_of, settings_of
 from gaprune_viz.app.views import View
-from gaprune_viz.config import STARTER_DOMAINS, RunSpec, Settings
-from gaprune_viz.core.calibration import Progress
+from gaprune_viz.config import STARTER_DOMAINS, Settings
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.geometry import geometry_html
 from gaprune_viz.figures.progress import progress_html
 from gaprune_viz.figures.retrieval import metrics_html, per_query_figure, per_query_table, ranking_html
-from gaprune_viz.pipeline import Analysis, analyze
+from gaprune_viz.pipeline import Analysis
 from gaprune_viz.presets import preset
 from gaprune_viz.results import prune
 
 if TYPE_CHECKING:
     from gaprune_viz.app.page import Page
 
-Changes = dict[Any, Any]
-Heavy = Generator[Changes, None, None]
 TUNED = 12
 
 
@@ -216,7 +214,7 @@ def run_analysis(page: Page) -> Callable[..., Heavy]:
         try:
             run = run_from(values[:count])
             settings = settings_from(values[count:])
-            folder = yield from _steps(jobs.watched(_analysis_of(run), flag), flag, side.progress)
+            folder = yield from steps(jobs.watched(analysis_of(run), flag), flag, side.progress)
             name = str(folder)
             notes = STORE.analysis(name).statistics.document["notes"]
             shown = View.parse({**view, "analysis": name})
@@ -255,62 +253,6 @@ def _shown(page: Page, view: View, settings: Settings, scale: str) -> Changes:
     return changes
 
 
-def _steps(work: Generator[Progress, None, Any], flag: Any, place: Any) -> Generator[Changes, None, Any]:
-    """Run a generator of progress, showing each step; what it returns is returned."""
-    try:
-        while True:
-            if flag.is_set():
-                raise Cancelled
-            step = next(work)
-            known = step.fraction if step.total > 1 else None
-            yield {place: progress_html(step.stage, known, step.eta)}
-    except StopIteration as end:
-        return end.value
-    finally:
-        work.close()
-
-
-def _analysis_of(run: RunSpec) -> jobs.Work[Any]:
-    """The work of one analysis, the model taken from the store."""
-    return lambda report, stopped: jobs.driven(analyze(run, model=STORE.model(run.model)), report, stopped)
-
-
-def _full(page: Page, view: View, flag: Any, place: Any) -> Generator[Changes, None, tuple[View, Analysis]]:
-    """The analysis with all its tensors: the bundled demo holds a sketch only, so its run is made first."""
-    analysis = STORE.analysis(view.analysis)
-    if analysis.statistics.has_tensors:
-        return view, analysis
-    folder = yield from _steps(jobs.watched(_analysis_of(analysis.run), flag), flag, place)
-    view = view.with_(analysis=str(folder))
-    analysis = STORE.analysis(view.analysis)
-    yield {page.view: view.model_dump(), page.sidebar.current: views.run_line(analysis, view.analysis)}
-    return view, analysis
-
-
-def _job(
-    page: Page,
-    place: Any,
-    work: Callable[[View, Analysis, Settings, jobs.Report, Callable[[], bool]], Any],
-    show: Callable[[Any], Changes],
-    view: dict[str, Any],
-    values: tuple[Any, ...],
-    request: gr.Request,
-) -> Heavy:
-    """Heavy work on the full analysis with progress at `place`; `show` turns its result into changes."""
-    flag = jobs.begin(request)
-    yield {place: progress_html("Starting", None)}
-    try:
-        settings = settings_from(values)
-        shown, analysis = yield from _full(page, View.parse(view), flag, place)
-        watching = jobs.watched(lambda report, stopped: work(shown, analysis, settings, report, stopped), flag)
-        result = yield from _steps(watching, flag, place)
-        yield {place: "", **show(result)}
-    except Cancelled:
-        yield {place: panels.notice("Stopped. What was on screen is unchanged.")}
-    except GapruneError as error:
-        yield {place: panels.error_card(error.message, error.hint)}
-
-
 def explain(page: Page) -> Callable[..., Heavy]:
     """Why one weight of the selected matrix is pruned or kept."""
     card = page.weight
@@ -322,7 +264,7 @@ def explain(page: Page) -> Callable[..., Heavy]:
             result = STORE.masks(analysis, settings)
             return STORE.scope(analysis)[0].explain(name, int(row or 0), int(column or 0), settings, result)
 
-        yield from _job(page, card.progress, work, lambda a: {card.card: weight_html(a)}, view, values, request)
+        yield from heavy_job(page, card.progress, work, lambda a: {card.card: weight_html(a)}, view, values, request)
 
     return handler
 
@@ -338,7 +280,7 @@ def compare_query(page: Page) -> Callable[..., Heavy]:
         def show(result: Any) -> Changes:
             return {tab.ranking: ranking_html(*result)}
 
-        yield from _job(page, tab.progress, work, show, view, values, request)
+        yield from heavy_job(page, tab.progress, work, show, view, values, request)
 
     return handler
 
@@ -357,7 +299,7 @@ def surprise(page: Page) -> Callable[..., Heavy]:
             query, ranking = result
             return {tab.pick: query, tab.text: "", tab.ranking: ranking_html(*ranking)}
 
-        yield from _job(page, tab.progress, work, show, view, values, request)
+        yield from heavy_job(page, tab.progress, work, show, view, values, request)
 
     return handler
 
@@ -381,7 +323,7 @@ def measure(page: Page) -> Callable[..., Heavy]:
                 tab.per_query_table: per_query_table(frame),
             }
 
-        yield from _job(page, tab.progress, work, show, view, values, request)
+        yield from heavy_job(page, tab.progress, work, show, view, values, request)
 
     return handler
 
@@ -402,6 +344,6 @@ def export_model(page: Page) -> Callable[..., Heavy]:
             text = "The pruned model is ready to download."
             return {tab.model: gr.update(value=path, interactive=True), tab.progress: panels.notice(text)}
 
-        yield from _job(page, tab.progress, work, show, view, values, request)
+        yield from heavy_job(page, tab.progress, work, show, view, values, request)
 
     return handler

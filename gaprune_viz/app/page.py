@@ -20,6 +20,7 @@ from gaprune_viz.app.tabs.distributions import build_distributions
 from gaprune_viz.app.tabs.export import ExportTab, build_export
 from gaprune_viz.app.tabs.learn import build_learn
 from gaprune_viz.app.tabs.retrieval import RetrievalTab, build_retrieval
+from gaprune_viz.app.tabs.sweep import SweepTab, build_sweep
 from gaprune_viz.app.tabs.weight import WeightCard, build_weight
 from gaprune_viz.app.tuning import TuningBar, build_tuning
 from gaprune_viz.config import Settings
@@ -57,6 +58,7 @@ class Page:
     weight: WeightCard
     plots: list[gr.Plot]
     retrieval: RetrievalTab
+    sweep: SweepTab
     data: dict[str, SideData]
     export: ExportTab
     formula: gr.Markdown
@@ -93,6 +95,8 @@ def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
             plots = build_distributions(now)
         with gr.Tab("Retrieval", id="retrieval") as retrieval_tab:
             retrieval = build_retrieval(now.analysis.run.calibration.domain)
+        with gr.Tab("Sweep", id="sweep") as sweep_tab:
+            sweep = build_sweep()
         with gr.Tab("Data", id="data") as data_tab:
             data = build_data()
         with gr.Tab("Export", id="export") as export_tab:
@@ -107,10 +111,11 @@ def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
         "weight": weight,
         "plots": plots,
         "retrieval": retrieval,
+        "sweep": sweep,
         "data": data,
         "export": export,
         "formula": formula,
-        "tabs": [atlas_tab, distributions_tab, retrieval_tab, data_tab, export_tab, learn_tab],
+        "tabs": [atlas_tab, distributions_tab, retrieval_tab, sweep_tab, data_tab, export_tab, learn_tab],
     }
 
 

@@ -9,6 +9,7 @@ import gradio as gr
 from gaprune_viz.app import data_handlers as data
 from gaprune_viz.app import handlers as do
 from gaprune_viz.app import jobs
+from gaprune_viz.app import sweep_handlers as sweeps
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.url import WRITE_JS
 
@@ -33,6 +34,7 @@ def wire(page: Page, demo: gr.Blocks) -> None:
     _wire_retrieval(page)
     _wire_export(page)
     _wire_data(page)
+    _wire_sweep(page)
 
 
 def _moved(page: Page) -> list[Any]:
@@ -165,3 +167,17 @@ def _wire_data(page: Page) -> None:
         )
         source, columns = page.sidebar.source(side)
         tab.use.click(data.on_use, [tab.upload, *tab.columns], [source, columns, tab.report], **LIGHT)
+
+
+def _wire_sweep(page: Page) -> None:
+    tab, controls = page.sweep, list(page.tuning.controls)
+    tab.kind.input(sweeps.show_kind, [tab.kind], [tab.rows, tab.alphas], **LIGHT)
+    tab.run.click(
+        sweeps.run_sweep(page),
+        [page.view, page.retrieval.task, tab.kind, tab.rows, tab.alphas, tab.sparsities, *controls],
+        [page.view, page.sidebar.current, tab.progress, tab.domain, tab.general, tab.table, tab.cells],
+        **HEAVY,
+    )
+    tab.stop.click(jobs.stop, None, None, **LIGHT)
+    loaded = tab.table.select(sweeps.load_cell, [tab.cells, tab.kind], controls, **LIGHT)
+    loaded.then(do.knobs, [controls[1]], controls, **LIGHT).then(**_refresh(page))

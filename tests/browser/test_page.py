@@ -227,6 +227,21 @@ def test_run_compare_and_explain(page: Page) -> None:
     expect(page.locator("#gv-weight-card")).to_contain_text("key.weight[3,0]")
 
 
+def test_a_sweep_is_drawn_and_a_row_loads_its_settings(page: Page) -> None:
+    open_tab(page, "Sweep")
+    for label in ("DAI", "Joint OBD", "Domain Fisher"):
+        page.locator("#gv-sweep-rows").get_by_label(label, exact=True).uncheck()
+    page.locator("#gv-sweep-sparsities textarea, #gv-sweep-sparsities input").first.fill("0.35")
+    page.locator("#gv-sweep-run").click()
+    for side in ("domain", "general"):
+        expect(page.locator(f"#gv-sweep-{side} .main-svg").first).to_be_visible(timeout=180 * SECOND)
+    table = page.locator("#gv-sweep-table")
+    expect(table).to_contain_text("magnitude")
+    table.locator("td:visible", has_text="magnitude").first.click()
+    expect(page.locator("#gv-sparsity input[type=number]")).to_have_value("0.35")
+    expect(page.locator(".gv-sentence").first).to_contain_text("magnitude alone decides")
+
+
 def test_cancel_stops_soon_and_keeps_what_was_there(page: Page) -> None:
     before, current = texts(page), page.locator("#gv-current").inner_text()
     page.locator("#gv-samples input[type=number]").fill("512")
@@ -270,7 +285,7 @@ def test_an_upload_is_shown_and_used(page: Page, tmp_path: Path) -> None:
     expect(page.locator("#gv-domain input")).to_have_value("own.csv")
 
 
-@pytest.mark.parametrize("tab", ["Atlas", "Distributions", "Retrieval", "Data", "Export", "Learn"])
+@pytest.mark.parametrize("tab", ["Atlas", "Distributions", "Retrieval", "Sweep", "Data", "Export", "Learn"])
 def test_nothing_sticks_out_on_a_phone(phone: Page, tab: str) -> None:
     expect(phone.locator(".sidebar")).not_to_have_class(re.compile(r"\bopen\b"))
     button = phone.get_by_role("tab", name=tab, exact=True)

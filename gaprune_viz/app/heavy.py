@@ -1,0 +1,81 @@
+"""Heavy work of a page: progress at its place, a stop flag, and the earlier state where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from gaprune_viz.app import jobs, views
+from gaprune_viz.app.store import STORE
+from gaprune_viz.app.tuning import settings_from
+from gaprune_viz.app.views import View
+from gaprune_viz.config import RunSpec, Settings
+from gaprune_viz.core.calibration import Progress
+from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.figures import panels
+from gaprune_viz.figures.progress import progress_html
+from gaprune_viz.pipeline import Analysis, analyze
+
+if TYPE_CHECKING:
+    from gaprune_viz.app.page import Page
+
+Changes = dict[Any, Any]
+Heavy = Generator[Changes, None, None]
+
+
+def steps(work: Generator[Progress, None, Any], flag: Any, place: Any) -> Generator[Changes, None, Any]:
+    """Run a generator of progress, showing each step; what it returns is returned."""
+    try:
+        while True:
+            if flag.is_set():
+                raise Cancelled
+            step = next(work)
+            known = step.fraction if step.total > 1 else None
+            yield {place: progress_html(step.stage, known, step.eta)}
+    except StopIteration as end:
+        return end.value
+    finally:
+        work.close()
+
+
+def analysis_of(run: RunSpec) -> jobs.Work[Any]:
+    """The work of one analysis, the model taken from the store."""
+    return lambda report, stopped: jobs.driven(analyze(run, model=STORE.model(run.model)), report, stopped)
+
+
+def full(page: Page, view: View, flag: Any, place: Any) -> Generator[Changes, None, tuple[View, Analysis]]:
+    """The analysis with all its tensors: the bundled demo holds a sketch only, so its run is made first."""
+    analysis = STORE.analysis(view.analysis)
+    if analysis.statistics.has_tensors:
+        return view, analysis
+    folder = yield from steps(jobs.watched(analysis_of(analysis.run), flag), flag, place)
+    view = view.with_(analysis=str(folder))
+    analysis = STORE.analysis(view.analysis)
+    yield {page.view: view.model_dump(), page.sidebar.current: views.run_line(analysis, view.analysis)}
+    return view, analysis
+
+
+def heavy_job(
+    page: Page,
+    place: Any,
+    work: Callable[[View, Analysis, Settings, jobs.Report, Callable[[], bool]], Any],
+    show: Callable[[Any], Changes],
+    view: dict[str, Any],
+    values: tuple[Any, ...],
+    request: gr.Request,
+) -> Heavy:
+    """Heavy work on the full analysis with progress at `place`; `show` turns its result into changes."""
+    flag = jobs.begin(request)
+    yield {place: progress_html("Starting", None)}
+    try:
+        settings = settings_from(values)
+        shown, analysis = yield from full(page, View.parse(view), flag, place)
+        watching = jobs.watched(lambda report, stopped: work(shown, analysis, settings, report, stopped), flag)
+        result = yield from steps(watching, flag, place)
+        yield {place: "", **show(result)}
+    except Cancelled:
+        yield {place: panels.notice("Stopped. What was on screen is unchanged.")}
+    except GapruneError as error:
+        yield {place: panels.error_card(error.message, error.hint)}
