@@ -237,7 +237,7 @@ def test_a_sweep_is_drawn_and_a_row_loads_its_settings(page: Page) -> None:
         expect(page.locator(f"#gv-sweep-{side} .main-svg").first).to_be_visible(timeout=180 * SECOND)
     table = page.locator("#gv-sweep-table")
     expect(table).to_contain_text("magnitude")
-    table.locator("td:visible", has_text="magnitude").first.click()
+    table.locator(".cell-wrap:visible", has_text="magnitude").first.click()
     expect(page.locator("#gv-sparsity input[type=number]")).to_have_value("0.35")
     expect(page.locator(".gv-sentence").first).to_contain_text("magnitude alone decides")
 

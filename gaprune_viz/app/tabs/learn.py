@@ -38,6 +38,9 @@ count.
   export, and the first card then says how far the preview was off.
 - **Small samples wobble.** 128 samples a side show the picture; the paper uses 5,000. Change the seed and look
   again.
+- **Second-order criteria need data.** Fisher information of a few samples misses weights that matter elsewhere: after
+  a small calibration Optimal Brain Damage can fall far behind plain magnitude, after hundreds of varied samples it
+  does not. Compare them in the Sweep tab before you trust either.
 - **The sample queries are easy to overfit.** Each passage has two queries, and the intervals treat them as
   independent.
 

@@ -65,7 +65,7 @@ def build_sweep() -> SweepTab:
         visible=False, interactive=False, label="Click a row to load its settings", elem_id="gv-sweep-table"
     )
     html(
-        panels.notice("A full sweep of 12 cells takes about two minutes on two processor cores."),
+        panels.notice("Each cell makes an exact mask and encodes both collections, which takes some seconds."),
         elem_id="gv-sweep-note",
     )
     cells = gr.State([])
