@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from gaprune_viz.config import Scope
@@ -196,3 +197,8 @@ def _refusals(
         else:
             reasons[name] = f"not a linear layer ({type(owner).__name__})"
     return reasons
+
+
+def weights_of(targets: Iterable[Target]) -> dict[str, Tensor]:
+    """Copies of the weights, float32 [out, in], by name."""
+    return {t.name: t.weight.to(torch.float32).contiguous() for t in targets}
