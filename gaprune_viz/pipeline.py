@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from gaprune_viz.core.live import LiveScope
 from gaprune_viz.core.loading import load_model
 from gaprune_viz.core.sketch import Sketch, SketchBuilder
 from gaprune_viz.core.statistics import (
+    DAMAGED,
     FORMAT,
     HISTOGRAM_FILE,
     SKETCH_FILE,
@@ -289,7 +289,7 @@ def open_analysis(folder: Path) -> Analysis:
         summary = pd.read_parquet(folder / SUMMARY_FILE)
         with np.load(folder / HISTOGRAM_FILE, allow_pickle=False) as file:
             histograms = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except DAMAGED as error:
         raise GapruneError(f"The analysis in {folder.name} is damaged: {error}.", "Run it again.") from error
     live = LiveScope(Sketch.load(folder / SKETCH_FILE), statistics.matrices, statistics.medians)
     return Analysis(folder, statistics, summary, histograms, live)

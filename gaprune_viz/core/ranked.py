@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -142,13 +143,16 @@ class SampleView:
     def total(self, chosen: np.ndarray) -> float:
         """How many weights of the model a bool [n] stands for."""
         # Matrices lie one after another and each has one weight per entry, so counting is enough.
-        counts = np.add.reduceat(chosen, self._bounds[:-1], dtype=np.int64)
-        return float(counts @ self.weight[self._bounds[:-1]])
+        return float(self._counts(chosen) @ self.weight[self._bounds[:-1]])
 
     def share_by_matrix(self, chosen: np.ndarray) -> np.ndarray:
         """Share of each matrix that a bool [n] marks, float64 [matrices]."""
-        counts = np.add.reduceat(chosen, self._bounds[:-1], dtype=np.int64)
-        return counts / np.diff(self._bounds)
+        return self._counts(chosen) / np.diff(self._bounds)
+
+    def _counts(self, chosen: np.ndarray) -> np.ndarray:
+        """How many entries of each matrix a bool [n] marks, int64 [matrices]."""
+        # Not `np.add.reduceat`, which widens every bool before it adds.
+        return np.array([np.count_nonzero(chosen[a:b]) for a, b in pairwise(self._bounds.tolist())])
 
     def mean_by_matrix(self, values: np.ndarray) -> np.ndarray:
         """Mean of values [n] in each matrix, float64 [matrices]."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor
 from gaprune_viz.config import SKETCH_CAP, SKETCH_PER_MATRIX, Alignment
 from gaprune_viz.core.alignment import correlation, sign_agreement
 from gaprune_viz.core.criteria import WeightStatistics
-from gaprune_viz.core.statistics import MatrixInfo, MatrixStatistics
+from gaprune_viz.core.statistics import DAMAGED, MatrixInfo, MatrixStatistics
 from gaprune_viz.errors import GapruneError
 
 SEGMENT = 64
@@ -113,7 +112,7 @@ class Sketch:
                     arrays["matrix"], arrays["flat"] = arrays["matrix"].long(), arrays["flat"].long()
                     sides[side] = Sample(**arrays)
                 return cls(sides["scattered"], sides["segments"], int(file["segment_length"]))
-        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
+        except DAMAGED as error:
             raise GapruneError(f"The sketch {path.name} cannot be read: {error}.", "Run the analysis again.") from error
 
 

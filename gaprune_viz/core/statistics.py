@@ -8,10 +8,13 @@ A folder holds `spec.json`, `statistics.safetensors` (`NAME:fisher_domain`, `NAM
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -33,6 +36,20 @@ FIELDS = ("fisher_domain", "fisher_general", "grad_domain", "grad_general", "act
 LOG10_FISHER_EDGES = np.round(np.arange(-24.0, 4.0001, 0.1), 3)
 LOG10_THETA_EDGES = np.round(np.arange(-10.0, 2.0001, 0.05), 3)
 UNIT_EDGES = np.round(np.linspace(-1, 1, 201), 3)
+
+# What reading a truncated or altered .npz or Parquet file can raise.
+DAMAGED = (
+    OSError,
+    KeyError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    BadZipFile,
+    zlib.error,
+    struct.error,
+)
 
 # Above this many weights the medians behind kappa are taken over every k-th weight.
 MEDIAN_CAP = 2**26

@@ -201,3 +201,19 @@ def test_pickled_arrays_are_not_run(tmp_path: Path) -> None:
     np.savez(path, **{"segment_length": np.array([object()], dtype=object)}, allow_pickle=True)
     with pytest.raises(GapruneError, match="cannot be read"):
         Sketch.load(path)
+
+
+def test_altered_bytes_are_refused_or_harmless(tmp_path: Path) -> None:
+    build().save(tmp_path / "whole.npz")
+    whole = (tmp_path / "whole.npz").read_bytes()
+    random = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        altered = bytearray(whole)
+        altered[random.integers(len(altered))] ^= int(random.integers(1, 256))
+        (tmp_path / "altered.npz").write_bytes(altered)
+        try:
+            Sketch.load(tmp_path / "altered.npz")
+        except GapruneError:
+            refused += 1
+    assert refused > 100
