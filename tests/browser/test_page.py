@@ -220,11 +220,14 @@ def test_run_compare_and_explain(page: Page) -> None:
     open_tab(page, "Atlas")
     expect(page.locator("#gv-headline")).to_contain_text("exact mask")
     page.get_by_text("Why was this weight pruned?").click()
-    page.locator("#gv-weight-row input").fill("3")
-    page.locator("#gv-weight-row input").press("Tab")
+    card_of_weight = page.locator("#gv-weight-card")
     page.locator("#gv-explain").click()
-    expect(page.locator("#gv-weight-card")).to_contain_text("threshold of the whole scope", timeout=60 * SECOND)
-    expect(page.locator("#gv-weight-card")).to_contain_text("key.weight[3,0]")
+    expect(card_of_weight).to_contain_text("key.weight[0,0]", timeout=60 * SECOND)
+    expect(card_of_weight).to_contain_text("threshold of the whole scope")
+    page.locator("#gv-weight-row input").fill("3")
+    page.wait_for_timeout(SECOND)
+    page.locator("#gv-weight-row input").press("Enter")
+    expect(card_of_weight).to_contain_text("key.weight[3,0]", timeout=60 * SECOND)
 
 
 def test_a_sweep_is_drawn_and_a_row_loads_its_settings(page: Page) -> None:
