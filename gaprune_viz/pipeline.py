@@ -287,7 +287,8 @@ def open_analysis(folder: Path) -> Analysis:
     statistics = Statistics.open(folder)
     try:
         summary = pd.read_parquet(folder / SUMMARY_FILE)
-        with np.load(folder / HISTOGRAM_FILE, allow_pickle=False) as file:
+        # Opened here, because numpy leaves a damaged file open.
+        with (folder / HISTOGRAM_FILE).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             histograms = {name: file[name] for name in file.files}
     except DAMAGED as error:
         raise GapruneError(f"The analysis in {folder.name} is damaged: {error}.", "Run it again.") from error

@@ -105,7 +105,8 @@ class Sketch:
             GapruneError: the file is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here, because numpy leaves a damaged file open.
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 sides = {}
                 for side in ("scattered", "segments"):
                     arrays = {f.name: torch.from_numpy(file[f"{side}:{f.name}"]) for f in fields(Sample)}
