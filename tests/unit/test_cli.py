@@ -436,7 +436,7 @@ def test_a_changed_dense_model(
 def test_the_module_is_a_program(tmp_path: Path, pruned: Path, beir: Path) -> None:
     def program(*arguments: object) -> Result:
         command = [sys.executable, "-m", "gaprune_viz", *map(str, arguments)]
-        own = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent.parent)}
+        own = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
         done = subprocess.run(command, capture_output=True, text=True, env=own, cwd=tmp_path, timeout=120)
         return Result(done.returncode, done.stdout, done.stderr)
 

@@ -20,6 +20,7 @@ from gaprune_viz.config import (
     MaskSpec,
     ModelSpec,
     Pooling,
+    RetrainSpec,
     RunSpec,
     Sampling,
     Scope,
@@ -33,7 +34,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.fields import field_info
 from gaprune_viz.presets import PRESETS, Preset, preset
 
-SPECS: tuple[type[Spec], ...] = (ModelSpec, CalibrationSpec, ScoreSpec, MaskSpec)
+SPECS: tuple[type[Spec], ...] = (ModelSpec, CalibrationSpec, ScoreSpec, MaskSpec, RetrainSpec)
 FIELDS = [(spec, name) for spec in SPECS for name in spec.model_fields]
 FIELD_IDS = [f"{spec.__name__}.{name}" for spec, name in FIELDS]
 
@@ -87,6 +88,16 @@ WRONG: list[tuple[type[Spec], str, Any]] = [
     (MaskSpec, "floor", -0.1),
     (MaskSpec, "ceiling", 0.04),
     (MaskSpec, "ceiling", 1.1),
+    (RetrainSpec, "steps", 0),
+    (RetrainSpec, "batch_size", 1),
+    (RetrainSpec, "learning_rate", 0),
+    (RetrainSpec, "learning_rate", math.nan),
+    (RetrainSpec, "weight_decay", -0.1),
+    (RetrainSpec, "warmup", -1),
+    (RetrainSpec, "temperature", 0),
+    (RetrainSpec, "max_length", 7),
+    (RetrainSpec, "clip", 0),
+    (RetrainSpec, "seed", -1),
 ]
 EDGES: list[tuple[type[Spec], dict[str, Any]]] = [
     (ModelSpec, {"max_length": 8, "device": "cuda:3"}),

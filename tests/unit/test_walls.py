@@ -38,9 +38,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipeline": PIPELINE,
     "results": {"pipeline", *PIPELINE},
     "sweep": {"results", "pipeline", *PIPELINE},
-    "app": {"app", "fields", "presets", "sweep", "results", "pipeline", "figures", *PIPELINE},
-    "cli_sweep": {"sweep", "figures", "config", "errors"},
-    "cli": {"cli", "cli_sweep", "app", "fields", "presets", "sweep", "results", "pipeline", "figures", *PIPELINE},
+    "app": {"app", "fields", "presets", "study", "sweep", "results", "pipeline", "figures", *PIPELINE},
+    "study": {"study", "sweep", "presets", "results", "pipeline", "figures", *PIPELINE},
+    "cli": {"cli", "app", "fields", "presets", "study", "sweep", "results", "pipeline", "figures", *PIPELINE},
     "__main__": {"cli"},
 }
 # Names of types only, never loaded.

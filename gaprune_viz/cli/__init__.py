@@ -1,0 +1,34 @@
+"""The command line: thin, the same specs as the page."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+from gaprune_viz.cli import analysis, experiments, serving
+from gaprune_viz.cli.base import app
+from gaprune_viz.errors import GapruneError
+
+__all__ = ["analysis", "app", "experiments", "main", "serving"]
+
+
+def main() -> None:
+    """Run the command line; a GapruneError is one line on standard error and exit status 2."""
+    import click
+
+    try:
+        status = app(standalone_mode=False)
+    except GapruneError as error:
+        _fail(str(error), 2)
+    except click.UsageError as error:
+        where = f" {error.ctx.command_path} --help lists the flags." if error.ctx else ""
+        _fail(f"{error.format_message()}{where}", 2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped.", 130)
+    else:
+        raise SystemExit(status or 0)
+
+
+def _fail(text: str, status: int) -> NoReturn:
+    print(f"gaprune-viz: {' '.join(text.split())}", file=sys.stderr)
+    raise SystemExit(status) from None

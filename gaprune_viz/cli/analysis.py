@@ -1,0 +1,176 @@
+"""Commands around one analysis: analyze, prune, compare, explain, diagnose, criteria."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gaprune_viz.cli.base import Flags, Json, Preset, app, build, print_json, settings_of, spec_flags, with_progress
+from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec
+from gaprune_viz.errors import GapruneError
+
+
+@app.command()
+@spec_flags(ModelSpec, CalibrationSpec)
+def analyze(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the result.")],
+    flags: Flags,
+    json_: Json = False,
+) -> None:
+    """Compute the statistics of a model on domain and general data."""
+    from gaprune_viz import pipeline
+
+    run = RunSpec(model=build(ModelSpec, flags), calibration=build(CalibrationSpec, flags))
+    place = with_progress(pipeline.analyze(run, out))
+    analysis = pipeline.open_analysis(place)
+    document = analysis.statistics.document
+    for note in document["notes"]:
+        print(f"gaprune-viz: {note}", file=sys.stderr)
+    weights = sum(m.size for m in analysis.statistics.matrices)
+    if json_:
+        keys = ("key", "model", "data", "medians", "notes", "seconds", "versions")
+        print_json({"out": str(place), "weights": weights, "matrices": len(analysis.statistics.matrices)}
+                    | {k: document[k] for k in keys})  # fmt: skip
+        return
+    samples = ", ".join(f"{d['samples']} of {d['name']}" for d in document["data"].values())
+    print(
+        f"{document['model']['label']}: {weights:,} weights in {len(analysis.statistics.matrices)} matrices, "
+        f"samples {samples}, {document['seconds']:.1f} s. Written to {place}."
+    )
+
+
+@app.command()
+@spec_flags(ScoreSpec, MaskSpec)
+def prune(
+    analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the pruned model.")],
+    flags: Flags,
+    preset_name: Preset = None,
+    json_: Json = False,
+) -> None:
+    """Prune the analysed model and export it for sentence-transformers."""
+    from gaprune_viz import results
+
+    document = results.prune(analysis, settings_of(flags, preset_name), out)
+    if json_:
+        print_json({"out": str(out)} | {k: v for k, v in document.items() if k not in ("run", "data", "dense")})
+        return
+    print(
+        f"{document['zeros']:,} of {document['scope_weights']:,} weights are zero "
+        f"({document['scope_sparsity']:.2%} of the scope, {document['model_sparsity']:.2%} of the model)."
+    )
+    print(document["sentence"])
+    print(f"Written to {out}.")
+
+
+@app.command()
+def compare(
+    model_dir: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Folder of a pruned model.")],
+    task: Annotated[str, typer.Option("--task", help="A starter name (chemistry, finance, general) or a BEIR folder.")],
+    json_: Json = False,
+) -> None:
+    """Compare the retrieval of a pruned model with its dense origin."""
+    from gaprune_viz import results
+    from gaprune_viz.evaluation.retrieval import load_task
+
+    loaded = load_task(task)
+    pair = results.load_pair(model_dir)
+    comparison, _, _ = results.compare_models(pair, loaded)
+    document = {"task": loaded.name, **results.comparison_document(comparison)}
+    if json_:
+        print_json(document)
+        return
+    _print_comparison(document)
+
+
+def _print_comparison(document: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{document['task']}: {document['queries']} queries, {document['passages']} passages")
+    for column in ("", "dense", "pruned", "difference", "95 % interval", "p"):
+        table.add_column(column, justify="right" if column else "left")
+    for key, label in (("ndcg_at_10", "nDCG@10"), ("mrr_at_10", "MRR@10"), ("recall_at_10", "Recall@10")):
+        low, high = document["intervals_95"][key]
+        interval = "-" if low is None else f"{low:+.3f} .. {high:+.3f}"
+        p = document["p_values"][key]
+        values = (document[side][key] for side in ("dense", "pruned"))
+        numbers = [*(f"{v:.3f}" for v in values), f"{document['delta'][key]:+.3f}", interval]
+        table.add_row(label, *numbers, "-" if p is None else f"{p:.4f}")
+    table.add_row("same in the top 10", "", f"{document['overlap_at_10']:.1%}", "", "", "")
+    Console().print(table)
+
+
+@app.command()
+@spec_flags(ScoreSpec, MaskSpec)
+def explain(
+    analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
+    weight: Annotated[str, typer.Option("--weight", help="NAME[row,column], counted from 0.")],
+    flags: Flags,
+    preset_name: Preset = None,
+    json_: Json = False,
+) -> None:
+    """Say why one weight is pruned or kept."""
+    from gaprune_viz import pipeline
+    from gaprune_viz.core.statistics import Statistics
+
+    match = re.fullmatch(r"\s*(.+?)\[(\d+)\s*,\s*(\d+)\]\s*", weight)
+    if match is None:
+        raise GapruneError(f"{weight!r} is not a weight.", "Write NAME[row,column], for example `a.b.weight[0,7]`.")
+    settings = settings_of(flags, preset_name)
+    statistics = Statistics.open(analysis)
+    scope, _ = pipeline.exact_scope(statistics, pipeline.load_dense(statistics))
+    document = scope.explain(match[1], int(match[2]), int(match[3]), settings)
+    if json_:
+        print_json(document)
+        return
+    print(f"{document['weight']} (layer {document['layer']})")
+    for group in ("values", "terms"):
+        for name, value in document[group].items():
+            print(f"  {group[:-1]:<6}{name:<16}{value:.6g}")
+    print(f"  score {document['score']:.6g}, rank {document['rank']:,} of {document['group_size']:,}")
+    print(document["reason"])
+
+
+@app.command()
+@spec_flags(ScoreSpec, MaskSpec)
+def diagnose(
+    analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
+    flags: Flags,
+    preset_name: Preset = None,
+    json_: Json = False,
+) -> None:
+    """Say what decides the mask, counted over every weight."""
+    from gaprune_viz import results
+
+    document = results.diagnose(analysis, settings_of(flags, preset_name))
+    if json_:
+        print_json(document)
+        return
+    print(document["sentence"])
+    for title, key in (("share of the variance", "term_shares"), ("overlap of the mask with", "overlap")):
+        print(f"{title}:")
+        for name, value in document[key].items():
+            print(f"  {name:<16}{value:12.6%}")
+    layers = (f"{layer} {value:.1%}" for layer, value in document["pruned_fraction_by_layer"].items())
+    print(f"pruned by layer: {', '.join(layers)}")
+    print(f"gradients in conflict: {document['disagreement']:.2%}; starved: {', '.join(document['starved']) or 'none'}")
+
+
+@app.command()
+def criteria(json_: Json = False) -> None:
+    """List the saliency criteria, built in and plugged in."""
+    from gaprune_viz.core.scoring import criteria as all_criteria
+
+    fields = ("name", "label", "formula", "needs", "uses", "source")
+    rows = [{field: getattr(c, field) for field in fields} for c in all_criteria().values()]
+    if json_:
+        print_json({"criteria": rows})
+        return
+    for row in rows:
+        print(f"{row['name']:<16}{row['label']}\n{'':<16}{row['formula']}\n{'':<16}needs {', '.join(row['needs'])}")
+        print(f"{'':<16}{row['source']}")

@@ -1,0 +1,123 @@
+"""What all commands share: the Typer app, flags made from specs, JSON output, a progress bar."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from pydantic_core import PydanticUndefined
+
+from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, Spec
+from gaprune_viz.presets import preset
+
+app = typer.Typer(
+    name="gaprune-viz",
+    help="Prune text-embedding models by gradient alignment (GAPrune, arXiv 2509.10844), and see what it does.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else to standard output.")]
+# `seed` exists in two specs; in `prune` it is the seed of the random criterion.
+Flags = dict[str, Any]
+
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", help="Begin from a preset: paper, paper-30, balanced, magnitude, obd, nm-2-4. Flags win."),
+]
+
+
+def spec_flags(*specs: type[Spec]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one flag for each field of some specs; they arrive as the keyword `flags`, only those given."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "flags"]
+        fields = [_flag(spec, name) for spec in specs for name in spec.model_fields]
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            names = {field.name for field in fields}
+            flags = {k: v for k, v in values.items() if k in names and v is not None}
+            command(**{k: v for k, v in values.items() if k not in names}, flags=flags)
+
+        parameters = sorted([*own, *fields], key=lambda p: p.default is not inspect.Parameter.empty)
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate
+
+
+def _flag(spec: type[Spec], name: str) -> inspect.Parameter:
+    """A flag that is None unless given; bounds are checked by the spec, with one message for all ways in."""
+    info = spec.model_fields[name]
+    kind = info.annotation
+    if get_origin(kind) is Literal or (get_args(kind) and str in get_args(kind)) or name == "fisher_scale":
+        plain: Any = str
+    elif isinstance(kind, type) and issubclass(kind, StrEnum):
+        plain = str
+    else:
+        plain = next((a for a in get_args(kind) if a is not type(None)), kind)
+    default = "none" if info.default in (None, PydanticUndefined) else str(info.default)
+    text = info.description or ""
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        text += f" One of: {', '.join(kind)}."
+    option = typer.Option(
+        f"--{name.replace('_', '-')}", help=text, show_default=default, metavar=plain.__name__.upper()
+    )
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, option]
+    )
+
+
+def build(spec: type[Spec], flags: Flags, base: Spec | None = None) -> Any:
+    values = {} if base is None else base.model_dump()
+    given = {name: flags[name] for name in spec.model_fields if name in flags}
+    if "fisher_scale" in given:
+        given["fisher_scale"] = _number_or_word(given["fisher_scale"])
+    return spec.parse({**values, **given})
+
+
+def _number_or_word(value: str) -> float | str:
+    """What --fisher-scale takes: a number, or `auto`."""
+    return float(value) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value) else value
+
+
+def settings_of(flags: Flags, preset_name: str | None) -> Settings:
+    base = preset(preset_name).settings if preset_name else Settings()
+    return Settings(score=build(ScoreSpec, flags, base.score), mask=build(MaskSpec, flags, base.mask))
+
+
+def print_json(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def with_progress(work: Any) -> Any:
+    """Run a job with a progress bar on standard error; Ctrl-C stops it cleanly."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from gaprune_viz.pipeline import iterate
+
+    box: list[Any] = []
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bars:
+        task = bars.add_task("", total=1.0)
+        for step in iterate(work, box):
+            bars.update(task, description=step.stage, completed=step.fraction if step.total > 1 else 0.0)
+    return box[0]

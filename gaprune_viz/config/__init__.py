@@ -1,0 +1,48 @@
+"""Frozen specs: the only home of defaults, bounds, units and help texts.
+
+They drive the command line's flags, the page's controls, URL parameters, storage keys and the exported JSON.
+"""
+
+from gaprune_viz.config.analysis import (
+    DEFAULT_MODEL,
+    SKETCH_CAP,
+    SKETCH_PER_MATRIX,
+    STARTER_DOMAINS,
+    STARTER_LABELS,
+    CalibrationSpec,
+    Dtype,
+    ModelSpec,
+    Pooling,
+    RunSpec,
+    Sampling,
+    Scope,
+    column_mapping,
+)
+from gaprune_viz.config.base import Spec, help_text
+from gaprune_viz.config.experiments import RetrainSpec
+from gaprune_viz.config.pruning import FISHER_POWERS, Alignment, Allocation, MaskSpec, ScoreSpec, Settings
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "FISHER_POWERS",
+    "SKETCH_CAP",
+    "SKETCH_PER_MATRIX",
+    "STARTER_DOMAINS",
+    "STARTER_LABELS",
+    "Alignment",
+    "Allocation",
+    "CalibrationSpec",
+    "Dtype",
+    "MaskSpec",
+    "ModelSpec",
+    "Pooling",
+    "RetrainSpec",
+    "RunSpec",
+    "Sampling",
+    "Scope",
+    "ScoreSpec",
+    "Settings",
+    "Spec",
+    "column_mapping",
+    "help_text",
+]

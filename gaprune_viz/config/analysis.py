@@ -1,0 +1,187 @@
+"""What determines an analysis: the model and the calibration data."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from gaprune_viz.config.base import Spec
+
+DEFAULT_MODEL = "default"
+STARTER_DOMAINS = ("general", "finance", "chemistry")
+STARTER_LABELS = {"general": "General knowledge", "finance": "Finance", "chemistry": "Chemistry"}
+
+COLUMN_MAPPING = r"^(query|positive|negative)=\s*[^=,\s][^=,]*(,(query|positive|negative)=\s*[^=,\s][^=,]*)*$"
+SKETCH_CAP = 262_144
+SKETCH_PER_MATRIX = 1_024
+
+
+class Pooling(StrEnum):
+    AUTO = "auto"
+    MEAN = "mean"
+    CLS = "cls"
+    LAST = "last"
+
+
+class Dtype(StrEnum):
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+class Scope(StrEnum):
+    MLP = "mlp"
+    ATTENTION = "attention"
+    LINEAR = "linear"
+
+
+class Sampling(StrEnum):
+    ALL = "all"
+    RANDOM = "random"
+    KMEANS = "kmeans"
+
+
+class ModelSpec(Spec):
+    """Which model, and how text becomes one vector."""
+
+    model: str = Field(
+        default=DEFAULT_MODEL,
+        min_length=1,
+        max_length=512,
+        description="`default` (all-MiniLM-L6-v2), a local folder, or a Hugging Face id such as "
+        "`intfloat/e5-small-v2`.",
+        json_schema_extra={"label": "Model"},
+    )
+    revision: str | None = Field(
+        default=None,
+        max_length=128,
+        description="Commit, tag or branch of a Hugging Face model.",
+        json_schema_extra={"label": "Revision"},
+    )
+    pooling: Pooling = Field(
+        default=Pooling.AUTO,
+        description="How token states become one vector. `auto` is the model's own; otherwise mean for encoders, "
+        "last token for decoders.",
+        json_schema_extra={"label": "Pooling"},
+    )
+    query_prompt: str | None = Field(
+        default=None,
+        max_length=2_000,
+        description="Text put before every query. Empty: the model's own, if it has one.",
+        json_schema_extra={"label": "Query prompt"},
+    )
+    passage_prompt: str | None = Field(
+        default=None,
+        max_length=2_000,
+        description="Text put before every passage. Empty: the model's own, if it has one.",
+        json_schema_extra={"label": "Passage prompt"},
+    )
+    max_length: int | None = Field(
+        default=None,
+        ge=8,
+        le=32_768,
+        description="Texts are cut after this many tokens. Empty: the model's own limit, at most 512.",
+        json_schema_extra={"label": "Longest text", "unit": "tokens"},
+    )
+    dtype: Dtype = Field(
+        default=Dtype.FLOAT32,
+        description="Number format of the model's weights. Statistics are float32 whatever this is.",
+        json_schema_extra={"label": "Number format"},
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="Where to compute: `auto`, `cpu`, `cuda`, `cuda:0`, `mps`.",
+        json_schema_extra={"label": "Device"},
+    )
+
+
+class CalibrationSpec(Spec):
+    """Which texts the statistics come from."""
+
+    domain: str = Field(
+        default="chemistry",
+        min_length=1,
+        max_length=1_024,
+        description="Triplets of the domain to keep: a starter name (finance, chemistry), or a path to triplets.",
+        json_schema_extra={"label": "Domain"},
+    )
+    general: str = Field(
+        default="general",
+        min_length=1,
+        max_length=1_024,
+        description="Triplets that stand for everything else: a starter name, or a path to triplets.",
+        json_schema_extra={"label": "General data"},
+    )
+    domain_columns: str | None = Field(
+        default=None,
+        max_length=512,
+        pattern=COLUMN_MAPPING,
+        description="Which columns of the domain's table hold what: `query=title,positive=body,negative=other`.",
+        json_schema_extra={"label": "Domain columns"},
+    )
+    general_columns: str | None = Field(
+        default=None,
+        max_length=512,
+        pattern=COLUMN_MAPPING,
+        description="The same for the general table.",
+        json_schema_extra={"label": "General columns"},
+    )
+    samples: int = Field(
+        default=128,
+        ge=2,
+        le=100_000,
+        description="Triplets used per side. The paper uses 5,000; 64 already show the picture.",
+        json_schema_extra={"label": "Samples per side", "unit": "triplets", "ui_maximum": 512, "step": 2},
+    )
+    sampling: Sampling = Field(
+        default=Sampling.KMEANS,
+        description="How samples are chosen: `kmeans` takes the query nearest to each centroid (the paper's "
+        "representative sampling), `random` draws, `all` takes everything.",
+        json_schema_extra={"label": "Sampling"},
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**31 - 1,
+        description="Seed of every random choice.",
+        json_schema_extra={"label": "Seed"},
+    )
+    temperature: float = Field(
+        default=0.05,
+        gt=0,
+        le=10,
+        description="Temperature tau of the InfoNCE loss. The paper and most embedding models use 0.05.",
+        json_schema_extra={"label": "Temperature"},
+    )
+    scope: Scope = Field(
+        default=Scope.MLP,
+        description="Which weights may be pruned: `mlp` (as in the paper), `attention`, or `linear` (both).",
+        json_schema_extra={"label": "Scope"},
+    )
+    token_budget: int = Field(
+        default=4_096,
+        ge=64,
+        le=1_048_576,
+        description="Tokens per calibration batch. Less needs less memory; the numbers stay the same.",
+        json_schema_extra={"label": "Batch token budget", "unit": "tokens"},
+    )
+
+
+class RunSpec(Spec):
+    """All that determines an analysis: the model and the calibration data."""
+
+    model: ModelSpec = ModelSpec()
+    calibration: CalibrationSpec = CalibrationSpec()
+
+
+def column_mapping(text: str | None) -> dict[str, str] | None:
+    """`query=a,negative=b,negative=c` as {"query": "a", "negative": "b,c"}; None stays None."""
+    if not text:
+        return None
+    mapping: dict[str, str] = {}
+    for pair in text.split(","):
+        field, column = pair.split("=", 1)
+        mapping[field] = f"{mapping[field]},{column.strip()}" if field in mapping else column.strip()
+    return mapping

@@ -1,0 +1,64 @@
+"""What all specs share: frozen, checked, hashed by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gaprune_viz.errors import GapruneError
+
+
+class Spec(BaseModel):
+    """A frozen, JSON-serialisable set of choices."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> Self:
+        """Build from loose values (flags, URL, page).
+
+        Raises:
+            GapruneError: naming the first field that is wrong, and its bounds.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            reason = first["msg"].removeprefix("Value error, ")
+            if not first["loc"]:
+                raise GapruneError(f"{reason[0].upper()}{reason[1:]}.", help_text(cls, "")) from error
+            owner, field = _innermost(cls, first["loc"])
+            if first["type"] == "string_pattern_mismatch":
+                reason = "this form is not known"
+            given = str(first["input"])[:80]
+            raise GapruneError(
+                f"{field.replace('_', '-')}: {reason} (got {given!r}).", help_text(owner, field)
+            ) from error
+
+    def with_(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated again."""
+        return self.parse({**self.model_dump(), **changes})
+
+    def key(self) -> str:
+        """A short content hash of all the fields."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def help_text(spec: type[Spec], field: str) -> str:
+    """The help of a field, or the list of fields where there is no such field."""
+    if field in spec.model_fields:
+        return spec.model_fields[field].description or ""
+    return f"Known settings: {', '.join(name.replace('_', '-') for name in spec.model_fields)}."
+
+
+def _innermost(spec: type[Spec], place: tuple[int | str, ...]) -> tuple[type[Spec], str]:
+    """The spec and field that an error is about, specs inside specs followed."""
+    field = str(place[0])
+    inner = spec.model_fields[field].annotation if field in spec.model_fields else None
+    if len(place) > 1 and isinstance(inner, type) and issubclass(inner, Spec):
+        return _innermost(inner, place[1:])
+    return spec, field

@@ -1,0 +1,162 @@
+"""What the tuning bar holds: how weights are scored, and how many go."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from gaprune_viz.config.base import Spec
+
+FISHER_POWERS = (1.0, 0.5)
+
+
+class Alignment(StrEnum):
+    SIGN = "sign"
+    CORRELATION = "correlation"
+    ROW = "row"
+    MATRIX = "matrix"
+    UNIT_PRODUCT = "unit_product"
+
+
+class Allocation(StrEnum):
+    GLOBAL = "global"
+    LAYER = "layer"
+    MATRIX = "matrix"
+    ROW = "row"
+
+
+class ScoreSpec(Spec):
+    """How a weight's importance is computed: higher means keep."""
+
+    criterion: str = Field(
+        default="dai",
+        pattern=r"^[a-z][a-z0-9_]{0,63}$",
+        description="Saliency criterion: what makes a weight worth keeping.",
+        json_schema_extra={"label": "Criterion"},
+    )
+    alignment: Alignment = Field(
+        default=Alignment.SIGN,
+        description="How agreement of the domain and general gradients is measured.",
+        json_schema_extra={"label": "Alignment"},
+    )
+    alpha: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Alignment weight: how much agreeing gradients raise, and conflicting ones lower, a score.",
+        json_schema_extra={"label": "Alignment weight α", "step": 0.01},
+    )
+    beta: float = Field(
+        default=1.0,
+        ge=0,
+        le=2,
+        description="How much of the general Fisher information is subtracted from the domain's.",
+        json_schema_extra={"label": "General Fisher weight β", "step": 0.01},
+    )
+    gamma: float = Field(
+        default=0.5,
+        ge=0,
+        le=4,
+        description="Weight of the magnitude term √|θ|.",
+        json_schema_extra={"label": "Magnitude weight γ", "step": 0.01},
+    )
+    fisher_scale: float | Literal["auto"] = Field(
+        default=1.0,
+        description="κ, the scale of the Fisher term. `auto` makes it as large as √|θ| in the median; the paper's "
+        "formula has 1.",
+        json_schema_extra={"label": "Fisher scale κ"},
+    )
+    fisher_power: float = Field(
+        default=1.0,
+        description="Exponent of the Fisher information: 1 as in the paper, 0.5 tames its heavy tail.",
+        json_schema_extra={"label": "Fisher power p", "choices": list(FISHER_POWERS)},
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**31 - 1,
+        description="Seed of the `random` criterion.",
+        json_schema_extra={"label": "Seed of random"},
+    )
+
+    @field_validator("fisher_scale")
+    @classmethod
+    def _scale_is_usable(cls, value: float | str) -> float | str:
+        if value != "auto" and not 0 <= float(value) <= 1e12:
+            raise ValueError("must be `auto` or between 0 and 1e12")
+        return value
+
+    @field_validator("fisher_power")
+    @classmethod
+    def _power_is_known(cls, value: float) -> float:
+        if value not in FISHER_POWERS:
+            raise ValueError("must be 1 or 0.5")
+        return value
+
+
+class MaskSpec(Spec):
+    """How many weights go, and where the counting is done."""
+
+    sparsity: float = Field(
+        default=0.5,
+        ge=0,
+        le=0.95,
+        description="Fraction of the scope's weights set to zero.",
+        json_schema_extra={"label": "Sparsity", "step": 0.01},
+    )
+    allocation: Allocation = Field(
+        default=Allocation.GLOBAL,
+        description="Where the fraction is met: over everything, in every layer, in every matrix, or in every row.",
+        json_schema_extra={"label": "Allocation"},
+    )
+    pattern: str = Field(
+        default="unstructured",
+        pattern=r"^(unstructured|[1-9]\d{0,2}:[1-9]\d{0,2})$",
+        description="`unstructured`, or N:M such as 2:4, which keeps N of each M consecutive inputs and sets the "
+        "sparsity itself.",
+        json_schema_extra={"label": "Pattern", "choices": ["unstructured", "2:4", "4:8", "1:4"]},
+    )
+    floor: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.95,
+        description="Least fraction pruned in any matrix.",
+        json_schema_extra={"label": "Floor per matrix", "step": 0.01},
+    )
+    ceiling: float = Field(
+        default=1.0,
+        ge=0.05,
+        le=1,
+        description="Largest fraction pruned in any matrix.",
+        json_schema_extra={"label": "Ceiling per matrix", "step": 0.01},
+    )
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.pattern != "unstructured":
+            kept, group = self.n_m
+            if kept >= group:
+                raise ValueError(f"pattern {self.pattern} prunes nothing: N must be less than M")
+            return self
+        if self.floor > self.ceiling:
+            raise ValueError("floor is above ceiling")
+        if not self.floor <= self.sparsity <= self.ceiling:
+            raise ValueError("sparsity must lie between floor and ceiling")
+        return self
+
+    @property
+    def n_m(self) -> tuple[int, int]:
+        """(N, M) of an N:M pattern: keep N of each M. (0, 0) when unstructured."""
+        if self.pattern == "unstructured":
+            return (0, 0)
+        kept, group = self.pattern.split(":")
+        return int(kept), int(group)
+
+
+class Settings(Spec):
+    """What the tuning bar holds."""
+
+    score: ScoreSpec = ScoreSpec()
+    mask: MaskSpec = MaskSpec()
