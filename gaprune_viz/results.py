@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gaprune_viz.evaluation.retrieval import Comparison, Evaluation, RetrievalTask
 
-COMPARED = ("ndcg_at_10", "mrr_at_10", "recall_at_10")
+COMPARED = ("ndcg_at_10", "mrr_at_10", "recall_at_10", "recall_at_100", "map")
 PAPER = "Tang and Yang, GAPrune: Gradient-Alignment Pruning for Domain-Aware Embeddings, arXiv 2509.10844"
 
 
@@ -178,6 +178,8 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "p_values": {key: plain(value) for key, value in kept(comparison.p_values).items()},
         "overlap_at_10": comparison.overlap_at_10,
         "queries": comparison.queries,
+        "clusters": comparison.clusters,
+        "excluded": comparison.excluded,
         "passages": comparison.passages,
     }
 

@@ -37,7 +37,7 @@ from gaprune_viz.pipeline import exact_scope, load_dense
 from gaprune_viz.results import COMPARED
 
 CELL_FOLDER = "sweep-cells"
-CELL_FORMAT = 1
+CELL_FORMAT = 2
 SIDES = ("domain", "general")
 COLUMNS = ("row", "sparsity", "task", "side", *COMPARED, "dense_ndcg_at_10", "of_dense", "low", "high")
 # The first ten decide the overlap of two rankings; nothing here looks further down.

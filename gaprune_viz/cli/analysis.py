@@ -91,10 +91,12 @@ def _print_comparison(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from gaprune_viz.figures.retrieval import MEASURES
+
     table = Table(title=f"{document['task']}: {document['queries']} queries, {document['passages']} passages")
     for column in ("", "dense", "pruned", "difference", "95 % interval", "p"):
         table.add_column(column, justify="right" if column else "left")
-    for key, label in (("ndcg_at_10", "nDCG@10"), ("mrr_at_10", "MRR@10"), ("recall_at_10", "Recall@10")):
+    for key, label in MEASURES.items():
         low, high = document["intervals_95"][key]
         interval = "-" if low is None else f"{low:+.3f} .. {high:+.3f}"
         p = document["p_values"][key]

@@ -86,10 +86,11 @@ class Comparison:
 
     Attributes:
         delta: pruned less dense, of each metric's mean.
-        intervals: 95 % bootstrap interval of each delta; (nan, nan) with a single query.
+        intervals: 95 % bootstrap interval of each delta; (nan, nan) with a single cluster.
         p_values: two-sided paired permutation test of each delta.
         overlap_at_10: mean share of the dense top 10 that the pruned top 10 holds too.
         queries: judged queries. passages: size of the corpus. excluded: queries without a relevant passage.
+        clusters: groups of queries with the same relevant passages; intervals draw, and p-values flip, whole groups.
         per_query: qid, query, {dense,pruned,delta}_ndcg_at_10, overlap_at_10, {dense,pruned}_first_relevant (rank).
     """
 
@@ -103,6 +104,7 @@ class Comparison:
     passages: int
     per_query: pd.DataFrame
     excluded: int = 0
+    clusters: int = 0
 
 
 def evaluate(
@@ -204,17 +206,23 @@ def compare(
         metric: pruned.scores[metric].to_numpy(float) - dense.scores[metric].to_numpy(float) for metric in METRICS
     }
     per_query = _per_query(task, dense, pruned)
+    groups = task.clusters(dense.scores.index)
+
+    def interval(values: np.ndarray) -> tuple[float, float]:
+        return paired_bootstrap(values, clusters=groups, seed=seed, resamples=resamples)
+
     return Comparison(
         dense=dense.means,
         pruned=pruned.means,
         delta={metric: float(values.mean()) for metric, values in differences.items()},
-        intervals={m: paired_bootstrap(values, seed=seed, resamples=resamples) for m, values in differences.items()},
-        p_values={metric: sign_flip_test(values, seed=seed) for metric, values in differences.items()},
+        intervals={metric: interval(values) for metric, values in differences.items()},
+        p_values={m: sign_flip_test(values, clusters=groups, seed=seed) for m, values in differences.items()},
         overlap_at_10=float(per_query["overlap_at_10"].mean()),
         queries=len(per_query),
         passages=len(task.corpus),
         per_query=per_query,
         excluded=dense.excluded,
+        clusters=int(groups.max()) + 1,
     )
 
 

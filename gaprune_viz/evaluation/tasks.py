@@ -88,6 +88,18 @@ class RetrievalTask:
         """Ids of the passages that answer a query."""
         return frozenset(id for id, grade in self.qrels.get(query_id, {}).items() if grade > 0)
 
+    def clusters(self, query_ids: Iterable[str]) -> np.ndarray:
+        """Which queries cannot be taken as independent: those with the very same relevant passages.
+
+        Queries that share only some are kept apart, as is usual; where judgements are dense, chains of shared passages
+        would join all queries to one.
+
+        Returns:
+            int64 [queries], a label per query; 0, 1, 2, ... in the order of first appearance.
+        """
+        numbers: dict[frozenset[str], int] = {}
+        return np.array([numbers.setdefault(self.relevant(id), len(numbers)) for id in query_ids], dtype=np.int64)
+
 
 BEIR_FOLDER = (
     "A BEIR folder holds corpus.jsonl (_id, title, text), queries.jsonl (_id, text) and "

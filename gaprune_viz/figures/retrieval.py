@@ -28,7 +28,6 @@ MEASURES = {
     "recall_at_100": "Recall@100",
     "map": "MAP",
 }
-SHOWN = ("ndcg_at_10", "mrr_at_10", "recall_at_10")
 SIDES = {"dense": ("Dense model", scales.DENSE), "pruned": ("Pruned model", scales.PRUNED)}
 TITLE_LENGTH = 110
 
@@ -66,7 +65,7 @@ def ranking_table(sides: SideBySide, *, k: int = 10) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def metrics_html(comparison: Comparison, title: str, *, measures: Sequence[str] = SHOWN) -> str:
+def metrics_html(comparison: Comparison, title: str, *, measures: Sequence[str] = tuple(MEASURES)) -> str:
     """Measures of both models, the difference with its 95 % interval, and the p value."""
     reach = _reach(comparison, measures)
     rows = "".join(_measure_row(comparison, measure, reach) for measure in measures)
@@ -76,6 +75,11 @@ def metrics_html(comparison: Comparison, title: str, *, measures: Sequence[str] 
         f"{percent(comparison.overlap_at_10)} of the dense top 10 stay in the pruned top 10"
         + (f"; {left_out:,} queries without a relevant passage are left out" if left_out else "")
     )
+    if 0 < comparison.clusters < comparison.queries:
+        said += (
+            f". Queries with one and the same answer count as one group: the intervals draw {comparison.clusters:,} "
+            "groups, and p turns the signs of whole groups"
+        )
     heads = ("Measure", "Dense above pruned", "Difference", "with 95 % interval", "Of dense", "p")
     header = "".join(f'<th scope="col">{h}</th>' for h in heads)
     return (

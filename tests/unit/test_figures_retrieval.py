@@ -224,6 +224,11 @@ def test_the_table_of_a_ranking_has_every_passage_once_with_both_ranks() -> None
     assert row_of(table, "p22", ["Dense rank", "Pruned rank", "Relevant"]) == [23, 3, ""]
 
 
+def test_groups_of_queries_are_named_where_there_are_some() -> None:
+    assert "draw 2 groups" in metrics_html(comparison(clusters=2), "Chemistry")
+    assert "group" not in metrics_html(comparison(clusters=3), "Chemistry")
+
+
 @pytest.mark.parametrize(
     ("interval", "verdict"),
     [
@@ -237,7 +242,7 @@ def test_the_table_of_a_ranking_has_every_passage_once_with_both_ranks() -> None
 def test_the_verdict_follows_the_interval(interval: tuple[float, float], verdict: str) -> None:
     html = metrics_html(comparison(intervals=dict.fromkeys(METRICS, interval)), "Chemistry")
     said = " ".join(Reader(html).said)
-    assert said.count(verdict) == 3
+    assert said.count(verdict) == len(METRICS)
     assert sum(word in said for word in ("no difference shown", "worse", "better", "shows nothing")) == 1
 
 

@@ -29,6 +29,7 @@ from gaprune_viz.evaluation.retrieval import (
     side_by_side,
     similarity,
 )
+from gaprune_viz.evaluation.significance import paired_bootstrap, sign_flip_test
 
 
 def angle(*degrees: float) -> np.ndarray:
@@ -182,6 +183,34 @@ def test_queries_without_relevant_passages_are_left_out_and_counted() -> None:
     assert all(math.isnan(end) for end in comparison.intervals["ndcg_at_10"])
 
 
+def test_queries_with_the_same_answers_are_one_cluster() -> None:
+    qrels = {"a": {"1": 1}, "b": {"2": 1, "3": 0}, "c": {"1": 2}, "d": {"1": 1, "4": 1}, "e": {"2": 3}}
+    task = task_of(["1", "2", "3", "4"], qrels)
+    assert task.clusters("abcde").tolist() == [0, 1, 0, 2, 1]
+    assert task.clusters("ed").tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("domain", STARTER_DOMAINS)
+def test_starter_queries_come_in_pairs(domain: str) -> None:
+    task = load_task(domain)
+    labels = task.clusters(task.queries)
+    assert set(np.bincount(labels)) == {2}
+    assert len({frozenset(task.relevant(q)) for q in task.queries}) == labels.max() + 1
+
+
+def test_a_comparison_draws_whole_clusters() -> None:
+    task = task_of(["1", "2", "3"], {"a": {"1": 1}, "b": {"1": 1}, "c": {"2": 1}, "d": {"3": 1}})
+    corpus = angle(0, 40, 80)
+    dense, pruned = (evaluate(task, angle(*at), corpus) for at in ((0, 0, 40, 80), (40, 40, 40, 0)))
+    found = compare(task, dense, pruned)
+    assert found.clusters == 3
+    values = (pruned.scores["ndcg_at_10"] - dense.scores["ndcg_at_10"]).to_numpy()
+    labels = np.array([0, 0, 1, 2])
+    assert found.intervals["ndcg_at_10"] == paired_bootstrap(values, clusters=labels)
+    assert found.intervals["ndcg_at_10"] != paired_bootstrap(values)
+    assert found.p_values["ndcg_at_10"] == sign_flip_test(values, clusters=labels) == 0.5
+
+
 def test_nothing_judged_is_an_empty_evaluation() -> None:
     with pytest.raises(GapruneError, match="Empty evaluation"):
         evaluate(task_of(["a"], {"q": {"a": 0}}), angle(0), angle(0))
@@ -248,10 +277,10 @@ def test_compare_with_itself_finds_nothing() -> None:
 
 def test_compare_by_hand() -> None:
     ids = [f"p{i:02}" for i in range(1, 21)]
-    task = task_of(ids, {"q": {"p01": 1}, "r": {"p01": 1}})
+    task = task_of(ids, {"q": {"p01": 1}, "r": {"p20": 1}})
     # For q the pruned order is turned round; for r it stays.
-    dense = evaluate(task, angle(0, 0), angle(*range(1, 21)))
-    pruned = evaluate(task, angle(21, 0), angle(*range(1, 21)))
+    dense = evaluate(task, angle(0, 21), angle(*range(1, 21)))
+    pruned = evaluate(task, angle(21, 21), angle(*range(1, 21)))
     found = compare(task, dense, pruned)
     assert found.dense["ndcg_at_10"] == 1
     assert found.pruned["ndcg_at_10"] == 0.5

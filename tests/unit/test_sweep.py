@@ -19,7 +19,7 @@ from gaprune_viz.config import MaskSpec, ScoreSpec, Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures.sweep import sweep_curves, sweep_map, sweep_table
 from gaprune_viz.pipeline import drain
-from gaprune_viz.sweep import CELL_FOLDER, COLUMNS, SweepPlan, sweep
+from gaprune_viz.sweep import CELL_FOLDER, CELL_FORMAT, COLUMNS, SweepPlan, sweep
 
 TEXTS = (
     "salt in water",
@@ -168,7 +168,7 @@ def test_a_damaged_cell_is_computed_again(analysis: Path, tasks: tuple[str, str]
     for name in cells(analysis):
         (analysis / CELL_FOLDER / name).write_text(content)
     pd.testing.assert_frame_equal(drain(sweep(analysis, plan)), frame, check_exact=True)
-    assert all(json.loads((analysis / CELL_FOLDER / n).read_text())["format"] == 1 for n in cells(analysis))
+    assert all(json.loads((analysis / CELL_FOLDER / n).read_text())["format"] == CELL_FORMAT for n in cells(analysis))
 
 
 def test_the_model_is_dense_again_after_every_cell(analysis: Path, tasks: tuple[str, str]) -> None:
