@@ -182,7 +182,7 @@ def test_an_earlier_export_is_replaced(run: Run, tmp_path: Path, tiny_analysis: 
 def test_compare_prints_one_object(run: Run, pruned: Path, beir: Path) -> None:
     document = run("compare", pruned, "--task", beir, "--json").json()
     assert (document["task"], document["queries"], document["passages"]) == ("small", 3, 6)
-    metrics = {"ndcg_at_10", "mrr_at_10", "recall_at_10"}
+    metrics = {"ndcg_at_10", "mrr_at_10", "recall_at_10", "recall_at_100", "map"}
     for side in ("dense", "pruned", "delta", "intervals_95", "p_values"):
         assert set(document[side]) == metrics
     for metric in metrics:
