@@ -42,6 +42,7 @@ from gaprune_viz.core.targets import Inventory, Target, in_scope, inventory
 from gaprune_viz.data.sampling import choose
 from gaprune_viz.data.triplets import Triplet, TripletSet, load_triplets
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.cached import EmbeddingCache
 from gaprune_viz.workspace import clean, whole_folder, workspace
 
 if TYPE_CHECKING:
@@ -325,6 +326,14 @@ def exact_scope(statistics: Statistics, model: EmbeddingModel) -> tuple[ExactSco
         return by_name[name].weight.float().cpu().contiguous()
 
     return ExactScope(statistics, theta_of), targets
+
+
+def embedding_cache() -> EmbeddingCache:
+    """Embeddings of evaluations, kept in the workspace; without one, nothing is kept."""
+    try:
+        return EmbeddingCache(workspace() / "embeddings")
+    except GapruneError:
+        return EmbeddingCache(None)
 
 
 def drain(work: Generator[Progress, None, Any]) -> Any:

@@ -16,7 +16,8 @@ from gaprune_viz.core.pruning import MASK_FILE, RESULT_FILE, census, export
 from gaprune_viz.core.scoring import criteria
 from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.pipeline import exact_scope, load_dense, versions
+from gaprune_viz.evaluation.cached import CachedEncoder
+from gaprune_viz.pipeline import embedding_cache, exact_scope, load_dense, versions
 from gaprune_viz.workspace import whole_folder
 
 if TYPE_CHECKING:
@@ -150,14 +151,15 @@ def compare_models(
     """Encode a task with both models and compare their rankings."""
     from gaprune_viz.evaluation.retrieval import compare, encode_task, evaluate
 
-    evaluations = []
+    cache, evaluations = embedding_cache(), []
     for label, model in (("dense", pair.dense), ("pruned", pair.pruned)):
 
         def tell(done: int, total: int, label: str = label) -> None:
             if progress is not None:
                 progress(f"Encoding, {label}", done, total)
 
-        evaluations.append(evaluate(task, *encode_task(model, task, progress=tell)))
+        embeddings = encode_task(CachedEncoder(model, cache), task, progress=tell)
+        evaluations.append(evaluate(task, *embeddings))
     return compare(task, *evaluations), evaluations[0], evaluations[1]
 
 

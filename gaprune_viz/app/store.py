@@ -18,10 +18,11 @@ from gaprune_viz.core.loading import load_model
 from gaprune_viz.core.masking import MaskResult
 from gaprune_viz.core.targets import Target
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.cached import EmbeddingCache
 from gaprune_viz.evaluation.retrieval import RetrievalTask, load_task
 from gaprune_viz.evaluation.tasks import TaskEmbeddings
 from gaprune_viz.paths import assets
-from gaprune_viz.pipeline import Analysis, exact_scope, open_analysis
+from gaprune_viz.pipeline import Analysis, embedding_cache, exact_scope, open_analysis
 
 T = TypeVar("T")
 DEMO = "demo"
@@ -71,6 +72,11 @@ class Store:
         self._masks: Cache[MaskResult] = Cache(6)
         self._tasks: Cache[RetrievalTask] = Cache(12)
         self._embeddings: Cache[TaskEmbeddings] = Cache(32)
+
+    @property
+    def disk(self) -> EmbeddingCache:
+        """Embeddings that outlive the process."""
+        return embedding_cache()
 
     def model(self, spec: ModelSpec) -> EmbeddingModel:
         return self._models.get(spec.key(), lambda: load_model(spec))

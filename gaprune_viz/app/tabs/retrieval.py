@@ -14,6 +14,7 @@ from gaprune_viz.app.store import STORE
 from gaprune_viz.config import STARTER_DOMAINS, STARTER_LABELS, Settings
 from gaprune_viz.core.pruning import masked
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.cached import CachedEncoder
 from gaprune_viz.evaluation.geometry import Geometry
 from gaprune_viz.evaluation.geometry import measure as geometry_of
 from gaprune_viz.evaluation.retrieval import Comparison, RetrievalTask, compare, encode_task, evaluate, side_by_side
@@ -105,11 +106,11 @@ def task_embeddings(
             report(f"Encoding {label}", done, total)
 
         if settings is None:
-            return encode_task(model, task, progress=tell, stop=stopped)
+            return encode_task(CachedEncoder(model, STORE.disk), task, progress=tell, stop=stopped)
         report("Making the exact mask", 0, 0)
         masks = STORE.masks(analysis, settings).masks
-        with masked(model, STORE.scope(analysis)[1], masks):
-            return encode_task(model, task, progress=tell, stop=stopped)
+        encoder = CachedEncoder(model, STORE.disk, STORE.scope(analysis)[1], masks)
+        return encode_task(encoder, task, progress=tell, stop=stopped)
 
     return STORE.embeddings(analysis, task, settings, encode)
 
