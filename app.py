@@ -6,6 +6,7 @@ import argparse
 import os
 
 from gaprune_viz.app import build, launch
+from gaprune_viz.config import ServeSpec
 
 
 def main() -> None:
@@ -15,11 +16,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--host", default=host, help="address to listen on")
     parser.add_argument("--port", type=int, default=int(port), help="port to listen on")
+    parser.add_argument("--public", action="store_true", help="serve strangers, as on Spaces; see docs/deploy.md")
     arguments = parser.parse_args()
-    launch(host=arguments.host, port=arguments.port, demo=demo)
+    serve = ServeSpec.here(**({"public": True} if arguments.public else {}))
+    launch(host=arguments.host, port=arguments.port, demo=build(serve), serve=serve)
 
-
-demo = build()
 
 if __name__ == "__main__":
     main()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import shutil
 import tempfile
 import time
@@ -16,6 +18,8 @@ WORKSPACE_VARIABLE = "GAPRUNE_VIZ_WORKSPACE"
 UNFINISHED = ".unfinished-"
 RESULTS = ("analysis-*", "export-*")
 WORKSPACE_LIMIT = 20 * 2**30
+UPLOAD_PREFIX = "upload:"
+UPLOADS = "uploads"
 STALE_SECONDS = 86_400
 
 
@@ -109,3 +113,35 @@ def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMI
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files in a folder."""
     return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+
+
+def keep_upload(path: Path, base: Path | None = None) -> str:
+    """Copy an uploaded file into the workspace.
+
+    Returns:
+        `upload:TOKEN/NAME`, by which `upload_path` finds it again; the token cannot be guessed.
+
+    Raises:
+        GapruneError: it cannot be written.
+    """
+    token, name = secrets.token_urlsafe(16), re.sub(r"[^\w.-]+", "_", path.name).lstrip(".")[-80:] or "upload"
+    try:
+        folder = (base or workspace()) / UPLOADS / token
+        folder.mkdir(parents=True)
+        shutil.copyfile(path, folder / name)
+    except OSError as error:
+        raise GapruneError(f"{name} cannot be kept: {error.strerror}.", "Check free space and permissions.") from error
+    return f"{UPLOAD_PREFIX}{token}/{name}"
+
+
+def upload_path(source: str, base: Path | None = None) -> Path:
+    """The file behind `upload:TOKEN/NAME`.
+
+    Raises:
+        GapruneError: the form is not that, or the file is gone.
+    """
+    match = re.fullmatch(rf"{UPLOAD_PREFIX}([\w-]{{22}})/(\w[\w.-]{{0,79}})", source)
+    path = (base or workspace()) / UPLOADS / match[1] / match[2] if match else None
+    if path is None or path.is_symlink() or not path.is_file():
+        raise GapruneError("That upload is not here, or no longer.", "Upload the file again.")
+    return path

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gaprune_viz.app import jobs, views
+from gaprune_viz.app.access import visitor
 from gaprune_viz.app.heavy import Changes, Heavy, analysis_of, heavy_job, steps
 from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.store import STORE
@@ -215,7 +216,7 @@ def run_analysis(page: Page) -> Callable[..., Heavy]:
             run = run_from(values[:count])
             settings = settings_from(values[count:])
             folder = yield from steps(jobs.watched(analysis_of(run), flag), flag, side.progress)
-            name = str(folder)
+            name = visitor().admit(folder)
             notes = STORE.analysis(name).statistics.document["notes"]
             shown = View.parse({**view, "analysis": name})
             done = panels.notice(f"Done. {' '.join(notes[:3])}")

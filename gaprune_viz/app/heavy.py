@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gaprune_viz.app import jobs, views
+from gaprune_viz.app.access import visitor
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tuning import settings_from
 from gaprune_viz.app.views import View
@@ -41,7 +42,12 @@ def steps(work: Generator[Progress, None, Any], flag: Any, place: Any) -> Genera
 
 
 def analysis_of(run: RunSpec) -> jobs.Work[Any]:
-    """The work of one analysis, the model taken from the store."""
+    """The work of one analysis, the model taken from the store.
+
+    Raises:
+        GapruneError: this server does not do such runs.
+    """
+    visitor().check_run(run)
     return lambda report, stopped: jobs.driven(analyze(run, model=STORE.model(run.model)), report, stopped)
 
 
@@ -51,7 +57,7 @@ def full(page: Page, view: View, flag: Any, place: Any) -> Generator[Changes, No
     if analysis.statistics.has_tensors:
         return view, analysis
     folder = yield from steps(jobs.watched(analysis_of(analysis.run), flag), flag, place)
-    view = view.with_(analysis=str(folder))
+    view = view.with_(analysis=visitor().admit(folder))
     analysis = STORE.analysis(view.analysis)
     yield {page.view: view.model_dump(), page.sidebar.current: views.run_line(analysis, view.analysis)}
     return view, analysis

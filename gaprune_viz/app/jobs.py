@@ -1,7 +1,8 @@
-"""Long work that can be watched and stopped: one stop flag per open page."""
+"""Long work that can be watched and stopped: it waits its turn, runs in a thread, and each page has its stop flags."""
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 import time
@@ -10,8 +11,10 @@ from typing import TypeVar
 
 import gradio as gr
 
+from gaprune_viz.app.access import visitor
+from gaprune_viz.app.line import LINE, Ticket
 from gaprune_viz.core.calibration import Progress
-from gaprune_viz.errors import Cancelled
+from gaprune_viz.errors import Cancelled, GapruneError
 
 T = TypeVar("T")
 Report = Callable[[str, int, int], None]
@@ -19,7 +22,7 @@ Work = Callable[[Report, Callable[[], bool]], T]
 
 POLL_SECONDS = 0.1
 
-_flags: dict[str, threading.Event] = {}
+_flags: dict[str, set[threading.Event]] = {}
 _lock = threading.Lock()
 
 
@@ -31,23 +34,31 @@ def begin(request: gr.Request | None) -> threading.Event:
     """A fresh stop flag for the work that this page starts now."""
     flag = threading.Event()
     with _lock:
-        _flags[_session(request)] = flag
+        _flags.setdefault(_session(request), set()).add(flag)
     return flag
 
 
 def stop(request: gr.Request) -> None:
-    """Ask the work of this page to stop; nothing happens where there is none."""
+    """Ask all work of this page to stop, the waiting too; nothing happens where there is none."""
     with _lock:
-        flag = _flags.get(_session(request))
-    if flag is not None:
+        flags = _flags.pop(_session(request), set())
+    for flag in flags:
         flag.set()
 
 
 def forget(request: gr.Request) -> None:
-    """The page was closed: stop its work and drop its flag."""
+    """The page was closed: stop its work, and forget what was its own."""
     stop(request)
+    who = visitor()
+    who.access.forget(who.session)
+
+
+def _done(flag: threading.Event) -> None:
     with _lock:
-        _flags.pop(_session(request), None)
+        for session in [name for name, flags in _flags.items() if flag in flags]:
+            _flags[session].discard(flag)
+            if not _flags[session]:
+                del _flags[session]
 
 
 def driven(work: Generator[Progress, None, T], report: Report, stopped: Callable[[], bool]) -> T:
@@ -69,7 +80,7 @@ def driven(work: Generator[Progress, None, T], report: Report, stopped: Callable
 
 
 def watched(work: Work[T], flag: threading.Event) -> Generator[Progress, None, T]:
-    """Run work in a thread and yield its progress.
+    """Wait for the one place where heavy work is done, run work there in a thread, and yield its progress.
 
     Args:
         work: called with `report(stage, done, total)` and `stopped()`.
@@ -77,11 +88,54 @@ def watched(work: Work[T], flag: threading.Event) -> Generator[Progress, None, T
 
     Raises:
         Cancelled: the flag was set.
+        GapruneError: in public mode, this page has a job already, or the work took longer than a job may.
         Exception: whatever the work raised.
     """
-    news: queue.SimpleQueue[Progress] = queue.SimpleQueue()
-    answer: list[T] = []
-    failure: list[BaseException] = []
+    who = visitor()
+    ticket = LINE.draw(who)
+    thread: threading.Thread | None = None
+    try:
+        yield from _turn(ticket, flag)
+        news: queue.SimpleQueue[Progress] = queue.SimpleQueue()
+        answer: list[T] = []
+        failure: list[BaseException] = []
+        thread = _start(work, flag, news, answer, failure, ticket)
+        until = time.monotonic() + who.access.spec.job_seconds if who.public else None
+        yield from _news(thread, news, flag, until)
+    finally:
+        # A thread that was started gives the place free itself, when it has really stopped.
+        if thread is None:
+            LINE.leave(ticket)
+        elif thread.is_alive():
+            flag.set()
+        _done(flag)
+    if failure:
+        raise failure[0]
+    if not answer:
+        raise Cancelled
+    return answer[0]
+
+
+def _turn(ticket: Ticket, flag: threading.Event) -> Generator[Progress, None, None]:
+    """Wait in line, saying how many are ahead."""
+    began, said = time.monotonic(), 0
+    while ahead := LINE.ahead(ticket):
+        if ahead != said:
+            said = ahead
+            jobs = "1 job is" if ahead == 1 else f"{ahead} jobs are"
+            yield Progress(f"Waiting: {jobs} ahead of this one", 0, 0, time.monotonic() - began)
+        if flag.wait(POLL_SECONDS):
+            raise Cancelled
+
+
+def _start(
+    work: Work[T],
+    flag: threading.Event,
+    news: queue.SimpleQueue[Progress],
+    answer: list[T],
+    failure: list[BaseException],
+    ticket: Ticket,
+) -> threading.Thread:
     began: dict[str, float] = {}
 
     def report(stage: str, done: int, total: int) -> None:
@@ -94,21 +148,37 @@ def watched(work: Work[T], flag: threading.Event) -> Generator[Progress, None, T
         # everything: it is raised again in the page's own thread, where it is shown.
         except BaseException as error:
             failure.append(error)
+        finally:
+            LINE.leave(ticket)
 
-    thread = threading.Thread(target=body, daemon=True)
+    # The thread is still the visitor's.
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(body,), daemon=True)
     thread.start()
+    return thread
+
+
+def _news(
+    thread: threading.Thread, news: queue.SimpleQueue[Progress], flag: threading.Event, until: float | None
+) -> Generator[Progress, None, None]:
+    """The latest progress, until the thread ends.
+
+    Raises:
+        Cancelled: the flag was set. The thread sees it at its next batch; nobody has to wait for that.
+        GapruneError: time is up; the flag is set.
+    """
     while thread.is_alive():
         thread.join(POLL_SECONDS)
         if flag.is_set():
-            # The thread sees the flag at its next batch; nobody has to wait for that.
             raise Cancelled
+        if until is not None and time.monotonic() > until:
+            flag.set()
+            seconds = visitor().access.spec.job_seconds
+            raise GapruneError(
+                f"The job took longer than the {seconds} s that this public page gives.",
+                "Use fewer samples or a smaller model, or run gaprune-viz yourself.",
+            )
         latest = None
         while not news.empty():
             latest = news.get()
         if latest is not None:
             yield latest
-    if failure:
-        raise failure[0]
-    if flag.is_set() and not answer:
-        raise Cancelled
-    return answer[0]

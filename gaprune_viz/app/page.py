@@ -11,7 +11,10 @@ import gradio as gr
 from gradio.themes import Base
 
 from gaprune_viz.app import views
+from gaprune_viz.app.access import Access
 from gaprune_viz.app.elements import html
+from gaprune_viz.app.guard import guard
+from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.sidebar import Sidebar, build_sidebar
 from gaprune_viz.app.store import DEMO
 from gaprune_viz.app.tabs.atlas import AtlasTab, build_atlas
@@ -23,11 +26,12 @@ from gaprune_viz.app.tabs.retrieval import RetrievalTab, build_retrieval
 from gaprune_viz.app.tabs.sweep import SweepTab, build_sweep
 from gaprune_viz.app.tabs.weight import WeightCard, build_weight
 from gaprune_viz.app.tuning import TuningBar, build_tuning
-from gaprune_viz.config import Settings
+from gaprune_viz.config import ServeSpec, Settings
 from gaprune_viz.figures import style
 
 TITLE = "gaprune_viz"
-UPLOAD_LIMIT = "256mb"
+# Waiting jobs hold a thread each while they wait; sliders need threads of their own beside them.
+MOST_THREADS = MOST_WAITING + 40
 
 # On a phone the open sidebar would cover the page; one tap brings it back.
 _ON_LOAD = """<script>
@@ -65,8 +69,12 @@ class Page:
     tabs: list[gr.Tab]
 
 
-def build() -> gr.Blocks:
-    """The whole page, with the bundled analysis in it: the first paint is a finished picture."""
+def build(serve: ServeSpec | None = None) -> gr.Blocks:
+    """The whole page, with the bundled analysis in it: the first paint is a finished picture.
+
+    Args:
+        serve: whom it is for; None for the defaults of this machine.
+    """
     from gaprune_viz.app.wiring import wire
 
     view, settings = views.View(), Settings()
@@ -79,6 +87,7 @@ def build() -> gr.Blocks:
             **_compose(now, view),
         )
         wire(page, demo)
+    guard(demo, Access(serve or ServeSpec.here()))
     return demo
 
 
@@ -135,26 +144,37 @@ def theme() -> gr.Theme:
     )
 
 
-def launch(host: str = "127.0.0.1", port: int = 7860, demo: gr.Blocks | None = None, **options: Any) -> Any:
+def launch(
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    demo: gr.Blocks | None = None,
+    serve: ServeSpec | None = None,
+    **options: Any,
+) -> Any:
     """Serve the page.
 
     Args:
         host: address to listen on.
         port: port to listen on; 0 lets the system choose.
-        demo: the page, where it is built already.
+        demo: the page, where it is built already, for the same `serve`.
+        serve: whom it is for; None for the defaults of this machine.
         options: passed on to `gr.Blocks.launch`.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    demo = demo or build()
+    serve = serve or ServeSpec.here()
+    demo = demo or build(serve)
     demo.queue(default_concurrency_limit=8)
     return demo.launch(
         server_name=host,
         server_port=port or None,
+        root_path=serve.root_path or None,
         theme=theme(),
         head=style.head() + _ON_LOAD,
-        max_file_size=UPLOAD_LIMIT,
-        footer_links=["api", "settings"],
-        show_error=True,
+        max_file_size=serve.upload_limit,
+        max_threads=MOST_THREADS,
+        footer_links=["settings"] if serve.public else ["api", "settings"],
+        # What went wrong unforeseen may name the server's files: it is in its log.
+        show_error=not serve.public,
         **{"quiet": False, **options},
     )

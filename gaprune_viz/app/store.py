@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
+from gaprune_viz.app.access import DEMO, visitor
 from gaprune_viz.config import ModelSpec, Settings
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope
@@ -21,11 +21,11 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import EmbeddingCache
 from gaprune_viz.evaluation.retrieval import RetrievalTask, load_task
 from gaprune_viz.evaluation.tasks import TaskEmbeddings
-from gaprune_viz.paths import assets
 from gaprune_viz.pipeline import Analysis, embedding_cache, exact_scope, open_analysis
 
+__all__ = ["DEMO", "STORE", "Cache", "Store"]
+
 T = TypeVar("T")
-DEMO = "demo"
 
 
 class Cache(Generic[T]):
@@ -79,14 +79,18 @@ class Store:
         return embedding_cache()
 
     def model(self, spec: ModelSpec) -> EmbeddingModel:
+        """A model, where the visitor may use it."""
+        visitor().check_model(spec)
         return self._models.get(spec.key(), lambda: load_model(spec))
 
     def analysis(self, name: str) -> Analysis:
-        """An analysis by its folder; `demo` is the bundled one."""
-        folder = assets() / "demo" if name == DEMO else Path(name)
-        return self._analyses.get(name, lambda: open_analysis(folder))
+        """An analysis by its id, where the visitor may see it; `demo` is the bundled one."""
+        folder = visitor().folder(name)
+        return self._analyses.get(str(folder), lambda: open_analysis(folder))
 
     def task(self, source: str) -> RetrievalTask:
+        """A retrieval task by its source, where the visitor may read it."""
+        visitor().check_source(source)
         return self._tasks.get(source, lambda: load_task(source))
 
     def dense(self, analysis: Analysis) -> EmbeddingModel:
@@ -119,13 +123,3 @@ class Store:
 
 
 STORE = Store()
-
-
-def describe(error: BaseException) -> tuple[str, str]:
-    """Message and hint of an error that a person may see."""
-    if isinstance(error, GapruneError):
-        return error.message, error.hint
-    return "Something went wrong that was not foreseen.", f"{type(error).__name__}: {error}"[:300]
-
-
-Session = dict[str, Any]

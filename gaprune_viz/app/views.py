@@ -23,7 +23,7 @@ class View(Spec):
     """What a page looks at; kept in the session, never a tensor.
 
     Attributes:
-        analysis: folder of the analysis; `demo` is the bundled one.
+        analysis: id of the analysis, never a path (`app.access`); `demo` is the bundled one.
         selected: name of the selected matrix; empty for the first.
         metric: what colours the atlas.
     """

@@ -10,14 +10,17 @@ from gaprune_viz.app import data_handlers as data
 from gaprune_viz.app import handlers as do
 from gaprune_viz.app import jobs
 from gaprune_viz.app import sweep_handlers as sweeps
+from gaprune_viz.app.guard import COMPUTE
+from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.url import WRITE_JS
 
 LIGHT: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 8, "api_visibility": "private"}
+# Heavy work stands in a line of its own (`app.line`), where its place is shown; gradio's queue lets all of it in.
 HEAVY: dict[str, Any] = {
     "show_progress": "hidden",
-    "concurrency_id": "compute",
-    "concurrency_limit": 1,
+    "concurrency_id": COMPUTE,
+    "concurrency_limit": MOST_WAITING,
     "api_visibility": "private",
 }
 

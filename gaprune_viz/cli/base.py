@@ -66,13 +66,20 @@ def _flag(spec: type[Spec], name: str) -> inspect.Parameter:
         plain = str
     else:
         plain = next((a for a in get_args(kind) if a is not type(None)), kind)
-    default = "none" if info.default in (None, PydanticUndefined) else str(info.default)
+    if info.default in (None, PydanticUndefined):
+        default = "none"
+    else:
+        default = ",".join(info.default) if isinstance(info.default, tuple) else str(info.default)
     text = info.description or ""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         text += f" One of: {', '.join(kind)}."
-    option = typer.Option(
-        f"--{name.replace('_', '-')}", help=text, show_default=default, metavar=plain.__name__.upper()
-    )
+    form = f"--{name.replace('_', '-')}"
+    if kind is bool:
+        option = typer.Option(f"{form}/--no{form[1:]}", help=text, show_default="on" if info.default else "off")
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[bool | None, option]
+        )
+    option = typer.Option(form, help=text, show_default=default, metavar=plain.__name__.upper())
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, option]
     )

@@ -7,19 +7,21 @@ from typing import Annotated
 
 import typer
 
-from gaprune_viz.cli.base import app, with_progress
-from gaprune_viz.config import RunSpec
+from gaprune_viz.cli.base import Flags, app, spec_flags, with_progress
+from gaprune_viz.config import RunSpec, ServeSpec
 
 
 @app.command(name="app")
+@spec_flags(ServeSpec)
 def serve(
+    flags: Flags,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="Port to listen on.", min=0, max=65_535)] = 7860,
 ) -> None:
-    """Open the page."""
+    """Open the page; with --public, for strangers."""
     from gaprune_viz.app import launch
 
-    launch(host=host, port=port)
+    launch(host=host, port=port, serve=ServeSpec.here(**flags))
 
 
 @app.command(hidden=True)

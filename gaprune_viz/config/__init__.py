@@ -21,6 +21,7 @@ from gaprune_viz.config.analysis import (
 from gaprune_viz.config.base import Spec, help_text
 from gaprune_viz.config.experiments import RetrainSpec
 from gaprune_viz.config.pruning import FISHER_POWERS, Alignment, Allocation, MaskSpec, ScoreSpec, Settings
+from gaprune_viz.config.serving import ServeSpec
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -41,6 +42,7 @@ __all__ = [
     "Sampling",
     "Scope",
     "ScoreSpec",
+    "ServeSpec",
     "Settings",
     "Spec",
     "column_mapping",

@@ -17,6 +17,7 @@ import gradio as gr
 import pytest
 
 from gaprune_viz.app import data_handlers, handlers, jobs, sweep_handlers, views
+from gaprune_viz.app.access import visitor
 from gaprune_viz.app.page import Page, _compose, build
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
 from gaprune_viz.app.sidebar import run_from
@@ -153,9 +154,9 @@ def test_the_shell_text_says_the_same_settings() -> None:
 
 
 def test_the_card_of_a_weight_gives_the_numbers_of_explain(page: Page, tiny_analysis: Path) -> None:
-    view = {**VIEW, "analysis": str(tiny_analysis)}
+    view = {**VIEW, "analysis": visitor().admit(tiny_analysis)}
     settings = PRESETS["balanced"].settings
-    analysis = STORE.analysis(str(tiny_analysis))
+    analysis = STORE.analysis(visitor().admit(tiny_analysis))
     name = analysis.statistics.names[1]
     work = handlers.explain(page)(REQUEST, {**view, "selected": name}, 2, 3, *values_of(settings))
     card = plain(changes(work)[page.weight.card])
@@ -167,7 +168,7 @@ def test_the_card_of_a_weight_gives_the_numbers_of_explain(page: Page, tiny_anal
 
 
 def test_a_weight_outside_the_matrix_is_one_clear_line(page: Page, tiny_analysis: Path) -> None:
-    view = {**VIEW, "analysis": str(tiny_analysis)}
+    view = {**VIEW, "analysis": visitor().admit(tiny_analysis)}
     out = changes(handlers.explain(page)(REQUEST, view, 10**6, 0, *values_of(Settings())))
     assert "outside" in plain(out[page.weight.progress])
     assert page.weight.card not in out
@@ -179,7 +180,7 @@ def test_a_run_from_the_page_shows_itself(page: Page, tiny_bert: Path, tiny_trip
     values |= {"model": str(tiny_bert), "domain": domain, "general": general, "scope": "linear", "sampling": "all"}
     out = changes(handlers.run_analysis(page)(REQUEST, VIEW, "atlas", "auto", *values.values(), *values_of(Settings())))
     assert "Done" in plain(out[page.sidebar.progress])
-    folder = Path(out[page.view]["analysis"])
+    folder = visitor().folder(out[page.view]["analysis"])
     document = json.loads((folder / "spec.json").read_text())
     assert document["run"]["calibration"]["scope"] == "linear"
     assert out[page.atlas.heatmap].count("data-name=") == len(document["matrices"])

@@ -1,0 +1,136 @@
+"""Around every event of a page: who asks, how often, and nothing of the server's own in what is answered."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.context import LocalContext
+
+from gaprune_viz.app.access import SHORTEST_SESSION, Access, Visitor, visit
+from gaprune_viz.app.limits import Limits
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.paths import assets
+from gaprune_viz.workspace import workspace
+
+COMPUTE = "compute"
+DIRECT = "direct"
+_SAYS = (gr.HTML, gr.Markdown, gr.Code, gr.Textbox)
+
+
+def guard(demo: gr.Blocks, access: Access) -> None:
+    """Put the rules around all events of a page, once it is wired."""
+    limits = Limits(access.spec)
+    for event in demo.fns.values():
+        if event.fn is None:
+            continue
+        closing = any(name == "unload" for _, name in event.targets)
+        heavy = event.concurrency_id == COMPUTE
+        event.fn = _guarded(event.fn, access, limits, heavy=heavy, free=closing, outputs=event.outputs)
+
+
+def _guarded(
+    fn: Callable[..., Any], access: Access, limits: Limits, *, heavy: bool, free: bool, outputs: Any
+) -> Callable[..., Any]:
+    """The same handler, answered for whoever asks. Its signature stays: gradio reads it."""
+
+    def enter() -> Visitor:
+        who = visitor_of(access, LocalContext.request.get(None))
+        if not free:
+            try:
+                _check_session(who)
+                limits.take(who, heavy=heavy)
+            except GapruneError as error:
+                raise gr.Error(str(error), print_exception=False) from error
+        return who
+
+    def clean(answer: Any) -> Any:
+        return scrubbed(answer, outputs) if access.spec.public else answer
+
+    if inspect.isgeneratorfunction(fn):
+
+        @functools.wraps(fn)
+        def steps(*values: Any, **named: Any) -> Generator[Any, None, None]:
+            who, work = enter(), fn(*values, **named)
+            try:
+                while True:
+                    # Gradio may take each step in another thread, so the visitor is set anew for each.
+                    with visit(who):
+                        try:
+                            answer = next(work)
+                        except StopIteration:
+                            return
+                    yield clean(answer)
+            finally:
+                with visit(who):
+                    work.close()
+
+        return steps
+
+    @functools.wraps(fn)
+    def once(*values: Any, **named: Any) -> Any:
+        with visit(enter()):
+            return clean(fn(*values, **named))
+
+    return once
+
+
+def visitor_of(access: Access, request: Any) -> Visitor:
+    """Who sent a request."""
+    session = str(getattr(request, "session_hash", None) or DIRECT)
+    return Visitor(access, session, address_of(request, access.spec.proxies))
+
+
+def address_of(request: Any, proxies: int) -> str:
+    """The network address behind a request: the connection's own, or the one that the outermost trusted proxy saw."""
+    headers = getattr(request, "headers", None) or {}
+    forwarded = [part.strip() for part in str(headers.get("x-forwarded-for", "")).split(",") if part.strip()]
+    if proxies and forwarded:
+        return forwarded[max(len(forwarded) - proxies, 0)]
+    client = getattr(request, "client", None)
+    return str(getattr(client, "host", "") or "")
+
+
+def _check_session(who: Visitor) -> None:
+    """In public mode an event belongs to an open page: what is made under a shared name could be seen by all."""
+    if who.public and (who.session == DIRECT or len(who.session) < SHORTEST_SESSION):
+        raise GapruneError("This request belongs to no open page.", "Open the page and use it there.")
+
+
+def scrubbed(answer: Any, outputs: Any) -> Any:
+    """An answer without the server's folders in what people read; files and states keep theirs."""
+    if isinstance(answer, Mapping):
+        return {key: _scrub(value) if isinstance(key, _SAYS) else value for key, value in answer.items()}
+    if isinstance(answer, (list, tuple)) and len(answer) == len(outputs) > 1:
+        return [_scrub(v) if isinstance(place, _SAYS) else v for v, place in zip(answer, outputs, strict=True)]
+    if len(outputs) == 1 and isinstance(outputs[0], _SAYS):
+        return _scrub(answer)
+    return answer
+
+
+def _scrub(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_paths(value)
+    if isinstance(value, dict) and isinstance(value.get("value"), str):
+        return {**value, "value": without_paths(value["value"])}
+    return value
+
+
+def without_paths(text: str) -> str:
+    """A text in which every path below the server's own folders is cut to its last part."""
+    return _own_paths().sub(lambda match: match[0].rstrip("/").rsplit("/", 1)[-1], text)
+
+
+@functools.lru_cache(maxsize=1)
+def _own_paths() -> re.Pattern[str]:
+    folders = {workspace(), assets(), Path(tempfile.gettempdir()), Path.home(), Path(sys.prefix), Path.cwd()}
+    roots = {str(form) for folder in folders for form in (folder, folder.resolve()) if len(form.parts) > 1}
+    longest_first = "|".join(re.escape(root) for root in sorted(roots, key=len, reverse=True))
+    return re.compile(rf"(?:{longest_first})(?:/[^\s\"'<>&;,]*)?")
