@@ -25,6 +25,7 @@ from gaprune_viz.config import (
     Sampling,
     Scope,
     ScoreSpec,
+    ServeSpec,
     Settings,
     Spec,
     column_mapping,
@@ -34,7 +35,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.fields import field_info
 from gaprune_viz.presets import PRESETS, Preset, preset
 
-SPECS: tuple[type[Spec], ...] = (ModelSpec, CalibrationSpec, ScoreSpec, MaskSpec, RetrainSpec)
+SPECS: tuple[type[Spec], ...] = (ModelSpec, CalibrationSpec, ScoreSpec, MaskSpec, RetrainSpec, ServeSpec)
 FIELDS = [(spec, name) for spec in SPECS for name in spec.model_fields]
 FIELD_IDS = [f"{spec.__name__}.{name}" for spec, name in FIELDS]
 
@@ -98,6 +99,13 @@ WRONG: list[tuple[type[Spec], str, Any]] = [
     (RetrainSpec, "max_length", 7),
     (RetrainSpec, "clip", 0),
     (RetrainSpec, "seed", -1),
+    (ServeSpec, "models", ""),
+    (ServeSpec, "upload_mb", 257),
+    (ServeSpec, "job_seconds", 4),
+    (ServeSpec, "pages_per_address", 0),
+    (ServeSpec, "workspace_gb", math.nan),
+    (ServeSpec, "root_path", "pruning"),
+    (ServeSpec, "root_path", '/a"onload='),
 ]
 EDGES: list[tuple[type[Spec], dict[str, Any]]] = [
     (ModelSpec, {"max_length": 8, "device": "cuda:3"}),
@@ -112,6 +120,7 @@ EDGES: list[tuple[type[Spec], dict[str, Any]]] = [
     (MaskSpec, {"sparsity": 0.95}),
     (MaskSpec, {"sparsity": 0.5, "floor": 0.5, "ceiling": 0.5}),
     (MaskSpec, {"pattern": "1:4", "sparsity": 0.1, "floor": 0.2}),
+    (ServeSpec, {"models": ("default", "intfloat/e5-small-v2"), "upload_mb": 256, "root_path": "/pruning"}),
 ]
 
 
