@@ -81,6 +81,25 @@ def _swap_in(folder: Path, place: Path) -> None:
         folder.rename(place)
 
 
+def write_whole(place: Path, text: str) -> None:
+    """Write a text file so that others see all of it or what was there before.
+
+    Raises:
+        GapruneError: it cannot be written.
+    """
+    name = ""
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=place.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
+            name = file.name
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(place)
+    except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        raise GapruneError(f"Writing {place} failed: {error.strerror}.", "Check free space and permissions.") from error
+
+
 def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMIT) -> list[str]:
     """Delete the longest unused results until the rest fits, and what unfinished work left behind a day ago.
 

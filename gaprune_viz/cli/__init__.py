@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from gaprune_viz.cli import analysis, experiments, serving
+from gaprune_viz.cli import analysis, experiments, serving, studies
 from gaprune_viz.cli.base import app
 from gaprune_viz.errors import GapruneError
 
-__all__ = ["analysis", "app", "experiments", "main", "serving"]
+__all__ = ["analysis", "app", "experiments", "main", "serving", "studies"]
 
 
 def main() -> None:

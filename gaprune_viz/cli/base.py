@@ -35,12 +35,20 @@ Preset = Annotated[
 ]
 
 
-def spec_flags(*specs: type[Spec]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one flag for each field of some specs; they arrive as the keyword `flags`, only those given."""
+def spec_flags(
+    *specs: type[Spec], leave_out: tuple[str, ...] = (), **prefixed: type[Spec]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one flag for each field of some specs; they arrive as the keyword `flags`, only those given.
+
+    Args:
+        leave_out: fields that get no flag.
+        prefixed: specs whose flags begin with a word of their own: `retrain=RetrainSpec` gives `--retrain-steps`.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "flags"]
-        fields = [_flag(spec, name) for spec in specs for name in spec.model_fields]
+        fields = [_flag(spec, name) for spec in specs for name in spec.model_fields if name not in leave_out]
+        fields += [_flag(spec, name, prefix) for prefix, spec in prefixed.items() for name in spec.model_fields]
 
         @wraps(command)
         def run(**values: Any) -> None:
@@ -56,7 +64,7 @@ def spec_flags(*specs: type[Spec]) -> Callable[[Callable[..., None]], Callable[.
     return decorate
 
 
-def _flag(spec: type[Spec], name: str) -> inspect.Parameter:
+def _flag(spec: type[Spec], name: str, prefix: str = "") -> inspect.Parameter:
     """A flag that is None unless given; bounds are checked by the spec, with one message for all ways in."""
     info = spec.model_fields[name]
     kind = info.annotation
@@ -73,21 +81,24 @@ def _flag(spec: type[Spec], name: str) -> inspect.Parameter:
     text = info.description or ""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         text += f" One of: {', '.join(kind)}."
-    form = f"--{name.replace('_', '-')}"
+    whole = f"{prefix}_{name}" if prefix else name
+    form = f"--{whole.replace('_', '-')}"
     if kind is bool:
         option = typer.Option(f"{form}/--no{form[1:]}", help=text, show_default="on" if info.default else "off")
         return inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[bool | None, option]
+            whole, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[bool | None, option]
         )
     option = typer.Option(form, help=text, show_default=default, metavar=plain.__name__.upper())
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, option]
+        whole, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, option]
     )
 
 
-def build(spec: type[Spec], flags: Flags, base: Spec | None = None) -> Any:
+def build(spec: type[Spec], flags: Flags, base: Spec | None = None, prefix: str = "") -> Any:
+    """A spec from the flags that were given, the rest from `base` or the defaults."""
     values = {} if base is None else base.model_dump()
-    given = {name: flags[name] for name in spec.model_fields if name in flags}
+    whole = {name: f"{prefix}_{name}" if prefix else name for name in spec.model_fields}
+    given = {name: flags[flag] for name, flag in whole.items() if flag in flags}
     if "fisher_scale" in given:
         given["fisher_scale"] = _number_or_word(given["fisher_scale"])
     return spec.parse({**values, **given})

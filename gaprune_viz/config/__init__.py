@@ -19,7 +19,7 @@ from gaprune_viz.config.analysis import (
     column_mapping,
 )
 from gaprune_viz.config.base import Spec, help_text
-from gaprune_viz.config.experiments import RetrainSpec
+from gaprune_viz.config.experiments import STUDY_ROWS, RetrainSpec, StudySpec
 from gaprune_viz.config.pruning import FISHER_POWERS, Alignment, Allocation, MaskSpec, ScoreSpec, Settings
 from gaprune_viz.config.serving import ServeSpec
 
@@ -30,6 +30,7 @@ __all__ = [
     "SKETCH_PER_MATRIX",
     "STARTER_DOMAINS",
     "STARTER_LABELS",
+    "STUDY_ROWS",
     "Alignment",
     "Allocation",
     "CalibrationSpec",
@@ -45,6 +46,7 @@ __all__ = [
     "ServeSpec",
     "Settings",
     "Spec",
+    "StudySpec",
     "column_mapping",
     "help_text",
 ]

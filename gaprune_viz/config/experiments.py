@@ -1,10 +1,27 @@
-"""What determines an experiment beyond pruning: how a pruned model is retrained."""
+"""What determines an experiment beyond pruning: how a pruned model is retrained, what a study compares."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
 
+from pydantic import Field, field_validator
+
+from gaprune_viz.config.analysis import CalibrationSpec, ModelSpec, Sampling, Scope
 from gaprune_viz.config.base import Spec
+
+STUDY_ROWS = (
+    "random",
+    "magnitude",
+    "fisher_general",
+    "fisher_domain",
+    "taylor_domain",
+    "wanda",
+    "obd_domain",
+    "obd_joint",
+    "dai_released",
+    "paper",
+    "balanced",
+)
 
 
 class RetrainSpec(Spec):
@@ -73,3 +90,76 @@ class RetrainSpec(Spec):
         description="Seed of the order of the triplets.",
         json_schema_extra={"label": "Seed"},
     )
+
+
+class StudySpec(Spec):
+    """The paper's table on data and a model of one's own: criteria by sparsity, one-shot and retrained."""
+
+    model: ModelSpec = ModelSpec()
+    calibration: CalibrationSpec = CalibrationSpec(samples=600, sampling=Sampling.RANDOM, scope=Scope.LINEAR)
+    retrain: RetrainSpec = RetrainSpec()
+    task: str = Field(
+        default="chemistry",
+        min_length=1,
+        max_length=1_024,
+        description="What the domain is measured on: a starter name, ontology:chebi, or a BEIR folder.",
+        json_schema_extra={"label": "Domain task"},
+    )
+    general_task: str = Field(
+        default="general",
+        min_length=1,
+        max_length=1_024,
+        description="What is measured beside it, of the same kinds.",
+        json_schema_extra={"label": "General task"},
+    )
+    rows: tuple[str, ...] = Field(
+        default=STUDY_ROWS,
+        min_length=1,
+        max_length=40,
+        description="Criteria and presets to compare, separated by commas.",
+        json_schema_extra={"label": "Rows"},
+    )
+    sparsities: tuple[float, ...] = Field(
+        default=(0.3, 0.5, 0.6, 0.65),
+        min_length=1,
+        max_length=20,
+        description="Fractions of the scope to prune, separated by commas. The paper's are 0.3 and 0.5.",
+        json_schema_extra={"label": "Sparsities"},
+    )
+    retrained: bool = Field(
+        default=True,
+        description="Also retrain every pruned model, and the dense one as the control.",
+        json_schema_extra={"label": "Retrain"},
+    )
+    ablation: bool = Field(
+        default=True,
+        description="Also move alpha, beta and gamma one at a time, from the paper's setting and from balanced.",
+        json_schema_extra={"label": "Ablation"},
+    )
+    sample_sizes: tuple[int, ...] = Field(
+        default=(64, 256),
+        max_length=10,
+        description="Also calibrate with so many samples a side, separated by commas; nothing leaves this part out.",
+        json_schema_extra={"label": "Sample sizes"},
+    )
+
+    @field_validator("rows", "sparsities", "sample_sizes")
+    @classmethod
+    def _no_value_is_given_twice(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError("must not hold a value twice")
+        return values
+
+    @field_validator("sparsities")
+    @classmethod
+    def _sparsities_are_in_bounds(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(0 < value <= 0.95 for value in values):
+            raise ValueError("must be above 0 and at most 0.95")
+        return values
+
+    @field_validator("sample_sizes")
+    @classmethod
+    def _sample_sizes_are_in_bounds(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        if not all(2 <= value <= 100_000 for value in values):
+            raise ValueError("must be between 2 and 100,000")
+        return values

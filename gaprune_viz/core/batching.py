@@ -95,7 +95,7 @@ def _step(group: list[int], samples: Sequence[tuple[list[int], list[list[int]]]]
     placed = 0
     for kind in ("query", "passage"):
         members = sorted((k for k, text in enumerate(texts) if text[0] == kind), key=lambda k: (-len(texts[k][1]), k))
-        for part in _like_lengths(members, [len(text[1]) for text in texts]):
+        for part in like_lengths(members, [len(text[1]) for text in texts]):
             chunks.append(Chunk(kind, tuple(tuple(texts[k][1]) for k in part), tuple(texts[k][2] for k in part)))
             for k in part:
                 position[k] = placed
@@ -109,7 +109,13 @@ def _step(group: list[int], samples: Sequence[tuple[list[int], list[list[int]]]]
     )
 
 
-def _like_lengths(members: list[int], lengths: list[int]) -> list[list[int]]:
+def like_lengths(members: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+    """Cut texts, sorted from long to short, into chunks with little padding.
+
+    Args:
+        members: indices into `lengths`, longest text first.
+        lengths: tokens of each text.
+    """
     parts: list[list[int]] = []
     for k in members:
         part = parts[-1] if parts else None

@@ -112,7 +112,7 @@ def load_task(source: str, *, split: str | Sequence[str] = EVALUATION_SPLITS) ->
 
     Args:
         source: a starter domain (the queries of its evaluation topics search the passages of the whole domain),
-            or a folder in the BEIR format.
+            `ontology:chebi` or `ontology:mondo` (with `:800`, of about 800 passages), or a folder in the BEIR format.
         split: which `qrels/<split>.tsv` of a BEIR folder is read: the first of these that exists.
 
     Raises:
@@ -120,12 +120,16 @@ def load_task(source: str, *, split: str | Sequence[str] = EVALUATION_SPLITS) ->
     """
     if source in STARTER_DOMAINS:
         return _starter_task(source)
+    if source.startswith("ontology:"):
+        from gaprune_viz.evaluation.ontology_tasks import ontology_task
+
+        return ontology_task(source)
     folder = Path(source).expanduser()
     # An empty name would mean the working directory.
     if not source.strip() or not is_beir(folder):
         raise GapruneError(
             f"{source!r} is neither a starter collection nor a BEIR folder.",
-            f"Use a starter name ({', '.join(STARTER_DOMAINS)}) or a folder. {BEIR_FOLDER}",
+            f"Use a starter name ({', '.join(STARTER_DOMAINS)}), ontology:chebi, or a folder. {BEIR_FOLDER}",
         )
     return _beir_task(folder, split)
 

@@ -21,6 +21,7 @@ IDS = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 LONGEST = 400  # lines
 
 LOWEST = {"config", "errors", "paths"}
+EXPERIMENTS = {"training", "retrained", "study", "sweep", "results", "pipeline"}
 PIPELINE = {"core", "data", "evaluation", "workspace", *LOWEST}
 # Room -> rooms that it may import. "" is the package itself, which holds the version and imports nothing.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -38,9 +39,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipeline": PIPELINE,
     "results": {"pipeline", *PIPELINE},
     "sweep": {"results", "pipeline", *PIPELINE},
-    "app": {"app", "fields", "presets", "study", "sweep", "results", "pipeline", "figures", *PIPELINE},
-    "study": {"study", "sweep", "presets", "results", "pipeline", "figures", *PIPELINE},
-    "cli": {"cli", "app", "fields", "presets", "study", "sweep", "results", "pipeline", "figures", *PIPELINE},
+    "app": {"app", "fields", "presets", *EXPERIMENTS, "figures", *PIPELINE},
+    "training": PIPELINE,
+    "retrained": {"training", "results", "pipeline", *PIPELINE},
+    "study": {"study", "training", "presets", "pipeline", "figures", *PIPELINE},
+    "cli": {"cli", "app", "fields", "presets", *EXPERIMENTS, "figures", *PIPELINE},
     "__main__": {"cli"},
 }
 # Names of types only, never loaded.

@@ -1,0 +1,115 @@
+"""Commands that train and that compare many ways of pruning: retrain, study, study-report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags, with_progress
+from gaprune_viz.cli.sweeps import numbers, split
+from gaprune_viz.config import CalibrationSpec, ModelSpec, RetrainSpec, StudySpec
+from gaprune_viz.errors import GapruneError
+
+LISTS = ("rows", "sparsities", "sample_sizes")
+
+
+@app.command()
+@spec_flags(RetrainSpec)
+def retrain(
+    model_dir: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Folder of a pruned model.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the retrained model.")],
+    flags: Flags,
+    task: Annotated[
+        str | None, typer.Option("--task", help="Measure on this task on the way: a starter name or a BEIR folder.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Retrain a pruned model on its domain's triplets; what was pruned stays zero. A stopped run goes on."""
+    from gaprune_viz.retrained import retrain_export
+
+    document = with_progress(retrain_export(model_dir, build(RetrainSpec, flags), out, task=task))
+    if json_:
+        print_json({"out": str(out), **document["retrained"]})
+        return
+    told = document["retrained"]
+    curve = told["curve"]
+    print(
+        f"{told['spec']['steps']} steps on {told['triplets']} triplets: loss {curve['losses'][0][1]:.3f} to "
+        f"{curve['losses'][-1][1]:.3f}."
+    )
+    for point in curve["points"]:
+        print(f"  after {point['step']} steps, nDCG@10 {point['ndcg_at_10']['domain']:.4f}")
+    print(f"Written to {out}.")
+
+
+@app.command()
+@spec_flags(ModelSpec, CalibrationSpec, StudySpec, leave_out=("model", "calibration", "retrain"), retrain=RetrainSpec)
+def study(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the study: cells, study.json, tables, report.html.")],
+    flags: Flags,
+    model: Annotated[str | None, typer.Option("--model", help="As for analyze.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Measure nothing; report what is there.")] = False,
+    json_: Json = False,
+) -> None:
+    """Repeat the paper's table: criteria by sparsity, one-shot and retrained, with intervals. Run it again to go on."""
+    from gaprune_viz.study.report import write_report
+    from gaprune_viz.study.runner import run_study
+
+    spec = study_spec({**flags, **({"model": model} if model else {})})
+    document = with_progress(run_study(spec, out, partial=partial))
+    write_report(document, out)
+    if json_:
+        print_json(document)
+        return
+    print(f"{document['cells']['measured']} of {document['cells']['planned']} cells. Written to {out}.")
+
+
+@app.command()
+def study_report(
+    studies: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of studies.")],
+    markdown: Annotated[Path, typer.Option("--markdown", help="Write the tables of all of them to this file.")],
+) -> None:
+    """Set the tables of several studies into one Markdown file."""
+    from gaprune_viz.study.markdown import studies_markdown
+    from gaprune_viz.study.runner import open_study
+    from gaprune_viz.workspace import write_whole
+
+    write_whole(markdown, studies_markdown([open_study(folder) for folder in studies]))
+    print(f"Written to {markdown}.")
+
+
+def study_spec(flags: Flags) -> StudySpec:
+    """A study from flags: lists are separated by commas, `--sample-sizes none` leaves that part out.
+
+    Raises:
+        GapruneError: a flag makes no sense.
+    """
+    usual = StudySpec()
+    lists: dict[str, Any] = {}
+    if "rows" in flags:
+        lists["rows"] = split(flags["rows"], "rows")
+    if "sparsities" in flags:
+        lists["sparsities"] = numbers(flags["sparsities"], "sparsities")
+    if "sample_sizes" in flags:
+        lists["sample_sizes"] = _whole_numbers(flags["sample_sizes"])
+    own = {k: v for k, v in flags.items() if k in StudySpec.model_fields and k not in (*LISTS, "model")}
+    return StudySpec.parse(
+        {
+            "model": build(ModelSpec, flags, usual.model),
+            "calibration": build(CalibrationSpec, flags, usual.calibration),
+            "retrain": build(RetrainSpec, flags, usual.retrain, prefix="retrain"),
+            **own,
+            **lists,
+        }
+    )
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    if text.strip().lower() == "none":
+        return ()
+    found = numbers(text, "sample-sizes")
+    if any(value != int(value) for value in found):
+        raise GapruneError(f"--sample-sizes: {text!r} holds a fraction.", "Write for example 64,256, or none.")
+    return tuple(int(value) for value in found)

@@ -1,0 +1,1 @@
+"""The paper's study, repeated: plan, cells on disk, tables, report."""

@@ -1,0 +1,153 @@
+"""Measures the cells of a study; models, analyses and masks are made when the first missing cell needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gaprune_viz.config import CalibrationSpec, RunSpec, Settings, StudySpec
+from gaprune_viz.core.calibration import Progress
+from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.core.exact import ExactScope
+from gaprune_viz.core.loading import load_model
+from gaprune_viz.core.pruning import census, masked
+from gaprune_viz.core.statistics import SPEC_FILE, Statistics
+from gaprune_viz.core.targets import Target
+from gaprune_viz.data.schema import TripletSet
+from gaprune_viz.data.triplets import load_triplets
+from gaprune_viz.evaluation.retrieval import METRICS, Evaluation, RetrievalTask, encode_task, evaluate
+from gaprune_viz.evaluation.splits import validation_and_test
+from gaprune_viz.pipeline import analyze, exact_scope
+from gaprune_viz.study.plan import Cell
+from gaprune_viz.study.store import CellStore, content_key
+from gaprune_viz.training import train
+
+SIDES = ("domain", "general")
+Scoped = tuple[ExactScope, tuple[Target, ...]]
+
+
+class Bench:
+    """Everything that the cells of one study share.
+
+    Args:
+        spec: the study.
+        folder: where its analyses, cells and checkpoints are kept.
+    """
+
+    def __init__(self, spec: StudySpec, folder: Path) -> None:
+        self.spec, self.folder, self.store = spec, folder, CellStore(folder)
+        self.tasks: dict[str, RetrievalTask] = {
+            side: validation_and_test(source)[1]
+            for side, source in zip(SIDES, (spec.task, spec.general_task), strict=True)
+        }
+        self.model = load_model(spec.model)
+        self.calibration_hash = {side: self._hash_of(side) for side in SIDES}
+        self._scopes: dict[int, Scoped] = {}
+        self._masks: tuple[str, dict[str, Tensor]] = ("", {})
+
+    def triplets(self, side: str) -> TripletSet:
+        """The triplets of one side; the domain's are also what retraining learns from."""
+        return load_triplets(getattr(self.spec.calibration, side), embed=self.model.encode)
+
+    def _hash_of(self, side: str) -> str:
+        return self.triplets(side).content_hash
+
+    def key(self, cell: Cell) -> str:
+        """The name of a cell on disk: a hash of weights, texts, settings and tasks."""
+        calibration = self.spec.calibration.model_dump(mode="json", exclude={"domain", "general", "token_budget"})
+        content: dict[str, Any] = {
+            "weights": self.model.weight_hash,
+            "reading": [
+                self.model.pooling.value,
+                self.model.query_prompt,
+                self.model.passage_prompt,
+                self.model.max_length,
+                self.spec.model.dtype.value,
+            ],
+            "tasks": {side: task.content_hash for side, task in self.tasks.items()},
+            "settings": None if cell.settings is None else cell.settings.model_dump(mode="json"),
+            "retrain": None if cell.retrain is None else cell.retrain.model_dump(mode="json"),
+        }
+        if cell.settings is not None:
+            content["calibration"] = {**calibration, "samples": cell.samples, "data": self.calibration_hash}
+        if cell.retrain is not None:
+            content["lessons"] = self.calibration_hash["domain"]
+        return content_key(content)
+
+    def measure(self, cell: Cell) -> Generator[Progress, None, dict[str, Any]]:
+        """Measure one cell that is not on disk yet, and keep it.
+
+        Returns:
+            `scores`: by side, `queries` (ids) and `ndcg_at_10` (one per query), and `means` of every metric;
+            `zeros`, `scope_weights`; `curve` of a retrained cell.
+        """
+        yield Progress(cell.label, 0, 0, 0.0)
+        masks: dict[str, Tensor] = {}
+        targets: tuple[Target, ...] = ()
+        if cell.settings is not None:
+            scope, targets = yield from self._scope(cell.samples)
+            masks = self._masks_of(cell.settings, cell.samples, scope)
+        found: dict[str, Any] = {"row": cell.row, "sparsity": cell.sparsity}
+        if cell.retrain is None:
+            with masked(self.model, targets, masks):
+                evaluations = yield from self._evaluate(self.model)
+        else:
+            checkpoint = self.folder / "checkpoints" / f"{self.key(cell)}.safetensors"
+            work = train(
+                self.model, targets, masks, self.triplets("domain").triplets, cell.retrain, checkpoint=checkpoint
+            )
+            trained = yield from _passed(work, lambda update: update.progress)
+            found["curve"] = trained.curve.document()
+            evaluations = yield from self._evaluate(trained.model)
+            checkpoint.unlink(missing_ok=True)
+        found["scores"] = {side: _scores(evaluation) for side, evaluation in evaluations.items()}
+        counted = census(self.model, masks)
+        found |= {key: counted[key] for key in ("zeros", "scope_weights", "model_weights")}
+        return self.store.write(self.key(cell), found)
+
+    def _evaluate(self, model: EmbeddingModel) -> Generator[Progress, None, dict[str, Evaluation]]:
+        evaluations = {}
+        for side, task in self.tasks.items():
+            yield Progress(f"Measuring {task.name}", 0, 0, 0.0)
+            evaluations[side] = evaluate(task, *encode_task(model, task))
+        return evaluations
+
+    def _scope(self, samples: int) -> Generator[Progress, None, Scoped]:
+        """The analysis with so many samples, made in the study's folder where it is not there yet."""
+        if samples not in self._scopes:
+            calibration: CalibrationSpec = self.spec.calibration.with_(samples=samples)
+            run = RunSpec(model=self.spec.model, calibration=calibration)
+            place = self.folder / f"analysis-{run.key()}"
+            if not (place / SPEC_FILE).is_file():
+                place = yield from analyze(run, place, model=self.model)
+            # Statistics of a whole model are large: one analysis is open at a time.
+            self._scopes = {samples: exact_scope(Statistics.open(place), self.model)}
+        return self._scopes[samples]
+
+    def _masks_of(self, settings: Settings, samples: int, scope: ExactScope) -> dict[str, Tensor]:
+        key = f"{settings.key()}-{samples}"
+        if self._masks[0] != key:
+            self._masks = (key, scope.masks(settings).masks)
+        return self._masks[1]
+
+
+def _scores(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "queries": list(evaluation.scores.index),
+        "ndcg_at_10": evaluation.scores["ndcg_at_10"].tolist(),
+        "means": {metric: evaluation.means[metric] for metric in METRICS},
+    }
+
+
+def _passed(work: Generator[Any, None, Any], change: Callable[[Any], Progress]) -> Generator[Progress, None, Any]:
+    """Pass on a generator's news in another form; what it returns is returned."""
+    try:
+        while True:
+            yield change(next(work))
+    except StopIteration as end:
+        return end.value
+    finally:
+        work.close()

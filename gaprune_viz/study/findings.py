@@ -1,0 +1,64 @@
+"""What a study says, in plain sentences made from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gaprune_viz.study.tables import BASELINE
+
+Row = Mapping[str, Any]
+CLEAR = 0.01
+
+
+def main_rows(document: Mapping[str, Any], steps: int) -> list[Row]:
+    """The pruned rows of the main table, one-shot (0) or after so many steps."""
+    return [r for r in document["rows"] if r["part"] == "main" and r["row"] != "dense" and r["steps"] == steps]
+
+
+def all_steps(document: Mapping[str, Any]) -> list[int]:
+    """The numbers of steps that the main table has, in order."""
+    return sorted({r["steps"] for r in document["rows"] if r["part"] == "main"})
+
+
+def dense_row(document: Mapping[str, Any], steps: int) -> Row | None:
+    """The dense model, as it is or retrained for so many steps."""
+    found = (r for r in document["rows"] if r["row"] == "dense" and r["steps"] == steps)
+    return next(found, None)
+
+
+def findings(document: Mapping[str, Any]) -> list[str]:
+    """One sentence a sparsity and number of steps: which row keeps most of the domain, and whether that is clear."""
+    told = []
+    for steps in all_steps(document):
+        rows = main_rows(document, steps)
+        for sparsity in sorted({r["sparsity"] for r in rows}):
+            cells = [r for r in rows if r["sparsity"] == sparsity and _kept(r) is not None]
+            if cells:
+                told.append(_sentence(cells, sparsity, steps))
+    return told
+
+
+def _kept(row: Row, side: str = "domain") -> float | None:
+    return row["sides"][side]["of_dense"]
+
+
+def _sentence(cells: list[Row], sparsity: float, steps: int) -> str:
+    best = max(cells, key=lambda r: _kept(r) or 0.0)
+    when = "one-shot" if steps == 0 else f"after {steps} steps"
+    text = (
+        f"At {sparsity:.0%}, {when}, `{best['row']}` keeps most: {_kept(best):.1f} % of dense on the domain, "
+        f"{_kept(best, 'general'):.1f} % on general data"
+    )
+    over = best["sides"]["domain"].get("over_baseline")
+    if over is None or best["row"] == BASELINE:
+        return text + "."
+    verdict = "clear" if over["p"] < CLEAR else "not clear"
+    return (
+        f"{text}. That is {over['points']:+.1f} points on {BASELINE} (95 % {over['low']:+.1f} to {over['high']:+.1f}, "
+        f"p {_p(over['p'])}: {verdict})."
+    )
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
