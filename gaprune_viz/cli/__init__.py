@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import typer
 
 from gaprune_viz.cli import analysis, experiments, serving, studies
 from gaprune_viz.cli.base import app
 from gaprune_viz.errors import GapruneError
+
+# Typer carries a click of its own in some versions: the base of its public error is the right one in all.
+USAGE_ERROR: Any = typer.BadParameter.__base__
 
 __all__ = ["analysis", "app", "experiments", "main", "serving", "studies"]
 
 
 def main() -> None:
     """Run the command line; a GapruneError is one line on standard error and exit status 2."""
-    import click
-
     try:
         status = app(standalone_mode=False)
     except GapruneError as error:
         _fail(str(error), 2)
-    except click.UsageError as error:
+    except USAGE_ERROR as error:
         where = f" {error.ctx.command_path} --help lists the flags." if error.ctx else ""
         _fail(f"{error.format_message()}{where}", 2)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         _fail("stopped.", 130)
     else:
         raise SystemExit(status or 0)

@@ -68,7 +68,7 @@ def _flag(spec: type[Spec], name: str, prefix: str = "") -> inspect.Parameter:
     """A flag that is None unless given; bounds are checked by the spec, with one message for all ways in."""
     info = spec.model_fields[name]
     kind = info.annotation
-    if get_origin(kind) is Literal or (get_args(kind) and str in get_args(kind)) or name == "fisher_scale":
+    if get_origin(kind) in (Literal, tuple) or (get_args(kind) and str in get_args(kind)) or name == "fisher_scale":
         plain: Any = str
     elif isinstance(kind, type) and issubclass(kind, StrEnum):
         plain = str
@@ -77,7 +77,7 @@ def _flag(spec: type[Spec], name: str, prefix: str = "") -> inspect.Parameter:
     if info.default in (None, PydanticUndefined):
         default = "none"
     else:
-        default = ",".join(info.default) if isinstance(info.default, tuple) else str(info.default)
+        default = ",".join(map(str, info.default)) if isinstance(info.default, tuple) else str(info.default)
     text = info.description or ""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         text += f" One of: {', '.join(kind)}."
