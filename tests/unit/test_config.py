@@ -28,6 +28,7 @@ from gaprune_viz.config import (
     ServeSpec,
     Settings,
     Spec,
+    StudySpec,
     column_mapping,
     help_text,
 )
@@ -106,6 +107,12 @@ WRONG: list[tuple[type[Spec], str, Any]] = [
     (ServeSpec, "workspace_gb", math.nan),
     (ServeSpec, "root_path", "pruning"),
     (ServeSpec, "root_path", '/a"onload='),
+    (StudySpec, "task", ""),
+    (StudySpec, "rows", ()),
+    (StudySpec, "rows", ("magnitude", "magnitude")),
+    (StudySpec, "sparsities", ()),
+    (StudySpec, "sparsities", (0.5, 0.96)),
+    (StudySpec, "sample_sizes", (1,)),
 ]
 EDGES: list[tuple[type[Spec], dict[str, Any]]] = [
     (ModelSpec, {"max_length": 8, "device": "cuda:3"}),
@@ -325,4 +332,4 @@ def test_no_spec_is_left_out_of_these_tests() -> None:
         for _, member in inspect.getmembers(module, inspect.isclass)
         if issubclass(member, Spec) and member is not Spec
     }
-    assert found == {*SPECS, Settings, RunSpec, Preset}
+    assert found == {*SPECS, Settings, RunSpec, StudySpec, Preset}
