@@ -29,7 +29,7 @@ from gaprune_viz.app.tabs.export import (
 from gaprune_viz.app.tabs.learn import formula_text
 from gaprune_viz.app.tabs.weight import weight_html
 from gaprune_viz.app.tuning import CUSTOM, interactive_updates, preset_of, settings_from, values_of
-from gaprune_viz.app.url import metric_of, query_of, settings_of
+from gaprune_viz.app.url import look_query, settings_query
 from gaprune_viz.app.views import View
 from gaprune_viz.config import STARTER_DOMAINS, Settings
 from gaprune_viz.errors import Cancelled, GapruneError
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gaprune_viz.app.page import Page
 
 TUNED = 12
+SLOW = 13
 
 
 def light_outputs(page: Page) -> list[Any]:
@@ -52,7 +53,7 @@ def light_outputs(page: Page) -> list[Any]:
     return [page.tuning.preset, page.headline, page.atlas.heatmap, page.atlas.reasons, page.atlas.detail, page.query]
 
 
-def refresh(view: dict[str, Any], scale: str, *values: Any) -> list[Any]:
+def refresh(view: dict[str, Any], *values: Any) -> list[Any]:
     """Answer a slider: figures, sentence, heatmap, the selected matrix."""
     try:
         settings = settings_from(values)
@@ -61,27 +62,13 @@ def refresh(view: dict[str, Any], scale: str, *values: Any) -> list[Any]:
         return [
             preset_of(settings),
             views.headline_html(now),
-            views.atlas_html(now, shown, scale),
+            views.atlas_html(now, shown),
             views.reasons_html(now),
             views.detail_html(now, shown),
-            query_of(settings, shown),
+            settings_query(settings),
         ]
     except GapruneError as error:
         return [gr.skip(), panels.error_card(error.message, error.hint), *[gr.skip()] * 4]
-
-
-def from_address(request: gr.Request, view: dict[str, Any]) -> list[Any]:
-    """Set the controls as the address says; a wrong address changes nothing and says why."""
-    params = dict(request.query_params)
-    shown = View.parse(view)
-    metric = metric_of(params) or shown.metric
-    try:
-        settings = settings_of(params)
-    except GapruneError as error:
-        gr.Warning(f"The address holds a setting that is not possible. {error}")
-        settings = None
-    values = [gr.skip()] * TUNED if settings is None else values_of(settings)
-    return [shown.with_(metric=metric).model_dump(), metric, *values]
 
 
 def slow_outputs(page: Page) -> list[Any]:
@@ -102,7 +89,7 @@ def slow_outputs(page: Page) -> list[Any]:
 
 def follow(view: dict[str, Any], active: str, *values: Any) -> list[Any]:
     """Redraw what the open tab shows; the other tabs are redrawn when they are opened."""
-    skip: list[Any] = [gr.skip()] * 13
+    skip: list[Any] = [gr.skip()] * SLOW
     try:
         settings = settings_from(values)
         now = views.live(View.parse(view), settings)
@@ -142,30 +129,35 @@ def reset() -> list[Any]:
     return load_preset("paper")
 
 
-def recolour(view: dict[str, Any], metric: str, scale: str, *values: Any) -> list[Any]:
-    """Another metric or scale in the atlas."""
-    shown = View.parse({**view, "metric": metric})
+def recolour(view: dict[str, Any], metric: str, scale: str, grouping: str, *values: Any) -> list[Any]:
+    """Another metric, scale or grouping in the atlas."""
+    shown = View.parse({**view, "metric": metric, "scale": scale, "grouping": grouping})
     try:
         settings = settings_from(values)
-        heatmap = views.atlas_html(views.live(shown, settings), shown, scale)
-        return [shown.model_dump(), heatmap, query_of(settings, shown)]
+        now = views.live(shown, settings)
+        return [
+            shown.model_dump(),
+            views.atlas_html(now, shown),
+            look_query(shown, now.analysis.statistics.matrices),
+        ]
     except GapruneError as error:
         return [gr.skip(), panels.error_card(error.message, error.hint), gr.skip()]
 
 
-def select(event: gr.EventData, view: dict[str, Any], scale: str, *values: Any) -> list[Any]:
+def select(event: gr.EventData, view: dict[str, Any], *values: Any) -> list[Any]:
     """Another matrix; everything below the heatmap follows."""
     shown = View.parse(view)
     name = selected_from(event, shown)
     if name is None:
-        return [gr.skip()] * 4
+        return [gr.skip()] * 5
     shown = shown.with_(selected=name)
     now = views.live(shown, settings_from(values))
     return [
         shown.model_dump(),
-        views.atlas_html(now, shown, scale),
+        views.atlas_html(now, shown),
         views.detail_html(now, shown),
         views.detail_figure(now, shown),
+        look_query(shown, now.analysis.statistics.matrices),
     ]
 
 
@@ -185,6 +177,7 @@ def run_outputs(page: Page) -> list[Any]:
         side.cancel,
         side.progress,
         side.current,
+        page.look,
         page.headline,
         atlas.heatmap,
         atlas.reasons,
@@ -203,7 +196,7 @@ def run_analysis(page: Page) -> Callable[..., Heavy]:
     """Run the analysis that the sidebar describes; the one on screen stays until the new one is whole."""
     side = page.sidebar
 
-    def handler(request: gr.Request, view: dict[str, Any], active: str, scale: str, *values: Any) -> Heavy:
+    def handler(request: gr.Request, view: dict[str, Any], active: str, *values: Any) -> Heavy:
         flag = jobs.begin(request)
         count = len(side.controls)
         idle = {side.run: gr.update(interactive=True), side.cancel: gr.update(interactive=False)}
@@ -220,7 +213,7 @@ def run_analysis(page: Page) -> Callable[..., Heavy]:
             notes = STORE.analysis(name).statistics.document["notes"]
             shown = View.parse({**view, "analysis": name})
             done = panels.notice(f"Done. {' '.join(notes[:3])}")
-            yield {**idle, side.progress: done, **_shown(page, shown, settings, scale)}
+            yield {**idle, side.progress: done, **_shown(page, shown, settings)}
         except Cancelled:
             text = "Cancelled. The analysis on screen is the one from before."
             yield {**idle, side.progress: panels.notice(text)}
@@ -230,15 +223,16 @@ def run_analysis(page: Page) -> Callable[..., Heavy]:
     return handler
 
 
-def _shown(page: Page, view: View, settings: Settings, scale: str) -> Changes:
+def _shown(page: Page, view: View, settings: Settings) -> Changes:
     """Everything that a new analysis draws."""
     now = views.live(view, settings)
     atlas = page.atlas
     changes: Changes = {
         page.view: view.model_dump(),
+        page.look: look_query(view, now.analysis.statistics.matrices),
         page.sidebar.current: views.run_line(now.analysis, view.analysis),
         page.headline: views.headline_html(now),
-        atlas.heatmap: views.atlas_html(now, view, scale),
+        atlas.heatmap: views.atlas_html(now, view),
         atlas.reasons: views.reasons_html(now),
         atlas.detail: views.detail_html(now, view),
         atlas.histogram: views.detail_figure(now, view),

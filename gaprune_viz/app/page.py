@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
-from gaprune_viz.app import views
+from gaprune_viz.app import scripts, views
 from gaprune_viz.app.access import Access
-from gaprune_viz.app.elements import html
+from gaprune_viz.app.elements import bell, html
 from gaprune_viz.app.guard import guard
 from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.sidebar import Sidebar, build_sidebar
@@ -55,6 +55,8 @@ class Page:
     view: gr.State
     active: gr.State
     query: gr.Textbox
+    look: gr.Textbox
+    goto: gr.HTML
     sidebar: Sidebar
     tuning: TuningBar
     headline: gr.HTML
@@ -66,6 +68,7 @@ class Page:
     data: dict[str, SideData]
     export: ExportTab
     formula: gr.Markdown
+    tab_box: gr.Tabs
     tabs: list[gr.Tab]
 
 
@@ -84,6 +87,8 @@ def build(serve: ServeSpec | None = None) -> gr.Blocks:
             view=gr.State(view.model_dump()),
             active=gr.State("atlas"),
             query=gr.Textbox("", visible="hidden", show_label=False),
+            look=gr.Textbox("", visible="hidden", show_label=False),
+            goto=bell(),
             **_compose(now, view),
         )
         wire(page, demo)
@@ -96,7 +101,7 @@ def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
     html(_header(), elem_classes=["gv-header"])
     tuning = build_tuning()
     headline = html(views.headline_html(now), elem_id="gv-headline")
-    with gr.Tabs(elem_id="gv-tabs"):
+    with gr.Tabs(elem_id="gv-tabs") as tab_box:
         with gr.Tab("Atlas", id="atlas") as atlas_tab:
             atlas = build_atlas(now, view)
             weight = build_weight()
@@ -124,6 +129,7 @@ def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
         "data": data,
         "export": export,
         "formula": formula,
+        "tab_box": tab_box,
         "tabs": [atlas_tab, distributions_tab, retrieval_tab, sweep_tab, data_tab, export_tab, learn_tab],
     }
 
@@ -131,7 +137,11 @@ def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
 def _header() -> str:
     return (
         '<header class="gv-title"><h1>gaprune_viz</h1>'
-        "<p>See what gradient-alignment pruning does to a text-embedding model, weight by weight.</p></header>"
+        "<p>See what gradient-alignment pruning does to a text-embedding model, weight by weight.</p>"
+        '<nav class="gv-title-tools" aria-label="Page tools">'
+        '<button type="button" class="gv-tool" data-gv="tour" id="gv-tour">Take the tour</button>'
+        '<button type="button" class="gv-tool" data-gv="share" id="gv-share">Copy link</button>'
+        "</nav></header>"
     )
 
 
@@ -170,7 +180,7 @@ def launch(
         server_port=port or None,
         root_path=serve.root_path or None,
         theme=theme(),
-        head=style.head() + _ON_LOAD,
+        head=style.head() + scripts.head() + _ON_LOAD,
         max_file_size=serve.upload_limit,
         max_threads=MOST_THREADS,
         footer_links=["settings"] if serve.public else ["api", "settings"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -32,6 +33,14 @@ FIELDS: tuple[tuple[type[Spec], str], ...] = (
 )
 KAPPA_CHOICES = ("1", "auto", "10", "100", "1000", "10000", "100000")
 CUSTOM = "custom"
+# Undo and redo live in the browser (assets/js/page/address.js).
+_STEPS = (
+    '<div class="gv-step-pair" role="group" aria-label="Steps">'
+    '<button type="button" class="gv-step" id="gv-undo" data-gv="undo" aria-disabled="true" aria-label="Undo" '
+    'title="Undo (Ctrl+Z)"><span aria-hidden="true">↶</span></button>'
+    '<button type="button" class="gv-step" id="gv-redo" data-gv="redo" aria-disabled="true" aria-label="Redo" '
+    'title="Redo (Ctrl+Shift+Z)"><span aria-hidden="true">↷</span></button></div>'
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class TuningBar:
 
     controls: tuple[Any, ...]
     preset: gr.Dropdown
+    pin: gr.Button
     reset: gr.Button
 
     @property
@@ -65,21 +75,26 @@ def build_tuning() -> TuningBar:
             made["criterion"] = _choice(ScoreSpec, "criterion", every, min_width=150, scale=2)
             made["sparsity"] = _slider(MaskSpec, "sparsity", scale=3)
             made["alpha"] = _slider(ScoreSpec, "alpha", scale=3)
+            html(_STEPS, elem_classes=["gv-steps"], min_width=84)
         with gr.Row(elem_classes=["gv-tuning-row"]):
             made["alignment"] = _choice(ScoreSpec, "alignment", min_width=150, scale=2)
             made["allocation"] = _choice(MaskSpec, "allocation", min_width=110, scale=2)
             for name in ("beta", "gamma"):
                 made[name] = _slider(ScoreSpec, name, scale=3)
-            reset = gr.Button("Reset to paper", size="sm", min_width=90, elem_id="gv-reset", scale=1)
-        with gr.Accordion("More: κ, power, pattern, floor, ceiling, and what everything means", open=False):
+            made["fisher_scale"] = _choice(
+                ScoreSpec, "fisher_scale", list(KAPPA_CHOICES), custom=True, min_width=110, scale=2
+            )
+            with gr.Column(min_width=84, scale=0, elem_classes=["gv-tools"]):
+                pin = gr.Button("Pin", size="sm", min_width=84, elem_id="gv-pin")
+                reset = gr.Button("Reset", size="sm", min_width=84, elem_id="gv-reset")
+        with gr.Accordion("More: power p, pattern, floor, ceiling, and what everything means", open=False):
             with gr.Row(elem_classes=["gv-tuning-row"]):
-                made["fisher_scale"] = _choice(ScoreSpec, "fisher_scale", list(KAPPA_CHOICES), custom=True)
                 made["fisher_power"] = _choice(ScoreSpec, "fisher_power", [("1", "1.0"), ("0.5", "0.5")])
                 made["pattern"] = _choice(MaskSpec, "pattern", field_info(MaskSpec, "pattern")["choices"], custom=True)
                 for name in ("floor", "ceiling"):
                     made[name] = _slider(MaskSpec, name)
             html(_help_html())
-    return TuningBar(tuple(made[name] for _, name in FIELDS), chosen, reset)
+    return TuningBar(tuple(made[name] for _, name in FIELDS), chosen, pin, reset)
 
 
 def settings_from(values: Sequence[Any]) -> Settings:
@@ -103,6 +118,37 @@ def values_of(settings: Settings) -> list[Any]:
 def preset_of(settings: Settings) -> str:
     """The preset that equals the settings, or `custom`."""
     return next((p.name for p in PRESETS.values() if p.settings == settings), CUSTOM)
+
+
+def settings_line(settings: Settings) -> str:
+    """What the settings are, in one line of HTML: the preset's sentence, or what differs from the nearest preset."""
+    name = preset_of(settings)
+    if name != CUSTOM:
+        text = f"<b>{escape(PRESETS[name].label)}.</b> {escape(PRESETS[name].sentence)}"
+    else:
+        base, changes = nearest_preset(settings)
+        listed = ", ".join(f"{field_info(spec, field)['label']} {value}" for spec, field, value in changes)
+        text = f"<b>Your own settings.</b> As {escape(PRESETS[base].label)}, but {escape(listed)}."
+    return f'<p class="gv-settings-line">{text}</p>'
+
+
+def nearest_preset(
+    settings: Settings, among: Sequence[str] = tuple(PRESETS)
+) -> tuple[str, list[tuple[type[Spec], str, Any]]]:
+    """The preset from which the least differs, and what does: spec, field, value."""
+    mine = values_of(settings)
+    found = {
+        name: [(*field, value) for field, value, usual in zip(FIELDS, mine, values, strict=True) if value != usual]
+        for name, values in _preset_values().items()
+        if name in among
+    }
+    name = min(found, key=lambda key: len(found[key]))
+    return name, found[name]
+
+
+@cache
+def _preset_values() -> dict[str, list[Any]]:
+    return {name: values_of(preset.settings) for name, preset in PRESETS.items()}
 
 
 def interactive_updates(criterion_name: str) -> list[Any]:

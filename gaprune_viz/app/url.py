@@ -1,39 +1,60 @@
-"""The tuning bar in the address: what differs from the paper, by the names of the flags."""
+"""What the page shows, in its address: settings by the names of the flags, and what is looked at.
+
+An address says what differs from a preset, so that it is short. The server writes what it knows (run, settings,
+metric, scale, matrix); the browser adds the open tab and the query in the search field.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
-from gaprune_viz.app.tuning import FIELDS, settings_from, values_of
+from gaprune_viz.app.access import DEMO, visitor
+from gaprune_viz.app.tuning import FIELDS, nearest_preset, settings_from, values_of
 from gaprune_viz.app.views import View
 from gaprune_viz.config import Settings
+from gaprune_viz.core.statistics import MatrixInfo
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.figures.atlas import GROUPINGS, SCALES
 from gaprune_viz.figures.metrics import METRICS
+from gaprune_viz.presets import PRESETS
 
 LONGEST = 64
-
-# Keeps what is not ours, such as gradio's theme, and adds no entry to the history.
-WRITE_JS = """(query) => {
-  const old = new URLSearchParams(location.search);
-  const next = new URLSearchParams(query);
-  const theme = old.get('__theme');
-  if (theme) next.set('__theme', theme);
-  const text = next.toString();
-  history.replaceState(history.state, '', text ? '?' + text : location.pathname);
-}"""
+RUN = "run"
+PREFIX = "analysis-"
+# Part of the address, attribute of the view, what it may be; the first is the default.
+LOOKS = (("metric", "metric", tuple(METRICS)), ("scale", "scale", SCALES), ("group", "grouping", GROUPINGS))
+LONGEST_ADDRESS = 4_000
+PRESET = "preset"
 
 
-def query_of(settings: Settings, view: View) -> str:
-    """The address's query for some settings; empty at the paper's."""
-    usual = values_of(Settings())
-    pairs = [
-        (name.replace("_", "-"), value)
-        for (_, name), value, default in zip(FIELDS, values_of(settings), usual, strict=True)
-        if value != default
-    ]
-    if view.metric != View().metric:
-        pairs.append(("metric", view.metric))
+def query_of(settings: Settings, view: View, matrices: tuple[MatrixInfo, ...] = ()) -> str:
+    """The address's query for some settings and what is looked at; empty for the paper's on the bundled analysis."""
+    return "&".join(part for part in (settings_query(settings), look_query(view, matrices)) if part)
+
+
+def settings_query(settings: Settings) -> str:
+    """The nearest preset, and what differs from it."""
+    base, changes = nearest_preset(settings)
+    named = [(PRESET, base)] if PRESETS[base].settings != Settings() else []
+    paper = nearest_preset(settings, ("paper",))[1]
+    if named and len(paper) <= len(changes) + 1:
+        named, changes = [], paper
+    return urlencode(named + [(name.replace("_", "-"), value) for _, name, value in changes])
+
+
+def look_query(view: View, matrices: tuple[MatrixInfo, ...] = ()) -> str:
+    """What is looked at: run, metric, scale, grouping and, where the matrices are known, the selected one."""
+    pairs: list[tuple[str, Any]] = []
+    run = run_named(view.analysis)
+    if run:
+        pairs.append((RUN, run))
+    usual = View()
+    pairs += [(key, getattr(view, name)) for key, name, _ in LOOKS if getattr(view, name) != getattr(usual, name)]
+    place = place_of(view.selected, matrices)
+    if place:
+        pairs.append(("at", place))
     return urlencode(pairs)
 
 
@@ -43,8 +64,9 @@ def settings_of(params: Mapping[str, str]) -> Settings | None:
     Raises:
         GapruneError: a value is out of bounds.
     """
-    values: list[Any] = values_of(Settings())
-    asked = False
+    named = PRESETS.get(params.get(PRESET, ""))
+    values: list[Any] = values_of(named.settings if named else Settings())
+    asked = named is not None
     for index, (_, name) in enumerate(FIELDS):
         text = params.get(name.replace("_", "-"))
         if text is None:
@@ -55,10 +77,55 @@ def settings_of(params: Mapping[str, str]) -> Settings | None:
     return settings_from(values) if asked else None
 
 
-def metric_of(params: Mapping[str, str]) -> str | None:
-    """The atlas metric that an address asks for, where it is one."""
-    name = params.get("metric", "")
-    return name if name in METRICS else None
+def view_of(params: Mapping[str, str], shown: View) -> View:
+    """A view with the metric, the scale and the grouping that an address asks for, where they exist."""
+    found = {name: params[key] for key, name, known in LOOKS if params.get(key, "") in known}
+    return shown.with_(**found)
+
+
+def run_named(analysis: str) -> str:
+    """An analysis as an address names it; empty for the bundled one."""
+    return "" if analysis == DEMO else analysis.removeprefix(PREFIX)
+
+
+def analysis_at(params: Mapping[str, str], shown: View) -> str:
+    """The analysis that an address asks for; the shown one where it asks for none.
+
+    Raises:
+        GapruneError: there is none of that name here, or it is not the visitor's to see.
+    """
+    run = params.get(RUN, "")
+    if not run:
+        return shown.analysis
+    name = DEMO if run == DEMO else f"{PREFIX}{run[:LONGEST]}"
+    try:
+        visitor().folder(name)
+    except GapruneError as error:
+        raise GapruneError(
+            "The analysis of this link is not here.", "Press Run to make it; the rest of the link holds."
+        ) from error
+    return name
+
+
+def place_of(name: str, matrices: tuple[MatrixInfo, ...]) -> str:
+    """A matrix as an address names it, `3-down`, or `3-down-2` for the third expert; empty for the first matrix."""
+    for index, matrix in enumerate(matrices):
+        if matrix.name == name:
+            same = [m.name for m in matrices if (m.layer, m.role) == (matrix.layer, matrix.role)]
+            number = same.index(name)
+            return f"{matrix.layer}-{matrix.role}{f'-{number}' if number else ''}" if index else ""
+    return ""
+
+
+def matrix_at(place: str, matrices: tuple[MatrixInfo, ...]) -> str:
+    """The name of the matrix at a place; empty where there is none."""
+    found = (m.name for m in matrices if place and place_of(m.name, matrices) == place[:LONGEST])
+    return next(found, "")
+
+
+def params_of(query: str) -> dict[str, str]:
+    """The parts of an address's query. Browsers may send anything."""
+    return dict(parse_qsl(query[:LONGEST_ADDRESS].lstrip("?")))
 
 
 def _number(text: str) -> float | str:

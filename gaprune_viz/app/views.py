@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gaprune_viz.app.store import DEMO, STORE
+from gaprune_viz.app.tuning import settings_line
 from gaprune_viz.config import Settings, Spec
 from gaprune_viz.core.live import Preview
 from gaprune_viz.core.masking import sparsity_of
@@ -26,11 +27,15 @@ class View(Spec):
         analysis: id of the analysis, never a path (`app.access`); `demo` is the bundled one.
         selected: name of the selected matrix; empty for the first.
         metric: what colours the atlas.
+        scale: how numbers become its colours.
+        grouping: its rows: roles, or the two blocks of a layer.
     """
 
     analysis: str = DEMO
     selected: str = ""
     metric: str = "pruned_fraction"
+    scale: str = "auto"
+    grouping: str = "role"
 
 
 POINTS = 3_000
@@ -90,7 +95,7 @@ def headline_html(now: Live) -> str:
         panels.Card("Gradients in conflict", conflict, "of the weights: domain and general pull apart"),
         panels.Card("Fisher scale κ", number(preview.kappa), _starved_note(now)),
     ]
-    return panels.sentence_card(preview.sentence) + panels.stat_cards(cards)
+    return panels.sentence_card(preview.sentence) + settings_line(preview.settings) + panels.stat_cards(cards)
 
 
 def reasons_html(now: Live) -> str:
@@ -126,11 +131,15 @@ def _starved_note(now: Live) -> str:
     return f"starved (over 95 % pruned): {where}" + (f" and {len(starved) - 1} more" if len(starved) > 1 else "")
 
 
-def atlas_html(now: Live, view: View, scale: str = "auto") -> str:
+def atlas_html(now: Live, view: View) -> str:
     """The clickable heatmap."""
-    metric = view.metric if view.metric in METRICS else "pruned_fraction"
     return atlas.heatmap_html(
-        now.table, metric, selected=selected_name(view, now.analysis), scale=scale, score_label=now.label
+        now.table,
+        view.metric if view.metric in METRICS else "pruned_fraction",
+        selected=selected_name(view, now.analysis),
+        scale=view.scale if view.scale in atlas.SCALES else "auto",
+        grouping=view.grouping if view.grouping in atlas.GROUPINGS else "role",
+        score_label=now.label,
     )
 
 

@@ -10,10 +10,10 @@ from gaprune_viz.app import data_handlers as data
 from gaprune_viz.app import handlers as do
 from gaprune_viz.app import jobs
 from gaprune_viz.app import sweep_handlers as sweeps
+from gaprune_viz.app.address import from_address, go, matrix_figure, opened, restored
 from gaprune_viz.app.guard import COMPUTE
 from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.page import Page
-from gaprune_viz.app.url import WRITE_JS
 
 LIGHT: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 8, "api_visibility": "private"}
 # Heavy work stands in a line of its own (`app.line`), where its place is shown; gradio's queue lets all of it in.
@@ -27,9 +27,7 @@ HEAVY: dict[str, Any] = {
 
 def wire(page: Page, demo: gr.Blocks) -> None:
     """Connect every control."""
-    controls = list(page.tuning.controls)
-    demo.load(do.from_address, [page.view], [page.view, page.atlas.metric, *controls], **LIGHT).then(**_refresh(page))
-    page.query.change(None, page.query, None, js=WRITE_JS, show_progress="hidden", api_visibility="private")
+    _wire_address(page, demo)
     demo.unload(jobs.forget)
     _wire_tuning(page)
     _wire_atlas(page)
@@ -38,6 +36,25 @@ def wire(page: Page, demo: gr.Blocks) -> None:
     _wire_export(page)
     _wire_data(page)
     _wire_sweep(page)
+
+
+def _wire_address(page: Page, demo: gr.Blocks) -> None:
+    """What is shown goes into the address, and comes out of it."""
+    controls = list(page.tuning.controls)
+    start = demo.load(from_address, [page.view], restored(page), **LIGHT)
+    again = page.goto.select(  # type: ignore[attr-defined]
+        go, [page.view], restored(page), trigger_mode="always_last", **LIGHT
+    )
+    for arrival, draw in ((start, {**_follow(page), "fn": opened}), (again, _follow(page))):
+        arrival.then(do.knobs, [controls[1]], controls, **LIGHT)
+        shown = arrival.then(**_refresh(page)).then(**draw)
+        shown.then(matrix_figure, [page.view, *controls], page.atlas.histogram, **LIGHT)
+    browser: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    page.query.change(None, page.query, None, js="(query) => gv.write(query, 'settings')", **browser)
+    page.look.change(None, page.look, None, js="(query) => gv.write(query, 'look')", **browser)
+    search = page.retrieval
+    for part, field in (("task", search.task), ("pick", search.pick), ("ask", search.text)):
+        field.change(None, field, None, js=f"(value) => gv.part('{part}', value)", **browser)
 
 
 def _moved(page: Page) -> list[Any]:
@@ -50,18 +67,23 @@ def _refresh(page: Page) -> dict[str, Any]:
     """What follows a slider; and heavy work too, because an exact mask says how far the preview was off."""
     return {
         "fn": do.refresh,
-        "inputs": [page.view, page.atlas.scale, *page.tuning.controls],
+        "inputs": [page.view, *page.tuning.controls],
         "outputs": do.light_outputs(page),
         **LIGHT,
     }
 
 
+def _follow(page: Page) -> dict[str, Any]:
+    """What the open tab shows."""
+    inputs = [page.view, page.active, *page.tuning.controls]
+    return {"fn": do.follow, "inputs": inputs, "outputs": do.slow_outputs(page), **LIGHT}
+
+
 def _wire_tuning(page: Page) -> None:
     tuning, controls = page.tuning, list(page.tuning.controls)
-    refresh = _refresh(page)
-    follow = {"fn": do.follow, "inputs": [page.view, page.active, *controls], "outputs": do.slow_outputs(page)}
+    refresh, follow = _refresh(page), _follow(page)
     gr.on(_moved(page), trigger_mode="always_last", **refresh)
-    gr.on(_moved(page), trigger_mode="always_last", **follow, **LIGHT)
+    gr.on(_moved(page), trigger_mode="always_last", **follow)
     criterion = controls[1]
     criterion.input(do.knobs, [criterion], controls, **LIGHT)
     everything = [tuning.preset, *controls]
@@ -70,24 +92,26 @@ def _wire_tuning(page: Page) -> None:
         tuning.reset.click(do.reset, None, everything, **LIGHT),
     ):
         chain.then(do.knobs, [criterion], controls, **LIGHT)
-        chain.then(**refresh).then(**follow, **LIGHT)
+        chain.then(**refresh).then(**follow)
     for tab in page.tabs:
         name = str(tab.id)
-        tab.select(lambda name=name: name, None, page.active, **LIGHT).then(**follow, **LIGHT)
+        part = "" if name == "atlas" else name
+        tab.select(None, None, None, js=f"() => gv.part('tab', '{part}')", api_visibility="private")
+        tab.select(lambda name=name: name, None, page.active, **LIGHT).then(**follow)
 
 
 def _wire_atlas(page: Page) -> None:
     atlas, controls = page.atlas, list(page.tuning.controls)
     recolour = {
         "fn": do.recolour,
-        "inputs": [page.view, atlas.metric, atlas.scale, *controls],
-        "outputs": [page.view, atlas.heatmap, page.query],
+        "inputs": [page.view, atlas.metric, atlas.scale, atlas.grouping, *controls],
+        "outputs": [page.view, atlas.heatmap, page.look],
     }
-    gr.on([atlas.metric.input, atlas.scale.input], **recolour, **LIGHT)
+    gr.on([atlas.metric.input, atlas.scale.input, atlas.grouping.input], **recolour, **LIGHT)
     atlas.heatmap.select(  # type: ignore[attr-defined]
         do.select,
-        [page.view, atlas.scale, *controls],
-        [page.view, atlas.heatmap, atlas.detail, atlas.histogram],
+        [page.view, *controls],
+        [page.view, atlas.heatmap, atlas.detail, atlas.histogram, page.look],
         **LIGHT,
     )
     weight = page.weight
@@ -105,7 +129,7 @@ def _wire_run(page: Page) -> None:
     everything = [page.view, *do.run_outputs(page)]
     sidebar.run.click(
         do.run_analysis(page),
-        [page.view, page.active, page.atlas.scale, *sidebar.controls, *page.tuning.controls],
+        [page.view, page.active, *sidebar.controls, *page.tuning.controls],
         everything,
         **HEAVY,
     )

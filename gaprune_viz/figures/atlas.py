@@ -12,12 +12,14 @@ import pandas as pd
 
 from gaprune_viz.figures import scales
 from gaprune_viz.figures.formatting import MINUS, number, percent, signed
-from gaprune_viz.figures.metrics import METRICS, ROLE_LABELS, ROLE_ORDER, Metric, scale_of
+from gaprune_viz.figures.metrics import BLOCKS, METRICS, ROLE_LABELS, ROLE_ORDER, Metric, scale_of
 from gaprune_viz.paths import assets
 
 HEATMAP_JS = (assets() / "js" / "heatmap.js").read_text(encoding="utf-8")
 
 SCALES = ("auto", "linear", "log", "rank")
+GROUPINGS = ("role", "block")
+MLP = "mlp"
 SHARES = ("fraction", "agreement")
 TICKS = 5
 MANY_LAYERS = 12
@@ -72,6 +74,7 @@ def heatmap_html(
     *,
     selected: str | None = None,
     scale: str = "auto",
+    grouping: str = "role",
     score_label: str = "DAI",
 ) -> str:
     """An accessible grid: roles down, layers across, a legend and one line of help.
@@ -81,19 +84,24 @@ def heatmap_html(
         metric: a key of METRICS.
         selected: name of the selected matrix.
         scale: `auto` (the metric's own), `linear`, `log` (where all values allow it), or `rank` within each role.
+        grouping: `role`, or `block`: all of a layer's attention and all of its MLP together.
         score_label: what the score is called.
 
     Raises:
         KeyError: there is no such metric, or the table has no column of it.
-        ValueError: there is no such scale.
+        ValueError: there is no such scale or grouping.
     """
     chosen = METRICS[metric]
+    if grouping not in GROUPINGS:
+        raise ValueError(f"no grouping {grouping!r}; there are {', '.join(GROUPINGS)}")
+    if grouping == "block":
+        table = table.assign(role=[BLOCKS.get(role, MLP) for role in table["role"]])
     if scale not in SCALES:
         raise ValueError(f"no scale {scale!r}; there are {', '.join(SCALES)}")
     cells = _cells(table, metric)
     shown = _ranks(cells) if scale == "rank" else {place: cell.value for place, cell in cells.items()}
     look = _look(chosen, list(shown.values()), scale, _label(metric, score_label))
-    roles = [role for role in ROLE_ORDER if any(r == role for _, r in cells)]
+    roles = [role for role in (*ROLE_ORDER, "attention", MLP) if any(r == role for _, r in cells)]
     roles += sorted({r for _, r in cells} - set(roles))
     layers = sorted({layer for layer, _ in cells})
     here = next((place for place, cell in cells.items() if selected in cell.names), None)

@@ -30,7 +30,10 @@ ROLE_LABELS = {
     "fused_gate_up": "Gate+up",
     "down": "Down",
     "other": "Other",
+    "attention": "Attention",
+    "mlp": "MLP",
 }
+BLOCKS = dict.fromkeys(("query", "key", "value", "fused_qkv", "attention_output"), "attention")
 
 
 @dataclass(frozen=True)

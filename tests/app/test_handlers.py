@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import gradio as gr
 import pytest
 
-from gaprune_viz.app import data_handlers, handlers, jobs, sweep_handlers, views
+from gaprune_viz.app import address, data_handlers, handlers, jobs, sweep_handlers, views
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.page import Page, _compose, build
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
@@ -25,7 +25,7 @@ from gaprune_viz.app.store import DEMO, STORE, Cache
 from gaprune_viz.app.tabs.export import shell_text
 from gaprune_viz.app.tabs.sweep import plan_from
 from gaprune_viz.app.tuning import CUSTOM, FIELDS, preset_of, settings_from, values_of
-from gaprune_viz.app.url import metric_of, query_of, settings_of
+from gaprune_viz.app.url import LOOKS, matrix_at, params_of, query_of, settings_of, view_of
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
@@ -41,7 +41,19 @@ def page() -> Page:
     view, settings = views.View(), Settings()
     with gr.Blocks():
         composed = _compose(views.live(view, settings), view)
-        return Page(view=gr.State(VIEW), active=gr.State("atlas"), query=gr.Textbox(), **composed)
+        return Page(
+            view=gr.State(VIEW),
+            active=gr.State("atlas"),
+            query=gr.Textbox(),
+            look=gr.Textbox(),
+            goto=gr.HTML(),
+            **composed,
+        )
+
+
+def sent(**data: object) -> Any:
+    """An event as the browser sends it."""
+    return SimpleNamespace(_data=data)
 
 
 def plain(html: str) -> str:
@@ -74,7 +86,7 @@ def test_the_custom_preset_changes_nothing() -> None:
 
 def test_a_slider_is_answered_with_numbers_of_its_settings() -> None:
     settings = Settings(mask=MaskSpec(sparsity=0.73))
-    preset, headline, heatmap, reasons, detail, query = handlers.refresh(VIEW, "auto", *values_of(settings))
+    preset, headline, heatmap, reasons, detail, query = handlers.refresh(VIEW, *values_of(settings))
     now = views.live(views.View(), settings)
     assert preset == CUSTOM
     assert now.preview.sentence in plain(headline)
@@ -92,7 +104,7 @@ def test_a_slider_is_answered_with_numbers_of_its_settings() -> None:
 def test_a_wrong_value_is_one_alert_and_nothing_else_changes(field: str, value: object) -> None:
     values = values_of(Settings())
     values[[name for _, name in FIELDS].index(field)] = value
-    preset, headline, *rest = handlers.refresh(VIEW, "auto", *values)
+    preset, headline, *rest = handlers.refresh(VIEW, *values)
     assert 'role="alert"' in headline
     assert preset == gr.skip()
     assert rest == [gr.skip()] * 4
@@ -102,14 +114,16 @@ def test_a_wrong_value_is_one_alert_and_nothing_else_changes(field: str, value: 
 @pytest.mark.parametrize("data", [None, {}, {"name": 7}, {"name": "no.such.weight"}, {"name": "<script>"}, ["x"]])
 def test_a_forged_selection_does_nothing(data: object) -> None:
     event = SimpleNamespace(_data=data)
-    assert handlers.select(event, VIEW, "auto", *values_of(Settings())) == [gr.skip()] * 4  # type: ignore[arg-type]
+    assert handlers.select(event, VIEW, *values_of(Settings())) == [gr.skip()] * 5  # type: ignore[arg-type]
 
 
 def test_a_selection_moves_the_detail() -> None:
     name = STORE.analysis(DEMO).statistics.names[3]
     event = SimpleNamespace(_data={"name": name})
-    view, heatmap, detail, _ = handlers.select(event, VIEW, "auto", *values_of(Settings()))  # type: ignore[arg-type]
+    view, heatmap, detail, _, query = handlers.select(event, VIEW, *values_of(Settings()))  # type: ignore[arg-type]
     assert view["selected"] == name
+    matrices = STORE.analysis(DEMO).statistics.matrices
+    assert matrix_at(params_of(query)["at"], matrices) == name
     assert re.search(rf'data-name="{re.escape(name)}"[^>]*aria-selected="true"', heatmap)
     assert name in detail
 
@@ -178,7 +192,7 @@ def test_a_run_from_the_page_shows_itself(page: Page, tiny_bert: Path, tiny_trip
     values = dict.fromkeys([name for _, name in RUN_FIELDS])
     domain, general = map(str, tiny_triplets)
     values |= {"model": str(tiny_bert), "domain": domain, "general": general, "scope": "linear", "sampling": "all"}
-    out = changes(handlers.run_analysis(page)(REQUEST, VIEW, "atlas", "auto", *values.values(), *values_of(Settings())))
+    out = changes(handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings())))
     assert "Done" in plain(out[page.sidebar.progress])
     folder = visitor().folder(out[page.view]["analysis"])
     document = json.loads((folder / "spec.json").read_text())
@@ -191,7 +205,7 @@ def test_a_cancelled_run_keeps_the_view(page: Page, tiny_bert: Path, tiny_triple
     values = dict.fromkeys([name for _, name in RUN_FIELDS])
     domain, general = map(str, tiny_triplets)
     values |= {"model": str(tiny_bert), "domain": domain, "general": general, "seed": 99, "scope": "mlp"}
-    work = handlers.run_analysis(page)(REQUEST, VIEW, "atlas", "auto", *values.values(), *values_of(Settings()))
+    work = handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings()))
     next(work)
     jobs.stop(REQUEST)  # type: ignore[arg-type]
     out = changes(work)
@@ -202,7 +216,7 @@ def test_a_cancelled_run_keeps_the_view(page: Page, tiny_bert: Path, tiny_triple
 
 def test_a_run_that_fails_says_why_and_keeps_the_view(page: Page) -> None:
     values = {name: None for _, name in RUN_FIELDS} | {"model": "./nowhere"}
-    out = changes(handlers.run_analysis(page)(REQUEST, VIEW, "atlas", "auto", *values.values(), *values_of(Settings())))
+    out = changes(handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings())))
     assert "There is no model folder" in plain(out[page.sidebar.progress])
     assert page.view not in out
 
@@ -288,10 +302,37 @@ def test_the_page_builds_with_every_handler_wired() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_an_address_restores_the_settings(name: str) -> None:
     settings = PRESETS[name].settings
-    view = views.View(metric="fisher_ratio_log10")
-    params = dict(parse_qsl(query_of(settings, view)))
+    matrices = STORE.analysis(DEMO).statistics.matrices
+    view = views.View(metric="fisher_ratio_log10", scale="rank", grouping="block", selected=matrices[5].name)
+    query = query_of(settings, view, matrices)
+    params = dict(parse_qsl(query))
     assert (settings_of(params) or Settings()) == settings
-    assert metric_of(params) == view.metric
+    assert len(query) < 90
+    assert view_of(params, views.View(selected=matrix_at(params["at"], matrices))) == view
+
+
+@pytest.mark.parametrize(("sparsity", "query"), [(0.5, "preset=balanced"), (0.57, "preset=balanced&sparsity=0.57")])
+def test_an_address_starts_from_the_nearest_preset(sparsity: float, query: str) -> None:
+    settings = Settings(score=PRESETS["balanced"].settings.score, mask=MaskSpec(sparsity=sparsity))
+    assert query_of(settings, views.View()) == query
+
+
+def test_an_address_of_a_run_restores_it_and_an_unknown_one_changes_nothing(tiny_analysis: Path) -> None:
+    name = visitor().admit(tiny_analysis)
+    view = views.View(analysis=name)
+    view = view.with_(selected=STORE.analysis(name).statistics.names[1])
+    query = query_of(Settings(mask=MaskSpec(sparsity=0.4)), view, STORE.analysis(name).statistics.matrices)
+    restored, _, line, *rest = address.go(sent(query=query), VIEW)
+    assert restored == view.model_dump()
+    assert "your run" in line
+    assert rest[7] == 0.4
+    for run in ("f" * 16, "../../etc", "analysis-x"):
+        assert address.go(sent(query=f"run={run}"), VIEW)[0] == VIEW
+
+
+def test_an_exact_address_says_all_settings_and_another_leaves_them() -> None:
+    assert address.go(sent(query="exact&metric=sign_agreement"), VIEW)[11:] == values_of(Settings())
+    assert address.go(sent(query="metric=sign_agreement"), VIEW)[11:] == [gr.skip()] * len(FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +346,8 @@ def test_a_forged_address_is_refused(params: dict[str, str]) -> None:
 
 def test_an_address_without_settings_asks_for_nothing() -> None:
     assert settings_of({"__theme": "dark", "view": "x"}) is None
-    assert metric_of({"metric": "<b>"}) is None
+    forged = {key: "<b>" for key, _, _ in LOOKS}
+    assert view_of(forged, views.View()) == views.View()
 
 
 @pytest.mark.parametrize(

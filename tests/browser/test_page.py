@@ -141,7 +141,6 @@ def test_from_the_paper_to_kappa_auto_the_domain_begins_to_count(page: Page) -> 
     before = page.locator("#gv-reasons .gv-two").inner_text()
     overlap = card(page, "Same as magnitude")
     assert "domain Fisher" not in page.locator(".gv-sentence").first.inner_text()
-    page.get_by_text("More: κ, power").click()
     choose(page, "fisher-scale", "auto")
     after = str(wait_changed(page, lambda: page.locator("#gv-reasons .gv-two").inner_text(), before))
     assert after.index("Domain Fisher") < after.index("√|θ|")
@@ -165,26 +164,62 @@ def test_a_preset_and_reset_set_every_control(page: Page) -> None:
 
 def test_the_address_holds_the_settings_and_restores_them(page: Page) -> None:
     choose(page, "preset", "Balanced")
+    expect(page).to_have_url(re.compile("preset=balanced"))
     slider(page, "sparsity").focus()
     for _ in range(7):
         page.keyboard.press("ArrowRight")
     choose(page, "metric", "Fisher ratio")
-    page.wait_for_function("location.search.includes('sparsity=0.57') && location.search.includes('metric=')")
     expect(page.locator("#gv-atlas")).to_contain_text("Fisher ratio")
-    page.wait_for_timeout(800)
+    page.locator(CELLS).nth(10).click()
+    expect(page.locator("#gv-detail")).to_contain_text("Layer 4, Down")
     seen = card(page, "Same as magnitude"), texts(page)
+    open_tab(page, "Export")
+    for part in ("preset=balanced", "sparsity=0.57", "metric=", "at=4-down", "tab=export"):
+        page.wait_for_function(f"location.search.includes('{part}')")
     other = page.context.browser.new_context().new_page()  # type: ignore[union-attr]
-    other.goto(page.url)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#gv-share").click()
+    expect(page.locator("#gv-said")).to_contain_text("clipboard")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert len(link) < 160
+    other.goto(link)
+    expect(other.get_by_role("tab", name="Export", exact=True)).to_have_attribute("aria-selected", "true")
     expect(other.locator("#gv-sparsity input[type=number]")).to_have_value("0.57")
     expect(other.locator("#gv-beta input[type=number]")).to_have_value("0.3")
     expect(other.locator("#gv-atlas")).to_contain_text("Fisher ratio")
+    open_tab(other, "Atlas")
     wait_changed(other, lambda: (card(other, "Same as magnitude"), texts(other)) == seen, False)
+    expect(other.locator("#gv-detail")).to_contain_text("Layer 4, Down")
     other.context.close()
+
+
+def test_steps_are_undone_and_redone(page: Page) -> None:
+    value = lambda name: page.locator(f"#gv-{name} input[type=number]")  # noqa: E731
+    undo = page.locator("#gv-undo")
+    expect(undo).to_have_attribute("aria-disabled", "true")
+    slider(page, "sparsity").focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile("sparsity=0.58"))
+    choose(page, "preset", "Balanced")
+    expect(page).to_have_url(re.compile("preset=balanced"))
+    undo.click()
+    expect(value("sparsity")).to_have_value("0.58")
+    expect(value("beta")).to_have_value("1")
+    expect(page).to_have_url(re.compile("sparsity=0.58"))
+    undo.focus()
+    page.keyboard.press("Control+z")
+    expect(value("sparsity")).to_have_value("0.5")
+    expect(undo).to_have_attribute("aria-disabled", "true")
+    page.keyboard.press("Control+Shift+z")
+    expect(value("sparsity")).to_have_value("0.58")
+    page.locator("#gv-redo").click()
+    expect(value("beta")).to_have_value("0.3")
+    expect(page.locator(".gv-settings-line")).to_contain_text("two terms made equally large")
 
 
 def test_a_wrong_value_is_explained_and_loses_nothing(page: Page) -> None:
     before = texts(page)
-    page.get_by_text("More: κ, power").click()
     field = page.locator("#gv-fisher-scale input")
     field.fill("much")
     field.press("Enter")

@@ -19,6 +19,7 @@ class AtlasTab:
 
     metric: gr.Dropdown
     scale: gr.Radio
+    grouping: gr.Radio
     heatmap: gr.HTML
     reasons: gr.HTML
     detail: gr.HTML
@@ -44,8 +45,16 @@ def build_atlas(now: views.Live, view: views.View) -> AtlasTab:
             value="auto",
             label="Scale",
             elem_id="gv-scale",
-            scale=2,
+            scale=3,
             min_width=260,
+        )
+        grouping = gr.Radio(
+            [("Roles", "role"), ("Blocks", "block")],
+            value="role",
+            label="Rows",
+            elem_id="gv-grouping",
+            scale=2,
+            min_width=180,
         )
     heatmap = html(
         views.atlas_html(now, view), js_on_load=HEATMAP_JS, elem_id="gv-atlas", label="Layer by role heatmap"
@@ -59,7 +68,7 @@ def build_atlas(now: views.Live, view: views.View) -> AtlasTab:
         table = gr.Dataframe(views.matrix_table(now), interactive=False, elem_id="gv-table", show_search="filter")
     with gr.Accordion("Overlap and Jaccard index with every criterion as a table", open=False):
         overlaps = gr.Dataframe(views.overlap_table(now), interactive=False, elem_id="gv-overlap-table")
-    return AtlasTab(metric, scale, heatmap, reasons, detail, histogram, profile, table, overlaps)
+    return AtlasTab(metric, scale, grouping, heatmap, reasons, detail, histogram, profile, table, overlaps)
 
 
 def selected_from(event: gr.EventData, view: views.View) -> str | None:
