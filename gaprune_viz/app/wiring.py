@@ -45,6 +45,7 @@ def _wire_address(page: Page, demo: gr.Blocks) -> None:
     again = page.goto.select(  # type: ignore[attr-defined]
         go, [page.view], restored(page), trigger_mode="always_last", **LIGHT
     )
+    start.then(None, None, None, js="() => gv.begin()", api_visibility="private")
     for arrival, draw in ((start, {**_follow(page), "fn": opened}), (again, _follow(page))):
         arrival.then(do.knobs, [controls[1]], controls, **LIGHT)
         shown = arrival.then(**_refresh(page)).then(**draw)

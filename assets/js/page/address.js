@@ -95,8 +95,15 @@ gv.write = (query, half) => {
   if (half === 'settings') gv.record(query);
 };
 
+// The parts on arrival call themselves open and empty: the address is not theirs before the server has read it.
+let begun = false;
+gv.begin = () => {
+  begun = true;
+};
+
 // A part of the address that only the browser knows; an empty value takes it out.
 gv.part = (key, value) => {
+  if (!begun) return;
   const parts = new URLSearchParams(location.search);
   if (value === null || value === undefined || value === '') parts.delete(key);
   else parts.set(key, String(value).slice(0, 2000));
