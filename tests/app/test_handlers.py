@@ -331,8 +331,8 @@ def test_an_address_of_a_run_restores_it_and_an_unknown_one_changes_nothing(tiny
 
 
 def test_an_exact_address_says_all_settings_and_another_leaves_them() -> None:
-    assert address.go(sent(query="exact&metric=sign_agreement"), VIEW)[11:] == values_of(Settings())
-    assert address.go(sent(query="metric=sign_agreement"), VIEW)[11:] == [gr.skip()] * len(FIELDS)
+    assert address.go(sent(query="exact&metric=sign_agreement"), VIEW)[10:] == values_of(Settings())
+    assert address.go(sent(query="metric=sign_agreement"), VIEW)[10:] == [gr.skip()] * len(FIELDS)
 
 
 @pytest.mark.parametrize(
