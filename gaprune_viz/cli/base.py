@@ -15,7 +15,6 @@ import typer
 from pydantic_core import PydanticUndefined
 
 from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, Spec
-from gaprune_viz.presets import preset
 
 app = typer.Typer(
     name="gaprune-viz",
@@ -31,7 +30,10 @@ Flags = dict[str, Any]
 
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", help="Begin from a preset: paper, paper-30, balanced, magnitude, obd, nm-2-4. Flags win."),
+    typer.Option(
+        "--preset",
+        help="Begin from a preset: paper, paper-30, balanced, magnitude, obd, nm-2-4, or one you saved. Flags win.",
+    ),
 ]
 
 
@@ -110,7 +112,9 @@ def _number_or_word(value: str) -> float | str:
 
 
 def settings_of(flags: Flags, preset_name: str | None) -> Settings:
-    base = preset(preset_name).settings if preset_name else Settings()
+    from gaprune_viz.saved import find_preset
+
+    base = find_preset(preset_name).settings if preset_name else Settings()
     return Settings(score=build(ScoreSpec, flags, base.score), mask=build(MaskSpec, flags, base.mask))
 
 

@@ -1,4 +1,4 @@
-"""Commands that train and that compare many ways of pruning: retrain, study, study-report."""
+"""Commands that train and that compare many ways of pruning: retrain, recommend, study, study-report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags, with_progress
 from gaprune_viz.cli.sweeps import numbers, split
-from gaprune_viz.config import CalibrationSpec, ModelSpec, RetrainSpec, StudySpec
+from gaprune_viz.config import CalibrationSpec, ModelSpec, RecommendSpec, RetrainSpec, Settings, StudySpec
 from gaprune_viz.errors import GapruneError
 
 LISTS = ("rows", "sparsities", "sample_sizes")
@@ -64,6 +64,38 @@ def study(
         print_json(document)
         return
     print(f"{document['cells']['measured']} of {document['cells']['planned']} cells. Written to {out}.")
+
+
+@app.command()
+@spec_flags(RecommendSpec)
+def recommend(
+    analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
+    flags: Flags,
+    save: Annotated[str | None, typer.Option("--save", help="Keep the winner as a preset of this name.")] = None,
+    json_: Json = False,
+) -> None:
+    """Search the DAI family on validation topics, and report the winner on queries that the search did not see."""
+    from gaprune_viz.saved import save_preset
+    from gaprune_viz.study.recommend import recommend as search
+
+    document = with_progress(search(analysis, build(RecommendSpec, flags)))
+    if save:
+        save_preset(save, Settings.parse(document["settings"]), document["sentence"])
+    if json_:
+        print_json(document)
+        return
+    score = document["settings"]["score"]
+    print(document["sentence"])
+    names = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power")
+    print("  " + " ".join(f"--{name.replace('_', '-')} {score[name]}" for name in names))
+    for row in document["test"]:
+        domain, general = row["domain"], row["general"]
+        print(
+            f"  {row['row']:<14}domain {domain['of_dense']:6.1f} % [{domain['low']:.1f}, {domain['high']:.1f}]"
+            f"   general {general['of_dense']:6.1f} % [{general['low']:.1f}, {general['high']:.1f}]"
+        )
+    if save:
+        print(f"Saved as a preset: --preset {save}.")
 
 
 @app.command()

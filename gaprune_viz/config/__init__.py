@@ -19,7 +19,7 @@ from gaprune_viz.config.analysis import (
     column_mapping,
 )
 from gaprune_viz.config.base import Spec, help_text
-from gaprune_viz.config.experiments import STUDY_ROWS, RetrainSpec, StudySpec
+from gaprune_viz.config.experiments import STUDY_ROWS, RecommendSpec, RetrainSpec, StudySpec
 from gaprune_viz.config.pruning import FISHER_POWERS, Alignment, Allocation, MaskSpec, ScoreSpec, Settings
 from gaprune_viz.config.serving import ServeSpec
 
@@ -38,6 +38,7 @@ __all__ = [
     "MaskSpec",
     "ModelSpec",
     "Pooling",
+    "RecommendSpec",
     "RetrainSpec",
     "RunSpec",
     "Sampling",

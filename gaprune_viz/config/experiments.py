@@ -163,3 +163,51 @@ class StudySpec(Spec):
         if not all(2 <= value <= 100_000 for value in values):
             raise ValueError("must be between 2 and 100,000")
         return values
+
+
+class RecommendSpec(Spec):
+    """A search for settings of the DAI family."""
+
+    task: str = Field(
+        default="chemistry",
+        min_length=1,
+        max_length=1_024,
+        description="What the domain is measured on: a starter name, ontology:chebi, or a BEIR folder. Settings are "
+        "chosen on one part of its topics and reported on the other.",
+        json_schema_extra={"label": "Domain task"},
+    )
+    general_task: str = Field(
+        default="general",
+        min_length=1,
+        max_length=1_024,
+        description="What is measured beside it, of the same kinds.",
+        json_schema_extra={"label": "General task"},
+    )
+    sparsity: float = Field(
+        default=0.5,
+        gt=0,
+        le=0.95,
+        description="Fraction of the scope's weights set to zero.",
+        json_schema_extra={"label": "Sparsity", "step": 0.01},
+    )
+    trials: int = Field(
+        default=24,
+        ge=2,
+        le=500,
+        description="Settings that are tried on the validation part.",
+        json_schema_extra={"label": "Trials", "ui_maximum": 60},
+    )
+    general_weight: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="How much the general side counts when settings are chosen; the domain counts the rest.",
+        json_schema_extra={"label": "Weight of the general side", "step": 0.05},
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**31 - 1,
+        description="Seed of the order of the grid.",
+        json_schema_extra={"label": "Seed"},
+    )

@@ -26,6 +26,8 @@ from gaprune_viz.study.store import CellStore, content_key
 from gaprune_viz.training import train
 
 SIDES = ("domain", "general")
+# What of a calibration changes the numbers; the texts themselves are hashed.
+CALIBRATION_FIELDS = {"samples", "sampling", "seed", "temperature", "scope", "domain_columns", "general_columns"}
 Scoped = tuple[ExactScope, tuple[Target, ...]]
 
 
@@ -57,7 +59,7 @@ class Bench:
 
     def key(self, cell: Cell) -> str:
         """The name of a cell on disk: a hash of weights, texts, settings and tasks."""
-        calibration = self.spec.calibration.model_dump(mode="json", exclude={"domain", "general", "token_budget"})
+        calibration = self.spec.calibration.model_dump(mode="json", include=CALIBRATION_FIELDS)
         content: dict[str, Any] = {
             "weights": self.model.weight_hash,
             "reading": [
@@ -120,7 +122,12 @@ class Bench:
         if samples not in self._scopes:
             calibration: CalibrationSpec = self.spec.calibration.with_(samples=samples)
             run = RunSpec(model=self.spec.model, calibration=calibration)
-            place = self.folder / f"analysis-{run.key()}"
+            content = {
+                **calibration.model_dump(mode="json", include=CALIBRATION_FIELDS),
+                "weights": self.model.weight_hash,
+                "data": self.calibration_hash,
+            }
+            place = self.folder / f"analysis-{samples}-{content_key(content)}"
             if not (place / SPEC_FILE).is_file():
                 place = yield from analyze(run, place, model=self.model)
             # Statistics of a whole model are large: one analysis is open at a time.

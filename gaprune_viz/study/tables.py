@@ -45,7 +45,10 @@ def study_document(
             "samples": cell.samples,
             "zeros": found["zeros"],
             "scope_weights": found["scope_weights"],
-            "sides": {side: _side(found, dense, baselines.get((cell.sparsity, _steps(cell))), side) for side in tasks},
+            "sides": {
+                side: _side(found, dense, baselines.get((cell.sparsity, _steps(cell))), side, task)
+                for side, task in tasks.items()
+            },
         }
         if "curve" in found:
             row["curve"] = found["curve"]
@@ -53,25 +56,28 @@ def study_document(
     return {"cells": {"measured": len(measured), "planned": planned}, "rows": rounded(rows)}
 
 
-def _side(found: dict[str, Any], dense: dict[str, Any], baseline: dict[str, Any] | None, side: str) -> dict[str, Any]:
+def _side(
+    found: dict[str, Any], dense: dict[str, Any], baseline: dict[str, Any] | None, side: str, task: RetrievalTask
+) -> dict[str, Any]:
     values, reference = _values(found, side), _values(dense, side)
+    clusters = task.clusters(found["scores"][side]["queries"])
     scale = 100 / reference.mean() if reference.mean() > 0 else math.nan
-    low, high = paired_bootstrap(values - reference)
+    low, high = paired_bootstrap(values - reference, clusters=clusters)
     side_row: dict[str, Any] = {
         "means": found["scores"][side]["means"],
         "of_dense": _plain(values.mean() * scale),
         "low": _plain(100 + low * scale),
         "high": _plain(100 + high * scale),
-        "p_dense": sign_flip_test(values - reference),
+        "p_dense": sign_flip_test(values - reference, clusters=clusters),
     }
     if baseline is not None and baseline is not found:
         other = values - _values(baseline, side)
-        low, high = paired_bootstrap(other)
+        low, high = paired_bootstrap(other, clusters=clusters)
         side_row["over_baseline"] = {
             "points": _plain(other.mean() * scale),
             "low": _plain(low * scale),
             "high": _plain(high * scale),
-            "p": sign_flip_test(other),
+            "p": sign_flip_test(other, clusters=clusters),
         }
     return side_row
 

@@ -20,6 +20,7 @@ from gaprune_viz.config import (
     MaskSpec,
     ModelSpec,
     Pooling,
+    RecommendSpec,
     RetrainSpec,
     RunSpec,
     Sampling,
@@ -36,7 +37,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.fields import field_info
 from gaprune_viz.presets import PRESETS, Preset, preset
 
-SPECS: tuple[type[Spec], ...] = (ModelSpec, CalibrationSpec, ScoreSpec, MaskSpec, RetrainSpec, ServeSpec)
+SPECS: tuple[type[Spec], ...] = (ModelSpec, CalibrationSpec, ScoreSpec, MaskSpec, RetrainSpec, RecommendSpec, ServeSpec)
 FIELDS = [(spec, name) for spec in SPECS for name in spec.model_fields]
 FIELD_IDS = [f"{spec.__name__}.{name}" for spec, name in FIELDS]
 
@@ -107,6 +108,9 @@ WRONG: list[tuple[type[Spec], str, Any]] = [
     (ServeSpec, "workspace_gb", math.nan),
     (ServeSpec, "root_path", "pruning"),
     (ServeSpec, "root_path", '/a"onload='),
+    (RecommendSpec, "sparsity", 0),
+    (RecommendSpec, "trials", 1),
+    (RecommendSpec, "general_weight", 1.1),
     (StudySpec, "task", ""),
     (StudySpec, "rows", ()),
     (StudySpec, "rows", ("magnitude", "magnitude")),
