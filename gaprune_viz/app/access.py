@@ -120,6 +120,31 @@ class Access:
                 f"Choose one of: {', '.join(spec.models)}. Any model can be used where you run gaprune-viz yourself.",
             )
 
+    def check_size(self, parameters: int) -> None:
+        """Refuse a model that is too large for strangers.
+
+        Raises:
+            GapruneError: saying how large a model may be.
+        """
+        most = self.spec.max_parameters
+        if self.spec.public and parameters > most:
+            raise GapruneError(
+                f"The model has {parameters:,} parameters; this public page takes at most {most:,}.",
+                "Choose a smaller one, or run gaprune-viz yourself.",
+            )
+
+    def check_rows(self, rows: int) -> None:
+        """Refuse an upload with too many rows for strangers.
+
+        Raises:
+            GapruneError: saying how many there may be.
+        """
+        most = self.spec.max_rows
+        if self.spec.public and rows > most:
+            raise GapruneError(
+                f"The file has {rows:,} rows; this public page takes at most {most:,}.", "Keep a part of its rows."
+            )
+
     def check_source(self, source: str, session: str) -> None:
         """Refuse data that this server does not read for strangers: anything but starters and one's own uploads.
 
@@ -169,6 +194,9 @@ class Visitor:
 
     def admit(self, folder: Path) -> str:
         return self.access.admit(folder, self.session)
+
+    def own(self, name: str) -> None:
+        self.access.own(name, self.session)
 
     def check_run(self, run: RunSpec) -> None:
         self.access.check_run(run, self.session)

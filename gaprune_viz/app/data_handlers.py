@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from gaprune_viz.app.access import visitor
 from gaprune_viz.app.sidebar import STARTER_CHOICES
 from gaprune_viz.app.tabs.data import (
     FIELDS,
@@ -21,6 +22,7 @@ from gaprune_viz.config import ModelSpec
 from gaprune_viz.data.preview import UploadPreview
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures import panels
+from gaprune_viz.workspace import keep_upload
 
 
 def on_upload(path: str | None, model: str) -> list[Any]:
@@ -29,6 +31,7 @@ def on_upload(path: str | None, model: str) -> list[Any]:
         return on_clear()
     try:
         preview = look(path, None)
+        visitor().access.check_rows(preview.rows)
         return [*_pickers(preview), *_report(path, preview, model)]
     except GapruneError as error:
         return [*_hidden(), panels.error_card(error.message, error.hint), gr.update(visible=False), _button(False)]
@@ -54,11 +57,17 @@ def on_use(path: str | None, *values: Any) -> list[Any]:
     """Put the file and its columns into the sidebar."""
     if not path:
         return [gr.skip()] * 3
-    name = Path(path).name
     mapping = mapping_from(values)
+    try:
+        visitor().access.check_rows(look(path, mapping).rows)
+        source = keep_upload(Path(path))
+    except GapruneError as error:
+        return [gr.skip(), gr.skip(), panels.error_card(error.message, error.hint)]
+    visitor().own(source)
+    name = source.rpartition("/")[2]
     said = panels.notice(f"{name} is in the sidebar now. Press Run there.")
-    choices = [*STARTER_CHOICES, (name, path)]
-    return [gr.update(choices=choices, value=path), mapping_text(mapping) if mapping else "", said]
+    choices = [*STARTER_CHOICES, (name, source)]
+    return [gr.update(choices=choices, value=source), mapping_text(mapping) if mapping else "", said]
 
 
 def _report(path: str, preview: UploadPreview, model: str) -> list[Any]:

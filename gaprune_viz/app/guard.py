@@ -90,12 +90,15 @@ def visitor_of(access: Access, request: Any) -> Visitor:
 
 def address_of(request: Any, proxies: int) -> str:
     """The network address behind a request: the connection's own, or the one that the outermost trusted proxy saw."""
-    headers = getattr(request, "headers", None) or {}
-    forwarded = [part.strip() for part in str(headers.get("x-forwarded-for", "")).split(",") if part.strip()]
-    if proxies and forwarded:
-        return forwarded[max(len(forwarded) - proxies, 0)]
     client = getattr(request, "client", None)
-    return str(getattr(client, "host", "") or "")
+    headers = getattr(request, "headers", None) or {}
+    return forwarded_for(headers, proxies) or str(getattr(client, "host", "") or "")
+
+
+def forwarded_for(headers: Mapping[str, str], proxies: int) -> str:
+    """The address that the outermost trusted proxy saw; empty without one. What stands further left can be forged."""
+    parts = [part.strip() for part in str(headers.get("x-forwarded-for", "")).split(",") if part.strip()]
+    return parts[max(len(parts) - proxies, 0)] if proxies and parts else ""
 
 
 def _check_session(who: Visitor) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from gaprune_viz.app import jobs, views
+from gaprune_viz.app import jobs, views, zerogpu
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tuning import settings_from
@@ -18,6 +19,7 @@ from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.progress import progress_html
 from gaprune_viz.pipeline import Analysis, analyze
+from gaprune_viz.workspace import clean, workspace
 
 if TYPE_CHECKING:
     from gaprune_viz.app.page import Page
@@ -48,7 +50,14 @@ def analysis_of(run: RunSpec) -> jobs.Work[Any]:
         GapruneError: this server does not do such runs.
     """
     visitor().check_run(run)
-    return lambda report, stopped: jobs.driven(analyze(run, model=STORE.model(run.model)), report, stopped)
+
+    def work(report: jobs.Report, stopped: Callable[[], bool]) -> Path:
+        steps = zerogpu.analysis(run) if zerogpu.available() else analyze(run, model=STORE.model(run.model))
+        folder = Path(jobs.driven(steps, report, stopped))
+        clean(workspace(), keep=folder, largest=visitor().access.spec.workspace_bytes)
+        return folder
+
+    return work
 
 
 def full(page: Page, view: View, flag: Any, place: Any) -> Generator[Changes, None, tuple[View, Analysis]]:

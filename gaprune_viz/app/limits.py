@@ -22,24 +22,22 @@ class Window:
         self._events: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, who: str) -> float:
-        """Count one event.
-
-        Returns:
-            0 where it is within the limit; else the seconds until it would be, and it is not counted.
-        """
+    def wait(self, who: str) -> float:
+        """Seconds until one more event would be within the limit; 0 where it is now."""
         now = self.clock()
         with self._lock:
-            events = self._events.setdefault(who, deque())
+            events = self._events.get(who, deque())
+            while events and events[0] <= now - self.seconds:
+                events.popleft()
+            return events[0] + self.seconds - now if len(events) >= self.most else 0.0
+
+    def take(self, who: str) -> None:
+        """Count one event."""
+        with self._lock:
+            self._events.setdefault(who, deque()).append(self.clock())
             self._events.move_to_end(who)
             while len(self._events) > MOST_COUNTERS:
                 self._events.popitem(last=False)
-            while events and events[0] <= now - self.seconds:
-                events.popleft()
-            if len(events) >= self.most:
-                return events[0] + self.seconds - now
-            events.append(now)
-            return 0.0
 
 
 class Limits:
@@ -61,10 +59,13 @@ class Limits:
             return
         mine, ours = self.jobs if heavy else self.moves
         # An unknown address is nobody's: only the page counts then.
-        waits = (mine.take(who.session), ours.take(who.address) if who.address else 0.0)
-        if max(waits) > 0:
+        counters = [(mine, who.session)] + ([(ours, who.address)] if who.address else [])
+        wait = max(window.wait(name) for window, name in counters)
+        if wait > 0:
             what = "jobs were started" if heavy else "clicks and moves came"
             raise GapruneError(
                 f"Too many {what} from here in a short time.",
-                f"This public page is shared: try again in {max(1, round(max(waits)))} s.",
+                f"This public page is shared: try again in {max(1, round(wait))} s.",
             )
+        for window, name in counters:
+            window.take(name)

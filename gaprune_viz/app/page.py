@@ -13,6 +13,7 @@ from gradio.themes import Base
 from gaprune_viz.app import scripts, views
 from gaprune_viz.app.access import Access
 from gaprune_viz.app.elements import bell, html
+from gaprune_viz.app.gate import Gate
 from gaprune_viz.app.guard import guard
 from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.sidebar import Sidebar, build_sidebar
@@ -183,6 +184,7 @@ def launch(
         head=style.head() + scripts.head() + _ON_LOAD,
         max_file_size=serve.upload_limit,
         max_threads=MOST_THREADS,
+        app_kwargs={"middleware": [(Gate, (), {"spec": serve})]} if serve.public else None,
         footer_links=["settings"] if serve.public else ["api", "settings"],
         # What went wrong unforeseen may name the server's files: it is in its log.
         show_error=not serve.public,

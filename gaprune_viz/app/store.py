@@ -14,7 +14,7 @@ from gaprune_viz.app.access import DEMO, visitor
 from gaprune_viz.config import ModelSpec, Settings
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope
-from gaprune_viz.core.loading import load_model
+from gaprune_viz.core.loading import load_model, parameter_count
 from gaprune_viz.core.masking import MaskResult
 from gaprune_viz.core.targets import Target
 from gaprune_viz.errors import GapruneError
@@ -80,8 +80,15 @@ class Store:
 
     def model(self, spec: ModelSpec) -> EmbeddingModel:
         """A model, where the visitor may use it."""
-        visitor().check_model(spec)
-        return self._models.get(spec.key(), lambda: load_model(spec))
+        access = visitor().access
+        access.check_model(spec)
+
+        def make() -> EmbeddingModel:
+            if access.spec.public:
+                access.check_size(parameter_count(spec))
+            return load_model(spec)
+
+        return self._models.get(spec.key(), make)
 
     def analysis(self, name: str) -> Analysis:
         """An analysis by its id, where the visitor may see it; `demo` is the bundled one."""

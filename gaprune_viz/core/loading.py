@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -164,6 +165,36 @@ def _network_errors() -> tuple[type[Exception], ...]:
         if importlib.util.find_spec(name) is not None:
             errors.append(importlib.import_module(name).HTTPError)
     return tuple(errors)
+
+
+def parameter_count(spec: ModelSpec) -> int:
+    """Parameters of a model, by the headers of its weights, before any of them is loaded or downloaded.
+
+    Raises:
+        GapruneError: the model is unknown, or does not say.
+    """
+    from safetensors import safe_open
+
+    source, label = resolve_source(spec.model)
+    if isinstance(source, Path):
+        count = 0
+        with _plain_errors(source):
+            for path in source.rglob("*.safetensors"):
+                with safe_open(str(path), framework="pt") as file:
+                    count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+        return count
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        stated = HfApi().model_info(source, revision=spec.revision, timeout=10).safetensors
+    except (HfHubHTTPError, *_network_errors(), OSError) as error:
+        raise GapruneError(f"The size of {label} cannot be looked up on the Hub.", "Try again later.") from error
+    if stated is None or not stated.total:
+        raise GapruneError(
+            f"The model {label} does not say how large it is.", "Only models with safetensors weights can be used."
+        )
+    return int(stated.total)
 
 
 def weight_hash(source: Path | str, revision: str | None) -> str:

@@ -17,6 +17,7 @@ from gaprune_viz.data.readers import SUFFIXES, Table, open_table
 from gaprune_viz.data.schema import Embed, Notes, RawRow, ReadReport, Triplet, TripletSet, assemble
 from gaprune_viz.data.starter import starter_triplets
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.workspace import UPLOAD_PREFIX, upload_path
 
 __all__ = ["Embed", "ReadReport", "Triplet", "TripletSet", "load_triplets"]
 
@@ -28,7 +29,7 @@ def load_triplets(
 
     Args:
         source: a starter name (`chemistry`), a .json, .jsonl, .csv, .tsv or .parquet file, a BEIR folder,
-            `hub:org/name:config:split`, `ontology:chebi` or `ontology:mondo`.
+            `hub:org/name:config:split`, `ontology:chebi`, `ontology:mondo`, or `upload:TOKEN/NAME` from the page.
         columns: for files and the Hub, which column is the `query`, the `positive` and the `negative`
             (several of these, separated by commas).
         embed: embeds texts with the model; needed for BEIR folders, whose hard negatives are mined.
@@ -46,7 +47,7 @@ def load_triplets(
         return _assemble_ready(name, f"{ONTOLOGIES.get(name, name)} definitions", ontology_triplets(name))
     if source.startswith("hub:"):
         return load_table(source, source.removeprefix("hub:"), open_hub(source), columns)
-    path = local_path(source)
+    path = upload_path(source) if source.startswith(UPLOAD_PREFIX) else local_path(source)
     if path.is_dir():
         _refuse_columns(columns, path.name)
         return _load_beir(path, embed, seed)

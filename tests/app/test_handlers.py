@@ -26,8 +26,9 @@ from gaprune_viz.app.tabs.export import shell_text
 from gaprune_viz.app.tabs.sweep import plan_from
 from gaprune_viz.app.tuning import CUSTOM, FIELDS, preset_of, settings_from, values_of
 from gaprune_viz.app.url import LOOKS, matrix_at, params_of, query_of, settings_of, view_of
-from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
+from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings, column_mapping
 from gaprune_viz.core.calibration import Progress
+from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.presets import PRESETS
 
@@ -280,9 +281,11 @@ def test_an_upload_is_shown_mapped_and_used(tmp_path: Path, tiny_bert: Path) -> 
     assert list(rows["value"].columns) == ["question", "answer", "other"]
     assert button["interactive"] is True
     source, columns, _ = data_handlers.on_use(str(path), *mapping)
-    assert source["value"] == str(path)
+    assert re.fullmatch(r"upload:[\w-]{22}/own\.csv", source["value"])
     assert columns == "query=question,positive=answer,negative=other"
-    assert CalibrationSpec(domain=str(path), domain_columns=columns).domain_columns == columns
+    spec = CalibrationSpec(domain=source["value"], domain_columns=columns)
+    path.unlink()
+    assert load_triplets(spec.domain, columns=column_mapping(columns)).report.kept == 4
 
 
 def test_an_upload_that_cannot_be_read_is_one_alert(tmp_path: Path) -> None:

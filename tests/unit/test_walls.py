@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fields": {"config"},
     "workspace": {"errors"},
     "core": {"core", "config", "errors"},
-    "data": {"data", *LOWEST},
+    "data": {"data", "workspace", *LOWEST},
     "evaluation": {"evaluation", "data", "core", "config", "errors"},
     "figures": {"figures", *LOWEST},
     "pipeline": PIPELINE,

@@ -1,0 +1,311 @@
+"""A public page: nobody sees, lists, exports or stops what another made, and nothing of the server is shown."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from gaprune_viz.app import handlers, jobs, launch, views
+from gaprune_viz.app.access import Access, Visitor, visit
+from gaprune_viz.app.guard import address_of, guard, without_paths
+from gaprune_viz.app.limits import Limits, Window
+from gaprune_viz.app.line import Line
+from gaprune_viz.app.store import STORE
+from gaprune_viz.app.tuning import values_of
+from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec, Settings
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.workspace import keep_upload, upload_path, workspace
+from tests.app.served import Caller, wait_for
+
+ANN, BOB = "ann-0123456789", "bob-0123456789"
+
+
+@pytest.fixture(scope="module")
+def address(tiny_bert: Path) -> Iterator[str]:
+    """A public page that offers the tiny model; the operator may list a folder, a visitor may not name one."""
+    serve = ServeSpec(public=True, models=("default", str(tiny_bert)), pages_per_address=100)
+    app, local, _ = launch(port=0, serve=serve, prevent_thread_lock=True, quiet=True)
+    yield str(local)
+    app.state_holder.session_data.clear()
+
+
+@pytest.fixture(scope="module")
+def ann(address: str, tiny_bert: Path) -> dict[str, Any]:
+    """Ann's session, after a run of the tiny model."""
+    caller = Caller(address, ANN)
+    event = caller.event("gv-run", "click")
+    data = caller.values(event, gv_model=str(tiny_bert), gv_domain="finance", gv_samples=4, gv_sampling="random")
+    return {"caller": caller, "answer": caller.call(event, data), "model": tiny_bert}
+
+
+def analyses() -> set[str]:
+    return {folder.name for folder in workspace().glob("analysis-*")}
+
+
+def test_ann_sees_her_run_and_no_folder_of_the_server(ann: dict[str, Any]) -> None:
+    assert "Done." in ann["answer"]["seen"]
+    for folder in (workspace(), Path(tempfile.gettempdir()), Path.home(), Path(sys.prefix)):
+        assert f"{folder}/" not in ann["answer"]["seen"]
+    caller = ann["caller"]
+    event = caller.event("gv-sparsity", "input")
+    seen = caller.call(event, caller.values(event))["seen"]
+    assert "encoder.layer.1" in seen
+    assert "encoder.layer.5" not in seen
+
+
+def test_bob_sees_the_demo_whatever_view_he_sends(ann: dict[str, Any], address: str) -> None:
+    bob = Caller(address, BOB)
+    event = bob.event("gv-sparsity", "input")
+    for name in analyses():
+        data = bob.values(event)
+        data[0] = {"analysis": name, "selected": "", "metric": "pruned_fraction"}
+        assert "encoder.layer.5" in bob.call(event, data)["seen"]
+
+
+def test_bobs_stop_leaves_anns_job_alone(ann: dict[str, Any], address: str) -> None:
+    caller = ann["caller"]
+    event = caller.event("gv-run", "click")
+    data = caller.values(event, gv_model=str(ann["model"]), gv_samples=64, gv_sampling="random", gv_seed=7)
+    answer: list[dict[str, Any]] = []
+    thread = threading.Thread(target=lambda: answer.append(caller.call(event, data)))
+    thread.start()
+    wait_for(lambda: jobs.LINE)
+    bob = Caller(address, BOB)
+    stop = bob.event("gv-cancel", "click")
+    assert bob.call(stop, [])["success"]
+    thread.join(60)
+    assert "Done." in answer[0]["seen"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"gv_model": "/etc"}, "not offered on this public page"),
+        ({"gv_model": "intfloat/e5-small-v2"}, "not offered on this public page"),
+        ({"gv_domain": "/etc/passwd"}, "starter collections and your own uploads only"),
+        ({"gv_general": "hub:a/b"}, "starter collections and your own uploads only"),
+        ({"gv_domain": "ontology:chebi"}, "starter collections and your own uploads only"),
+        ({"gv_domain": "upload:" + "a" * 22 + "/own.csv"}, "That upload is not here"),
+        ({"gv_samples": 100_000}, "more than this public page takes"),
+    ],
+)
+def test_what_is_not_offered_is_refused_before_it_is_touched(address: str, changed: dict[str, Any], said: str) -> None:
+    bob = Caller(address, BOB)
+    event = bob.event("gv-run", "click")
+    seen = bob.call(event, bob.values(event, **changed))["seen"]
+    assert said in seen or "greater than maximum" in seen
+    assert "Traceback" not in seen
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [[]], "<script>alert(1)</script>", 1e308, "NaN", None, "x" * 9_999])
+def test_forged_values_are_one_line_or_nothing(address: str, value: Any) -> None:
+    bob = Caller(address, BOB)
+    event = bob.event("gv-sparsity", "input")
+    seen = bob.call(event, [value] * len(event["inputs"]))["seen"]
+    assert "Traceback" not in seen
+    # Gradio's own refusal quotes what was sent, to its sender only, and its page cleans what it shows.
+    assert "<script>alert" not in seen or "not in the list of choices" in seen
+    assert "site-packages" not in seen
+
+
+def test_a_session_without_a_page_is_refused(address: str) -> None:
+    nobody = Caller(address, "x")
+    event = nobody.event("gv-sparsity", "input")
+    assert "belongs to no open page" in nobody.call(event, nobody.values(event))["seen"]
+
+
+def test_the_config_names_no_folder(address: str) -> None:
+    text = json.dumps(Caller(address, BOB).config)
+    for folder in (workspace(), Path.home(), Path(sys.prefix)):
+        assert str(folder) not in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["file=http://127.0.0.1:9/", "file=/etc/passwd", "file=../../etc/passwd", "call/refresh", "run/predict"],
+)
+def test_other_ways_in_are_closed(address: str, path: str) -> None:
+    caller = Caller(address, BOB)
+    assert caller.http.get(f"{caller.address}/gradio_api/{path}").status_code in (403, 404, 405)
+    assert caller.http.post(f"{caller.address}/gradio_api/{path}", json={"data": []}).status_code in (403, 404, 405)
+
+
+def test_a_body_of_any_size_is_not_read(address: str) -> None:
+    caller = Caller(address, BOB)
+    event = caller.event("gv-sparsity", "input")
+    with pytest.raises((gr.exceptions.Error, Exception)):
+        caller.join(event, ["x" * 3_000_000]).raise_for_status()
+
+
+def test_an_id_opens_what_its_session_made_and_nothing_else(tiny_analysis: Path) -> None:
+    access = Access(ServeSpec(public=True))
+    name = access.admit(tiny_analysis, ANN)
+    assert "/" not in name
+    assert access.folder(name, ANN) == tiny_analysis
+    absent = "analysis-" + "0" * 16
+    told = []
+    for other in (name, absent, str(tiny_analysis), "../demo", "demo/../..", ""):
+        with pytest.raises(GapruneError) as caught:
+            access.folder(other, BOB)
+        told.append(str(caught.value))
+    assert len(set(told)) == 1
+    access.forget(ANN)
+    with pytest.raises(GapruneError):
+        access.folder(name, ANN)
+
+
+def test_at_home_an_id_opens_what_is_in_the_workspace_and_no_path(tiny_analysis: Path, tmp_path: Path) -> None:
+    access = Access(ServeSpec())
+    for forged in (str(tiny_analysis), f"../{tiny_analysis.name}", "analysis-../../etc", "analysis-" + "0" * 16):
+        with pytest.raises(GapruneError):
+            access.folder(forged, "direct")
+    link = workspace() / ("analysis-" + "f" * 16)
+    link.symlink_to(tiny_analysis)
+    with pytest.raises(GapruneError):
+        access.folder(link.name, "direct")
+    link.unlink()
+
+
+def test_a_view_that_the_browser_holds_is_checked_as_well(tiny_analysis: Path) -> None:
+    """Were the view ever kept by the browser, a forged one would still open nothing."""
+    access = Access(ServeSpec(public=True))
+    name = access.admit(tiny_analysis, ANN)
+    view = {**views.View().model_dump(), "analysis": name}
+    values = values_of(Settings())
+    with visit(Visitor(access, BOB)):
+        assert "not here" in handlers.refresh(view, "auto", *values)[1]
+        with pytest.raises(GapruneError):
+            STORE.analysis(name)
+    with visit(Visitor(access, ANN)):
+        assert "not here" not in handlers.refresh(view, "auto", *values)[1]
+
+
+def test_an_upload_is_its_sessions_own(tmp_path: Path) -> None:
+    access = Access(ServeSpec(public=True))
+    (tmp_path / "own.csv").write_text("a,b,c\n")
+    source = keep_upload(tmp_path / "own.csv")
+    access.own(source, ANN)
+    access.check_source(source, ANN)
+    with pytest.raises(GapruneError, match="not here"):
+        access.check_source(source, BOB)
+    for forged in ("upload:../x/own.csv", source + "/../../x", "upload:" + "a" * 22 + "/..", "upload:"):
+        with pytest.raises(GapruneError, match="not here"):
+            upload_path(forged)
+
+
+def test_a_model_has_a_size(tiny_bert: Path) -> None:
+    access = Access(ServeSpec(public=True, models=(str(tiny_bert),), max_parameters=1_000))
+    run = RunSpec(model=ModelSpec(model=str(tiny_bert)), calibration=CalibrationSpec(samples=2))
+    with visit(Visitor(access, ANN)), pytest.raises(GapruneError, match="at most 1,000"):
+        STORE.model(run.model.with_(max_length=17))
+
+
+def test_a_page_has_one_job_and_an_address_a_few() -> None:
+    line, access = Line(), Access(ServeSpec(public=True, pages_per_address=2))
+    first = line.draw(Visitor(access, ANN, "10.0.0.1"))
+    with pytest.raises(GapruneError, match="waiting or running already"):
+        line.draw(Visitor(access, ANN, "10.0.0.1"))
+    second = line.draw(Visitor(access, BOB, "10.0.0.1"))
+    with pytest.raises(GapruneError, match="from this address"):
+        line.draw(Visitor(access, "eve-0123456789", "10.0.0.1"))
+    assert (line.ahead(first), line.ahead(second)) == (0, 1)
+    line.leave(first)
+    line.leave(first)
+    assert line.ahead(second) == 0
+
+
+def test_a_waiting_job_says_its_place_and_can_leave() -> None:
+    release = threading.Event()
+    running = jobs.watched(lambda report, stopped: release.wait(20), jobs.begin(None))
+    thread = threading.Thread(target=lambda: list(running))
+    thread.start()
+    wait_for(lambda: len(jobs.LINE) == 1)
+    request = SimpleNamespace(session_hash=BOB)
+    waiting = jobs.watched(lambda report, stopped: 1, jobs.begin(request))  # type: ignore[arg-type]
+    assert next(waiting).stage == "Waiting: 1 job is ahead of this one"
+    jobs.stop(request)  # type: ignore[arg-type]
+    with pytest.raises(jobs.Cancelled):
+        next(waiting)
+    assert len(jobs.LINE) == 1
+    release.set()
+    thread.join()
+    wait_for(lambda: not jobs.LINE)
+
+
+def test_a_job_has_an_end() -> None:
+    access = Access(ServeSpec(public=True, job_seconds=5).model_copy(update={"job_seconds": 0}))
+
+    def endless(report: Any, stopped: Any) -> None:
+        while not stopped():
+            report("Working", 1, 2)
+
+    with visit(Visitor(access, ANN)), pytest.raises(GapruneError, match="longer than the 0 s"):
+        list(jobs.watched(endless, threading.Event()))
+    wait_for(lambda: not jobs.LINE)
+
+
+def test_limits_count_pages_and_addresses() -> None:
+    now = [0.0]
+    window = Window(2, 60, lambda: now[0])
+    for _ in range(2):
+        assert window.wait("a") == 0
+        window.take("a")
+    assert (window.wait("a"), window.wait("b")) == (60, 0)
+    now[0] = 61
+    assert window.wait("a") == 0
+    limits = Limits(ServeSpec(public=True, jobs_per_hour=1, pages_per_address=2), lambda: now[0])
+    access = Access(ServeSpec(public=True))
+    for session in ("one", "two"):
+        limits.take(Visitor(access, session, "10.0.0.1"), heavy=True)
+    with pytest.raises(GapruneError, match="try again in"):
+        limits.take(Visitor(access, "three", "10.0.0.1"), heavy=True)
+    limits.take(Visitor(access, "three", "10.0.0.2"), heavy=True)
+    for _ in range(9_999):
+        Limits(ServeSpec()).take(Visitor(access, "one"), heavy=True)
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "proxies", "address"),
+    [("1.1.1.1, 2.2.2.2", 1, "2.2.2.2"), ("6.6.6.6, 1.1.1.1, 2.2.2.2", 2, "1.1.1.1"), ("1.1.1.1", 0, "9.9.9.9")],
+)
+def test_a_forged_header_does_not_change_the_address(forwarded: str, proxies: int, address: str) -> None:
+    request = SimpleNamespace(headers={"x-forwarded-for": forwarded}, client=SimpleNamespace(host="9.9.9.9"))
+    assert address_of(request, proxies) == address
+
+
+def test_folders_of_the_server_are_cut_from_what_is_read() -> None:
+    text = f"Writing {workspace()}/export-1/model failed; see <b>{sys.prefix}/lib/x.py</b>, and /etc/hosts."
+    assert without_paths(text) == "Writing model failed; see <b>x.py</b>, and /etc/hosts."
+
+
+def test_every_event_is_guarded() -> None:
+    """A handler that is wired later is guarded too: the guard takes whatever the page has."""
+    asked: list[str] = []
+    with gr.Blocks() as demo:
+        box = gr.Textbox()
+        box.input(lambda text: asked.append(text) or f"{workspace()}/secret", box, box)
+    guard(demo, Access(ServeSpec(public=True)))
+    (event,) = (f for f in demo.fns.values() if f.fn)
+    assert event.fn is not None
+    with pytest.raises(gr.Error, match="no open page"):
+        event.fn("x")
+    assert asked == []
+
+
+def test_spaces_are_public_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not ServeSpec.here().public
+    monkeypatch.setenv("SPACE_ID", "owner/name")
+    assert ServeSpec.here().public
+    assert ServeSpec.here().proxies == 1
+    assert not ServeSpec.here(public=False).public
+    assert re.fullmatch(r"\d+mb", ServeSpec.here().upload_limit)
