@@ -18,12 +18,14 @@ from gaprune_viz.app.guard import guard
 from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.sidebar import Sidebar, build_sidebar
 from gaprune_viz.app.store import DEMO
+from gaprune_viz.app.study_handlers import study_choices
 from gaprune_viz.app.tabs.atlas import AtlasTab, build_atlas
 from gaprune_viz.app.tabs.data import SideData, build_data
 from gaprune_viz.app.tabs.distributions import build_distributions
 from gaprune_viz.app.tabs.export import ExportTab, build_export
 from gaprune_viz.app.tabs.learn import build_learn
 from gaprune_viz.app.tabs.retrieval import RetrievalTab, build_retrieval
+from gaprune_viz.app.tabs.study import StudyTab, build_study
 from gaprune_viz.app.tabs.sweep import SweepTab, build_sweep
 from gaprune_viz.app.tabs.weight import WeightCard, build_weight
 from gaprune_viz.app.tuning import TuningBar, build_tuning
@@ -66,6 +68,7 @@ class Page:
     plots: list[gr.Plot]
     retrieval: RetrievalTab
     sweep: SweepTab
+    study: StudyTab
     data: dict[str, SideData]
     export: ExportTab
     formula: gr.Markdown
@@ -112,6 +115,8 @@ def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
             retrieval = build_retrieval(now.analysis.run.calibration.domain)
         with gr.Tab("Sweep", id="sweep") as sweep_tab:
             sweep = build_sweep()
+        with gr.Tab("Study", id="study") as study_tab:
+            study = build_study(study_choices())
         with gr.Tab("Data", id="data") as data_tab:
             data = build_data()
         with gr.Tab("Export", id="export") as export_tab:
@@ -127,11 +132,12 @@ def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
         "plots": plots,
         "retrieval": retrieval,
         "sweep": sweep,
+        "study": study,
         "data": data,
         "export": export,
         "formula": formula,
         "tab_box": tab_box,
-        "tabs": [atlas_tab, distributions_tab, retrieval_tab, sweep_tab, data_tab, export_tab, learn_tab],
+        "tabs": [atlas_tab, distributions_tab, retrieval_tab, sweep_tab, study_tab, data_tab, export_tab, learn_tab],
     }
 
 

@@ -14,6 +14,7 @@ from gaprune_viz.app.address import from_address, go, matrix_figure, opened, res
 from gaprune_viz.app.guard import COMPUTE
 from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.page import Page
+from gaprune_viz.app.study_handlers import wire_study
 
 LIGHT: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 8, "api_visibility": "private"}
 # Heavy work stands in a line of its own (`app.line`), where its place is shown; gradio's queue lets all of it in.
@@ -36,6 +37,9 @@ def wire(page: Page, demo: gr.Blocks) -> None:
     _wire_export(page)
     _wire_data(page)
     _wire_sweep(page)
+    loaded = wire_study(page, LIGHT)
+    criterion = page.tuning.controls[1]
+    loaded.then(do.knobs, [criterion], list(page.tuning.controls), **LIGHT).then(**_refresh(page))
 
 
 def _wire_address(page: Page, demo: gr.Blocks) -> None:

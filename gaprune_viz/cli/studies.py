@@ -104,8 +104,8 @@ def study_report(
     markdown: Annotated[Path, typer.Option("--markdown", help="Write the tables of all of them to this file.")],
 ) -> None:
     """Set the tables of several studies into one Markdown file."""
+    from gaprune_viz.study.document import open_study
     from gaprune_viz.study.markdown import studies_markdown
-    from gaprune_viz.study.runner import open_study
     from gaprune_viz.workspace import write_whole
 
     write_whole(markdown, studies_markdown([open_study(folder) for folder in studies]))

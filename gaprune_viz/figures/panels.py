@@ -104,6 +104,15 @@ def section_title(title: str, note: str = "") -> str:
     return f'<div class="gv-section"><h3>{escape(title)}</h3>{quiet}</div>'
 
 
+def sentence_list(sentences: Sequence[str]) -> str:
+    """Plain sentences one under the other; what stands between backticks is set as code."""
+    rows = []
+    for sentence in sentences:
+        pieces = escape(sentence).split("`")
+        rows.append("".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(pieces)))
+    return f'<ul class="gv-says">{"".join(f"<li>{row}</li>" for row in rows)}</ul>'
+
+
 def empty_state(title: str, text: str) -> str:
     """What stands where nothing is yet, and what to do about it."""
     return f'<div class="gv-empty"><h3>{escape(title)}</h3><p>{escape(text)}</p></div>'

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gaprune_viz.figures import scales
+from gaprune_viz.figures.formatting import MISSING, percent
 from gaprune_viz.figures.frame import axis, empty, framed, plain
 from gaprune_viz.figures.sweep import LINE_COLORS, MARKERS, SIDES
 
@@ -108,7 +109,7 @@ def samples_figure(frame: pd.DataFrame) -> go.Figure:
     whole = frame[(frame["part"] == "main") & (frame["side"] == "domain") & (frame["steps"] == 0)]
     whole = whole[(whole["sparsity"] == sparsity) & whole["row"].isin(set(few["row"]))]
     both = pd.concat([few, whole]).assign(sparsity=lambda t: t["samples"].astype(float))
-    figure = framed(380, title, f"{sparsity:.0%} sparsity; bars: 95 % interval", legend=True)
+    figure = framed(380, title, f"{percent(sparsity)} sparsity; bars: 95 % interval", legend=True)
     for number, (row, cells) in enumerate(both.groupby("row", sort=False)):
         _line(figure, number, str(row), cells.sort_values("sparsity"))
     figure.update_traces(hovertemplate="%{x:,.0f} samples: %{y:.1f} % of dense<extra></extra>")
@@ -124,8 +125,8 @@ def loss_figure(rows: Sequence[Mapping[str, Any]], sparsity: float) -> go.Figure
         rows: of `study.json`.
         sparsity: which cells.
     """
-    title = f"Retraining at {sparsity:.0%}"
-    shown = [r for r in rows if "curve" in r and (r["sparsity"] == sparsity or r["row"] == "dense")]
+    title = f"Retraining at {percent(sparsity)}"
+    shown = [r for r in rows if r["curve"] and (r["sparsity"] == sparsity or r["row"] == "dense")]
     if not shown:
         return empty(title, "Nothing was retrained.")
     figure = framed(360 + LEGEND_HEIGHT, title, "Contrastive loss, mean of the last ten batches", legend=True)
@@ -149,3 +150,33 @@ def loss_figure(rows: Sequence[Mapping[str, Any]], sparsity: float) -> go.Figure
     figure.update_xaxes(**axis("Step"))
     figure.update_yaxes(**axis("Loss"))
     return figure
+
+
+def study_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every cell on one line, domain beside general, in the order of the study.
+
+    Args:
+        frame: as `gaprune_viz.study.tables.frame` returns it: two lines a cell.
+    """
+    domain, general = (frame[frame["side"] == side].reset_index(drop=True) for side in SIDES)
+    return pd.DataFrame(
+        {
+            "Part": domain["part"],
+            "Row": domain["row"],
+            "Sparsity": domain["sparsity"].map(percent),
+            "Steps": domain["steps"],
+            "Samples": domain["samples"],
+            "Domain, % of dense": domain["of_dense"].round(1),
+            "95 % interval": [_interval(low, high) for low, high in zip(domain["low"], domain["high"], strict=True)],
+            "Points over magnitude": domain["over_magnitude_points"].astype(float).round(1),
+            "p": domain["over_magnitude_p"].astype(float).round(4),
+            "General, % of dense": general["of_dense"].round(1),
+            "General interval": [
+                _interval(low, high) for low, high in zip(general["low"], general["high"], strict=True)
+            ],
+        }
+    )
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return MISSING if low is None or high is None or low != low else f"{low:.1f} … {high:.1f}"

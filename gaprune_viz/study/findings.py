@@ -47,7 +47,7 @@ def _sentence(cells: list[Row], sparsity: float, steps: int) -> str:
     best = max(cells, key=lambda r: _kept(r) or 0.0)
     when = "one-shot" if steps == 0 else f"after {steps} steps"
     text = (
-        f"At {sparsity:.0%}, {when}, `{best['row']}` keeps most: {_kept(best):.1f} % of dense on the domain, "
+        f"At {100 * sparsity:g} %, {when}, `{best['row']}` keeps most: {_kept(best):.1f} % of dense on the domain, "
         f"{_kept(best, 'general'):.1f} % on general data"
     )
     over = best["sides"]["domain"].get("over_baseline")

@@ -41,7 +41,7 @@ class Cell:
     @property
     def label(self) -> str:
         """The cell in words, for the progress."""
-        where = "" if self.settings is None else f", sparsity {self.sparsity:.0%}"
+        where = "" if self.settings is None else f", {100 * self.sparsity:g} %"
         how = "" if self.retrain is None else f", {self.retrain.steps} steps"
         few = f", {self.samples} samples" if self.part == "samples" else ""
         return f"{self.row}{where}{few}{how}"

@@ -226,7 +226,7 @@ def _sentence(spec: RecommendSpec, table: list[dict[str, Any]], task: RetrievalT
     best = table[0]["domain"]
     over = next(row for row in table if row["row"] == "magnitude")["domain"]["recommended_over"]
     return (
-        f"On {len(task.queries):,} queries that the search did not see, at {spec.sparsity:.0%}, the recommended "
+        f"On {len(task.queries):,} queries that the search did not see, at {100 * spec.sparsity:g} %, the recommended "
         f"settings keep {best['of_dense']:.1f} % of dense (95 % {best['low']:.1f} to {best['high']:.1f}), "
         f"{over['points']:+.1f} points over magnitude (p {over['p']:.4f})."
     )

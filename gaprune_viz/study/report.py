@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.figures.panels import sentence_list
 from gaprune_viz.figures.study import ablation_figure, loss_figure, samples_figure, study_curves
 from gaprune_viz.study.findings import all_steps, findings
 from gaprune_viz.study.plan import ABLATION_BASES
@@ -63,14 +64,13 @@ def report_html(document: Mapping[str, Any], table: pd.DataFrame) -> str:
     """The report. Plotly's code is in it, so that it opens with no network."""
     tasks = document["tasks"]
     cells = document["cells"]
-    told = "".join(f"<li>{_code(sentence)}</li>" for sentence in findings(document))
     parts = [
         f"<h1>What pruning keeps: {escape(tasks['domain']['name'])}</h1>",
         f"<p>{escape(document['model']['label'])}, {tasks['domain']['queries']:,} domain queries beside "
         f"{tasks['general']['queries']:,} general ones ({escape(tasks['general']['name'])}). "
         f"{cells['measured']} of {cells['planned']} cells. Percent of the dense model's nDCG@10; intervals are 95 % "
         "paired bootstrap over the queries of one run.</p>",
-        f"<h2>What it says</h2><ul>{told}</ul>",
+        f"<h2>What it says</h2>{sentence_list(findings(document))}",
     ]
     first = True
     for title, figures in _sections(document, table):
@@ -93,8 +93,8 @@ def _sections(document: Mapping[str, Any], table: pd.DataFrame) -> list[tuple[st
     for steps in all_steps(document):
         title = "One-shot" if steps == 0 else f"After {steps} steps of retraining"
         found.append((title, [study_curves(table, side, steps) for side in document["tasks"]]))
-    if any("curve" in row for row in document["rows"]):
-        sparsities = sorted({r["sparsity"] for r in document["rows"] if "curve" in r and r["row"] != "dense"})
+    if any(row["curve"] for row in document["rows"]):
+        sparsities = sorted({r["sparsity"] for r in document["rows"] if r["curve"] and r["row"] != "dense"})
         found.append(("Retraining", [loss_figure(document["rows"], s) for s in sparsities]))
     if (table["part"] == "ablation").any():
         found.append(("Ablation", [ablation_figure(table, base) for base in ABLATION_BASES]))
@@ -107,12 +107,6 @@ def _embedded(figure: go.Figure, with_code: bool) -> str:
     return figure.to_html(
         full_html=False, include_plotlyjs=with_code, config={"displaylogo": False, "responsive": True}
     )
-
-
-def _code(sentence: str) -> str:
-    """Words between backticks as code, all else escaped."""
-    pieces = escape(sentence).split("`")
-    return "".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(pieces))
 
 
 def _table_html(table: pd.DataFrame) -> str:

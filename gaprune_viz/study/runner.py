@@ -13,12 +13,10 @@ from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.pipeline import versions
 from gaprune_viz.study.bench import SIDES, Bench
+from gaprune_viz.study.document import STUDY_FILE, STUDY_FORMAT, check_study
 from gaprune_viz.study.plan import Cell, cells
 from gaprune_viz.study.tables import study_document
 from gaprune_viz.workspace import write_whole
-
-STUDY_FILE = "study.json"
-STUDY_FORMAT = 1
 
 
 def run_study(spec: StudySpec, folder: Path, *, partial: bool = False) -> Generator[Progress, None, dict[str, Any]]:
@@ -66,8 +64,8 @@ def run_study(spec: StudySpec, folder: Path, *, partial: bool = False) -> Genera
         "versions": versions(),
         **study_document(spec, [(planned[i], found[i]) for i in sorted(found)], bench.tasks, len(planned)),
     }
-    write_whole(folder / STUDY_FILE, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    return document
+    write_whole(folder / STUDY_FILE, json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+    return check_study(document)
 
 
 def _measured(
@@ -93,21 +91,3 @@ def _refuse_other(folder: Path) -> None:
         return
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / "cells").is_dir()):
         raise GapruneError(f"{folder} exists and is not a study.", "Choose another folder with --out.")
-
-
-def open_study(folder: Path) -> dict[str, Any]:
-    """A finished study.
-
-    Raises:
-        GapruneError: there is none, or it is damaged.
-    """
-    place = folder / STUDY_FILE
-    if not place.is_file():
-        raise GapruneError(f"There is no study in {folder}.", "Make one: `gaprune-viz study --out DIR`.")
-    try:
-        document = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise GapruneError(f"{place} is damaged: {error}.", "Run the study again: finished cells are kept.") from error
-    if not isinstance(document, dict) or document.get("format") != STUDY_FORMAT:
-        raise GapruneError(f"{place} is of another format.", "Run the study again with this version.")
-    return document

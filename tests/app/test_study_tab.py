@@ -1,0 +1,144 @@
+"""The Study tab: opens what is ours, walks through it, loads settings, and shows strangers' files no mercy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from gaprune_viz.app import study_handlers as tab
+from gaprune_viz.app.tabs.study import FIRST, STOPS
+from gaprune_viz.app.tuning import settings_from
+from gaprune_viz.config import Allocation
+from gaprune_viz.paths import assets
+from gaprune_viz.presets import preset
+from gaprune_viz.study.document import open_study
+
+BUNDLED = sorted((assets() / "study").glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return json.loads(BUNDLED[0].read_text(encoding="utf-8"))
+
+
+def test_bundled_studies_are_in_the_list_and_whole() -> None:
+    names = [value for _, value in tab.study_choices()]
+    assert [f"bundled:{place.stem}" for place in BUNDLED] == names[: len(BUNDLED)]
+    for place in BUNDLED:
+        assert open_study(place)["cells"]["measured"] > 0
+        assert place.stat().st_size < 2 * 2**20
+
+
+@pytest.mark.parametrize("step", list(STOPS))
+def test_every_stop_of_the_walk_can_be_shown(step: str) -> None:
+    shown, back, ahead, text, left, _right, table = tab.show(f"bundled:{BUNDLED[0].stem}", None, step)
+    assert shown["value"] == step
+    assert back["interactive"] == (step != FIRST)
+    assert ahead["interactive"] == (step != list(STOPS)[-1])
+    assert "gv-section" in text
+    assert left["visible"] != (step == FIRST or "no such part" in text)
+    assert len(table["value"]) == len(open_study(BUNDLED[0])["rows"])
+
+
+def test_back_and_next_stay_within_the_walk() -> None:
+    labels = list(STOPS)
+    assert tab.moved(labels[0], 1) == labels[1]
+    assert tab.moved(labels[0], -1) == labels[0]
+    assert tab.moved(labels[-1], 1) == labels[-1]
+    assert tab.moved("nonsense", 1) == labels[1]
+
+
+def clicked(*cells: object) -> gr.SelectData:
+    return SimpleNamespace(row_value=list(cells))  # type: ignore[return-value]
+
+
+def test_a_click_loads_the_settings_of_its_row() -> None:
+    balanced = settings_from(tab.load_row(clicked("main", "balanced", "70.0 %", 0)))
+    assert balanced.score == preset("balanced").settings.score
+    assert balanced.mask.sparsity == 0.7
+    wanda = settings_from(tab.load_row(clicked("main", "wanda", "50.0 %", 100)))
+    assert wanda.mask.allocation is Allocation.ROW
+    moved = settings_from(tab.load_row(clicked("ablation", "paper, alpha 0.5", "50.0 %", 0)))
+    assert moved.score.alpha == 0.5
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        (),
+        ("main",),
+        ("main", "dense", "0.0 %"),
+        ("main", "../x", "50 %"),
+        ("main", "dai", "lots"),
+        ("main", "dai", "99 %"),
+    ],
+)
+def test_an_odd_click_changes_nothing(cells: tuple[object, ...]) -> None:
+    assert all(update == gr.skip() for update in tab.load_row(clicked(*cells)))
+
+
+@pytest.mark.parametrize(
+    "name", ["bundled:nothing", "bundled:../../pyproject", "own:../x", "own:study-x", "/etc/passwd", "bundled:"]
+)
+def test_a_study_that_is_not_listed_is_not_opened(name: str) -> None:
+    assert "gv-error" in tab.show(name, None, FIRST)[3]
+
+
+def test_own_studies_of_the_workspace_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GAPRUNE_VIZ_WORKSPACE", str(tmp_path))
+    (tmp_path / "study-mine").mkdir()
+    (tmp_path / "study-mine" / "study.json").write_bytes(BUNDLED[0].read_bytes())
+    (tmp_path / "study-begun").mkdir()
+    assert ("mine", "own:study-mine") in tab.study_choices()
+    assert "gv-cards" in tab.show("own:study-mine", None, FIRST)[3]
+
+
+def damaged(document: dict[str, Any]) -> dict[str, bytes]:
+    """Files that somebody may upload as a study."""
+    row = document["rows"][0]
+    changed: dict[str, Any] = {
+        "another format": {**document, "format": 99},
+        "no rows": {**document, "rows": []},
+        "rows that are text": {**document, "rows": ["x"] * 3},
+        "a side missing": {**document, "rows": [{**row, "sides": {"domain": row["sides"]["domain"]}}]},
+        "a name too long": {**document, "rows": [{**row, "row": "x" * 10_000}]},
+        "a sparsity of 7": {**document, "rows": [{**row, "sparsity": 7}]},
+        "a bad spec": {**document, "spec": {**document["spec"], "sparsities": [2]}},
+    }
+    files = {name: json.dumps(value).encode() for name, value in changed.items()}
+    files |= {
+        "not JSON": b"\x80\x04pickle",
+        "cut short": json.dumps(document).encode()[:5_000],
+        "a number": b"7",
+        "deep": b"[" * 200_000,
+        "infinity": json.dumps(document).replace('"sparsity": 0.0', '"sparsity": Infinity', 1).encode(),
+    }
+    return files
+
+
+def test_a_strangers_file_is_one_line(document: dict[str, Any], tmp_path: Path) -> None:
+    for name, content in damaged(document).items():
+        place = tmp_path / "study.json"
+        place.write_bytes(content)
+        text = tab.show(None, str(place), FIRST)[3]
+        assert "gv-error" in text and "Traceback" not in text, name
+
+
+def test_names_in_a_strangers_file_are_never_markup(document: dict[str, Any], tmp_path: Path) -> None:
+    script = '<img src=x onerror="alert(1)">'
+    for row in document["rows"]:
+        row["row"] = row["row"] if row["row"] == "dense" else script
+    hostile = {**document, "model": {**document["model"], "label": script}}
+    hostile["tasks"] = {side: {**task, "name": script} for side, task in document["tasks"].items()}
+    place = tmp_path / "study.json"
+    place.write_text(json.dumps(hostile))
+    for step in STOPS:
+        _, _, _, text, left, right, _ = tab.show(None, str(place), step)
+        assert "<img" not in text
+        for figure in (left["value"], right["value"]):
+            assert figure is None or "<img" not in figure.to_json()

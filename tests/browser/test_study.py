@@ -1,0 +1,43 @@
+"""A person opens a study, walks through it, and loads the settings of a row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_page import card, open_tab
+
+# The first paint of a figure may have to wait for plotly's own code.
+SLOW = 60_000
+
+
+def test_the_bundled_study_is_walked_through_and_a_row_loads_its_settings(page: Page) -> None:
+    open_tab(page, "Study")
+    page.locator("#gv-study-pick input").click()
+    page.get_by_role("option").first.click()
+    expect(page.locator("#gv-study-text .gv-card").first).to_be_visible(timeout=SLOW)
+    expect(page.locator("#gv-study-back")).to_be_disabled()
+    page.locator("#gv-study-next").click()
+    expect(page.locator("#gv-study-text")).to_contain_text("without any training", timeout=SLOW)
+    for side in ("left", "right"):
+        expect(page.locator(f"#gv-study-{side} .main-svg").first).to_be_visible(timeout=SLOW)
+    expect(page.locator("#gv-study-text .gv-says li").first).to_contain_text("keeps most")
+    before = card(page, "Same as magnitude")
+    row = page.locator("#gv-study-table tbody tr", has_text="random").first
+    row.locator("td", has_text="random").first.click()
+    expect(page.locator("#gv-criterion input")).to_have_value("Random", timeout=SLOW)
+    page.wait_for_function(
+        "before => ![...document.querySelectorAll('#gv-headline .gv-card')].some(c => c.innerText.includes(before)"
+        " && c.innerText.includes('magnitude'))",
+        arg=before,
+        timeout=SLOW,
+    )
+
+
+def test_a_file_that_is_no_study_says_so_in_its_place(page: Page, tmp_path: Path) -> None:
+    wrong = tmp_path / "study.json"
+    wrong.write_text('{"format": 1, "rows": "<script>alert(1)</script>"}')
+    open_tab(page, "Study")
+    page.locator("#gv-study-upload input[type=file]").set_input_files(str(wrong))
+    expect(page.locator("#gv-study-text .gv-error")).to_contain_text("damaged", timeout=SLOW)
