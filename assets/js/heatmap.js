@@ -78,10 +78,10 @@ const choose = (cell) => {
   trigger('select', { name: cell.dataset.name });
 };
 
-// Everything follows the arrow keys, but not each cell that a held key runs over.
+// Everything follows the arrow keys, but not each cell that a held key runs over; and not where only Enter selects.
 const chooseSoon = (cell) => {
   clearTimeout(waiting);
-  if (cell) waiting = setTimeout(() => choose(cell), 150);
+  if (cell && !cell.closest('[data-select="enter"]')) waiting = setTimeout(() => choose(cell), 150);
 };
 
 const next = (cell, event) => {

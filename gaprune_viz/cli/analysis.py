@@ -70,7 +70,9 @@ def prune(
 @app.command()
 def compare(
     model_dir: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Folder of a pruned model.")],
-    task: Annotated[str, typer.Option("--task", help="A starter name (chemistry, finance, general) or a BEIR folder.")],
+    task: Annotated[
+        str, typer.Option("--task", help="Starter name (chemistry, finance, general), ontology:chebi, or BEIR folder.")
+    ],
     json_: Json = False,
 ) -> None:
     """Compare the retrieval of a pruned model with its dense origin."""

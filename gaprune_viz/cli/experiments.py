@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gaprune_viz.cli.base import Flags, Json, Preset, app, print_json, settings_of, spec_flags, with_progress
-from gaprune_viz.config import MaskSpec, ScoreSpec
+from gaprune_viz.config import SWEEP_KINDS, MaskSpec, ScoreSpec
+
+
+def _list(flag: str, kind: str, *, column: bool = False) -> Any:
+    """A flag that takes values separated by commas."""
+    axes = SWEEP_KINDS[kind]
+    where, usual = (f"Columns: {axes.column_label}", axes.columns) if column else (axes.row_label, axes.rows)
+    text = f"{where}, of a sweep over {kind}, separated by commas."
+    return typer.Option(f"--{flag}", help=text, show_default=usual.replace(" ", ""), metavar="LIST")
 
 
 @app.command()
@@ -16,11 +24,17 @@ from gaprune_viz.config import MaskSpec, ScoreSpec
 def sweep(
     analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
     flags: Flags,
-    kind: Annotated[str, typer.Option("--kind", help="What the rows are: criteria or alpha.")] = "criteria",
-    criteria: Annotated[str, typer.Option("--criteria", help="Rows of a criteria sweep.")] = "magnitude,dai,obd_joint",
-    alphas: Annotated[str, typer.Option("--alphas", help="Rows of an alpha sweep.")] = "0,0.2,0.5,1",
-    sparsities: Annotated[str, typer.Option("--sparsities", help="Fractions to prune.")] = "0.3,0.5,0.7",
-    task: Annotated[str, typer.Option("--task", help="Task of the domain: starter name or BEIR folder.")] = "chemistry",
+    kind: Annotated[str, typer.Option("--kind", help=f"What is swept: {', '.join(SWEEP_KINDS)}.")] = "criteria",
+    criteria: Annotated[str | None, _list("criteria", "criteria")] = None,
+    alphas: Annotated[str | None, _list("alphas", "alpha")] = None,
+    sparsities: Annotated[str | None, _list("sparsities", "criteria", column=True)] = None,
+    kappas: Annotated[str | None, _list("kappas", "kappa")] = None,
+    betas: Annotated[str | None, _list("betas", "kappa", column=True)] = None,
+    samples: Annotated[str | None, _list("samples", "samples")] = None,
+    seeds: Annotated[str | None, _list("seeds", "samples", column=True)] = None,
+    task: Annotated[
+        str, typer.Option("--task", help="Task of the domain: starter name, ontology:chebi, or BEIR folder.")
+    ] = "chemistry",
     general: Annotated[str, typer.Option("--general", help="General task, of the same kinds.")] = "general",
     preset_name: Preset = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the cells to this file.")] = None,
@@ -31,6 +45,7 @@ def sweep(
     from gaprune_viz.sweep import sweep as cells
 
     lists = {"criteria": criteria, "alphas": alphas, "sparsities": sparsities}
+    lists |= {"kappas": kappas, "betas": betas, "samples": samples, "seeds": seeds}
     plan = sweeps.make_plan(kind, lists, (task, general), settings_of(flags, preset_name), set(flags))
     frame = with_progress(cells(analysis, plan))
     if csv:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gaprune_viz.config import Settings
+from gaprune_viz.config import SWEEP_KINDS, Settings
 from gaprune_viz.errors import GapruneError
 
 if TYPE_CHECKING:
@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
     from gaprune_viz.sweep import SweepPlan
 
-KINDS = ("criteria", "alpha")
-# The flag that the rows of a sweep take the place of.
-SWEPT_FLAG = {"criteria": "criterion", "alpha": "alpha"}
+# The list that gives the rows of each kind, and the one that gives its columns.
+LISTS = {
+    "criteria": ("criteria", "sparsities"),
+    "alpha": ("alphas", "sparsities"),
+    "kappa": ("kappas", "betas"),
+    "samples": ("samples", "seeds"),
+}
 
 
 def make_plan(
     kind: str,
-    lists: dict[str, str],
+    lists: dict[str, str | None],
     tasks: tuple[str, str],
     base: Settings,
     given: set[str],
@@ -29,8 +33,8 @@ def make_plan(
     """A plan from the words of a command line.
 
     Args:
-        kind: `criteria` or `alpha`.
-        lists: `criteria`, `alphas` and `sparsities`, separated by commas.
+        kind: a key of SWEEP_KINDS.
+        lists: the values of every list flag by its name, separated by commas; None for the usual ones.
         tasks: of the domain, and general.
         base: the settings of all that is not swept.
         given: names of the spec flags that were given.
@@ -38,19 +42,34 @@ def make_plan(
     Raises:
         GapruneError: a list, a name or a flag makes no sense.
     """
-    if kind not in KINDS:
-        raise GapruneError(f"--kind: there is no sweep over {kind!r}.", f"Use one of: {', '.join(KINDS)}.")
-    for flag, instead in (
-        (SWEPT_FLAG[kind], "criteria" if kind == "criteria" else "alphas"),
-        ("sparsity", "sparsities"),
-    ):
-        if flag in given:
-            raise GapruneError(f"--{flag} is what is swept here.", f"Give the values as a list: --{instead}.")
+    if kind not in SWEEP_KINDS:
+        raise GapruneError(f"--kind: there is no sweep over {kind!r}.", f"Use one of: {', '.join(SWEEP_KINDS)}.")
+    axes = SWEEP_KINDS[kind]
+    pairs = zip(LISTS[kind], (axes.row, axes.column), (axes.rows, axes.columns), strict=True)
+    values = []
+    for flag, swept, usual in pairs:
+        if swept in given and kind != "samples":
+            raise GapruneError(
+                f"--{swept.replace('_', '-')} is what is swept here.", f"Give the values as a list: --{flag}."
+            )
+        values.append(_values(lists[flag] or usual, flag))
+    for flag, text in lists.items():
+        if text is not None and flag not in LISTS[kind]:
+            raise GapruneError(
+                f"--{flag} has no part in a sweep over {kind}.", f"Its lists are --{' and --'.join(LISTS[kind])}."
+            )
     from gaprune_viz.sweep import SweepPlan
 
-    rows: Any = split(lists["criteria"], "criteria") if kind == "criteria" else numbers(lists["alphas"], "alphas")
-    sparsities = numbers(lists["sparsities"], "sparsities")
-    return SweepPlan("criteria" if kind == "criteria" else "alpha", rows, sparsities, tasks, base)
+    return SweepPlan(kind, values[0], values[1], tasks, base)
+
+
+def _values(text: str, flag: str) -> tuple[Any, ...]:
+    if flag == "criteria":
+        return split(text, flag)
+    if flag == "kappas":
+        return tuple(word if word == "auto" else numbers(word, flag)[0] for word in split(text, flag))
+    found = numbers(text, flag)
+    return tuple(int(n) if n.is_integer() else n for n in found) if flag in ("samples", "seeds") else found
 
 
 def split(text: str, flag: str) -> tuple[str, ...]:
@@ -88,13 +107,7 @@ def document(plan: SweepPlan, frame: pd.DataFrame) -> dict[str, Any]:
         {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
         for row in frame.to_dict(orient="records")
     ]
-    return {
-        "kind": plan.kind,
-        "rows": list(plan.rows),
-        "sparsities": list(plan.sparsities),
-        "base": plan.base.model_dump(mode="json"),
-        "cells": rows,
-    }
+    return {**plan.document(), "cells": rows}
 
 
 def write_csv(frame: pd.DataFrame, place: Path) -> None:
@@ -122,7 +135,7 @@ def print_table(frame: pd.DataFrame) -> None:
         table = Table(title=str(side), title_justify="left", box=None, pad_edge=False, collapse_padding=True)
         shown = cells.drop(columns="Side")
         for column in shown.columns:
-            table.add_column(str(column), justify="left" if column == "Row" else "right", no_wrap=True)
+            table.add_column(str(column), justify="right" if table.columns else "left", no_wrap=True)
         for row in shown.itertuples(index=False):
             table.add_row(*map(str, row))
         console.print(table)

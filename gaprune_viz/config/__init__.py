@@ -22,15 +22,18 @@ from gaprune_viz.config.base import Spec, help_text
 from gaprune_viz.config.experiments import STUDY_ROWS, RecommendSpec, RetrainSpec, StudySpec
 from gaprune_viz.config.pruning import FISHER_POWERS, Alignment, Allocation, MaskSpec, ScoreSpec, Settings
 from gaprune_viz.config.serving import ServeSpec
+from gaprune_viz.config.sweeps import ENOUGH, SWEEP_KINDS, SweepKind
 
 __all__ = [
     "DEFAULT_MODEL",
+    "ENOUGH",
     "FISHER_POWERS",
     "SKETCH_CAP",
     "SKETCH_PER_MATRIX",
     "STARTER_DOMAINS",
     "STARTER_LABELS",
     "STUDY_ROWS",
+    "SWEEP_KINDS",
     "Alignment",
     "Allocation",
     "CalibrationSpec",
@@ -48,6 +51,7 @@ __all__ = [
     "Settings",
     "Spec",
     "StudySpec",
+    "SweepKind",
     "column_mapping",
     "help_text",
 ]

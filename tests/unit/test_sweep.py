@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -15,11 +16,14 @@ import plotly.graph_objects as go
 import pytest
 
 from gaprune_viz import cli
-from gaprune_viz.config import MaskSpec, ScoreSpec, Settings
+from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, Sampling, Scope, ScoreSpec, Settings
+from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.figures.sweep import sweep_curves, sweep_map, sweep_table
-from gaprune_viz.pipeline import drain
-from gaprune_viz.sweep import CELL_FOLDER, CELL_FORMAT, COLUMNS, SweepPlan, sweep
+from gaprune_viz.figures.sweep import places_of, sweep_curves, sweep_map, sweep_table
+from gaprune_viz.figures.sweep_map import difference_html, sweep_map_html
+from gaprune_viz.figures.sweep_words import sweep_sentences
+from gaprune_viz.pipeline import analyze, drain, iterate
+from gaprune_viz.sweep import CELL_FOLDER, CELL_FORMAT, COLUMNS, SweepPlan, difference, sweep
 
 TEXTS = (
     "salt in water",
@@ -100,13 +104,16 @@ def test_a_cell_is_what_pruning_exporting_and_comparing_by_hand_gives(
         assert cell["dense_ndcg_at_10"] == pytest.approx(dense.means["ndcg_at_10"], abs=1e-12)
         assert cell["of_dense"] == pytest.approx(found.pruned["ndcg_at_10"] / found.dense["ndcg_at_10"])
         assert (cell["low"], cell["high"]) == pytest.approx(found.intervals["ndcg_at_10"], abs=1e-12)
+        assert cell["p"] == found.p_values["ndcg_at_10"]
         assert found.delta["ndcg_at_10"] != 0
 
 
 def test_the_frame_is_tidy_and_in_the_order_of_the_plan(swept: pd.DataFrame) -> None:
     assert tuple(swept.columns) == COLUMNS
     assert not swept.isna().any().any()
-    places = list(swept[["row", "sparsity", "side"]].itertuples(index=False, name=None))
+    places = list(swept[["row", "column", "side"]].itertuples(index=False, name=None))
+    assert (swept["column"] == swept["sparsity"]).all()
+    assert set(swept["kind"]) == {"criteria"}
     assert places == [
         (row, sparsity, side)
         for row in ("magnitude", "dai", "random")
@@ -185,7 +192,7 @@ def test_the_model_is_dense_again_after_every_cell(analysis: Path, tasks: tuple[
 
 
 def bad(**changes: Any) -> dict[str, Any]:
-    plan = {"kind": "criteria", "rows": ("dai",), "sparsities": (0.5,), "tasks": ("chemistry", "general")}
+    plan = {"kind": "criteria", "rows": ("dai",), "columns": (0.5,), "tasks": ("chemistry", "general")}
     return plan | changes
 
 
@@ -193,14 +200,24 @@ def bad(**changes: Any) -> dict[str, Any]:
     ("plan", "words"),
     [
         (bad(kind="beta"), "no sweep over 'beta'"),
-        (bad(rows=()), "list of criteria is empty"),
-        (bad(sparsities=()), "list of sparsities is empty"),
-        (bad(sparsities=(0.5, 0.5)), "given twice"),
-        (bad(sparsities=(0.99,)), "sparsity: "),
+        (bad(rows=()), "list of Criterion is empty"),
+        (bad(columns=()), "list of Sparsity is empty"),
+        (bad(columns=(0.5, 0.5)), "given twice"),
+        (bad(columns=(0.99,)), "sparsity: "),
+        (bad(columns=(-0.5,)), "sparsity: "),
+        (bad(columns=(0.5, 70.0)), "70 is no fraction. Write 0.7 for 70 %"),
         (bad(rows=("magnitud",)), "There is no criterion 'magnitud'"),
         (bad(kind="alpha", rows=(1.5,)), "alpha: "),
         (bad(kind="alpha", rows=(0.5,), base=Settings(score=ScoreSpec(criterion="magnitude"))), "has no alpha"),
         (bad(base=Settings(mask=MaskSpec(pattern="2:4"))), "sets the sparsity itself"),
+        (bad(kind="kappa", rows=("auto", -1.0), columns=(1.0,)), "fisher-scale: "),
+        (bad(kind="kappa", rows=("big",), columns=(1.0,)), "fisher-scale: "),
+        (bad(kind="kappa", rows=("auto",), columns=(7.0,)), "beta: "),
+        (bad(kind="kappa", rows=(1.0,), base=Settings(score=ScoreSpec(criterion="dai_released"))), "no fisher-scale"),
+        (bad(kind="samples", rows=(1,), columns=(0,)), "samples: "),
+        (bad(kind="samples", rows=(4.5,), columns=(0,)), "4.5 is no whole number"),
+        (bad(kind="samples", rows=(8,), columns=(-1,)), "seed: "),
+        (bad(kind="samples", rows=(8,), columns=(0,), base=Settings(score=ScoreSpec(criterion="magnitude"))), "same"),
     ],
 )
 def test_a_plan_without_sense_is_refused(plan: dict[str, Any], words: str) -> None:
@@ -248,13 +265,137 @@ def test_figures_say_so_where_there_is_nothing(swept: pd.DataFrame) -> None:
         assert "no cells" in figure.to_plotly_json()["layout"]["annotations"][0]["text"]
 
 
+@pytest.fixture(scope="module")
+def sampled(tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An analysis that draws six of twelve triplets: what a sweep over samples begins from."""
+    domain, general = map(str, tiny_triplets)
+    calibration = CalibrationSpec(domain=domain, general=general, samples=6, sampling=Sampling.RANDOM, scope=Scope.MLP)
+    run = RunSpec(model=ModelSpec(model=str(tiny_bert), device="cpu"), calibration=calibration)
+    return drain(analyze(run, tmp_path_factory.mktemp("sampled") / "analysis"))
+
+
+def test_kappa_by_beta(analysis: Path, tasks: tuple[str, str]) -> None:
+    base = Settings(mask=MaskSpec(sparsity=0.7))
+    plan = SweepPlan("kappa", (1.0, 1e6, "auto"), (0.0, 1.0), tasks, base)
+    frame = drain(sweep(analysis, plan))
+    assert plan.settings("auto", 1.0) == Settings(score=ScoreSpec(fisher_scale="auto", beta=1.0), mask=base.mask)
+    assert list(frame["row"][::2]) == [1.0, 1.0, 1e6, 1e6, "auto", "auto"]
+    assert set(frame["sparsity"]) == {0.7}
+    assert len(cells(analysis)) == 12 + 2
+    # The cells of another kind of sweep are the same cells.
+    before = cells(analysis)
+    drain(sweep(analysis, SweepPlan("criteria", ("dai",), (0.7,), tasks, plan.settings(1.0, 0.0))))
+    assert cells(analysis) == before
+    assert [line.name for line in traces(sweep_curves(frame, "domain")) if line.name] == [
+        *("κ = 1", "κ = 1e+06", "κ = auto", "dense")
+    ]
+    assert list(traces(sweep_map(frame, "domain"))[0].x) == ["β = 0", "β = 1"]
+    assert "κ = auto, β = 0" in sweep_map_html(frame, "general")
+    domain, general, caution = sweep_sentences(frame, enough=2.0)
+    assert domain.startswith("Domain (near): 6 of 6 cells fall below 200 % of dense; the highest is κ = ")
+    assert general.startswith("General (far): ")
+    assert "flatters itself" in caution
+
+
+def test_samples_by_seeds_are_analyses_of_their_own(
+    sampled: Path, tasks: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = SweepPlan("samples", (4, 12), (0, 1), tasks, Settings(score=ScoreSpec(fisher_scale="auto")))
+    steps = list(iterate(sweep(sampled, plan), box := []))
+    frame = box[0]
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert any(step.stage.startswith("4 samples, seed 1: Calibrating") for step in steps)
+    run = plan.run(Statistics.open(sampled).run, 4, 1)
+    assert (run.calibration.samples, run.calibration.seed) == (4, 1)
+    # The same cell by hand: an analysis with these samples, and a sweep of it.
+    by_hand = drain(sweep(drain(analyze(run)), SweepPlan("criteria", ("dai",), (0.5,), tasks, plan.base)))
+    own = frame[(frame["row"] == 4) & (frame["column"] == 1)].reset_index(drop=True)
+    for name in ("ndcg_at_10", "map", "low", "high", "p"):
+        assert own[name].tolist() == by_hand[name].tolist()
+    # All twelve are there whatever the seed.
+    whole = frame[frame["row"] == 12]
+    assert len(set(whole.loc[whole["side"] == "domain", "ndcg_at_10"])) == 1
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("calibrated again")
+
+    monkeypatch.setattr("gaprune_viz.pipeline.calibrate", refuse)
+    pd.testing.assert_frame_equal(drain(sweep(sampled, plan)), frame, check_exact=True)
+    monkeypatch.setattr("gaprune_viz.sweep.cells.load_dense", refuse)
+    found = difference(sampled, plan, (4, 1), (12, 0))
+    assert found[0].first == own["ndcg_at_10"].iloc[0]
+    drawn = {trace.name: trace for trace in traces(sweep_curves(frame, "domain")) if trace.name}
+    assert list(drawn) == ["mean over the seeds", "one seed", "dense"]
+    assert list(drawn["mean over the seeds"].x) == [4, 12]
+    assert len(drawn["one seed"].x) == 4
+    assert "12 samples, seeds 0.0 points apart" in sweep_sentences(frame)[0]
+
+
+def test_more_samples_than_there_are_is_refused(sampled: Path, tasks: tuple[str, str]) -> None:
+    with pytest.raises(GapruneError, match="13 samples are more than the 12"):
+        drain(sweep(sampled, SweepPlan("samples", (4, 13), (0,), tasks)))
+
+
+def test_any_two_cells_can_be_compared(analysis: Path, tasks: tuple[str, str]) -> None:
+    plan = criteria_plan(tasks)
+    with pytest.raises(GapruneError, match=r"The cell random, sparsity 90 % is not computed yet\. Run the sweep"):
+        difference(analysis, plan, ("random", 0.9))
+    frame = drain(sweep(analysis, plan))
+    for side, found in zip(("domain", "general"), difference(analysis, plan, ("random", 0.9)), strict=True):
+        cell = frame[(frame["row"] == "random") & (frame["column"] == 0.9) & (frame["side"] == side)].iloc[0]
+        assert (found.side, found.queries, found.clusters) == (side, 5, 5)
+        assert (found.low, found.high, found.p) == (cell["low"], cell["high"], cell["p"])
+        assert (found.first, found.second) == pytest.approx((cell["ndcg_at_10"], cell["dense_ndcg_at_10"]))
+    for one, other in zip(
+        difference(analysis, plan, ("random", 0.9), ("dai", 0.5)),
+        difference(analysis, plan, ("dai", 0.5), ("random", 0.9)),
+        strict=True,
+    ):
+        assert one.delta == -other.delta == pytest.approx(one.first - one.second)
+        assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
+        assert one.low <= one.delta <= one.high
+    same = difference(analysis, plan, ("dai", 0.5), ("dai", 0.5))[0]
+    assert (same.delta, same.low, same.high, same.p) == (0, 0, 0, 1)
+    html = difference_html("random <b>", "dai", difference(analysis, plan, ("random", 0.9), ("dai", 0.5)))
+    assert "random &lt;b&gt;" in html
+    assert html.count("<tr>") == 3
+
+
+def test_a_plan_survives_json(tasks: tuple[str, str]) -> None:
+    for plan in (criteria_plan(tasks), SweepPlan("kappa", (1.0, "auto"), (0.5,), tasks, Settings())):
+        assert SweepPlan.of(json.loads(json.dumps(plan.document()))) == plan
+
+
+def test_the_clickable_map_holds_every_cell(swept: pd.DataFrame) -> None:
+    html = sweep_map_html(swept, "domain", selected=2)
+    assert html.count('data-name="cell-') == 6
+    assert html.count('tabindex="0"') == html.count('aria-selected="true"') == 1
+    (chosen,) = re.findall(r"<span[^>]*aria-selected=\"true\"[^>]*>", html)
+    assert 'data-name="cell-2"' in chosen
+    assert 'data-where="dai, 50 %"' in chosen
+    assert places_of(swept)[2] == ("dai", 0.5)
+    shares = swept.loc[swept["side"] == "domain", "of_dense"]
+    assert re.findall(r"<span>(\d+\.\d)</span></span>", html) == [f"{100 * value:.1f}" for value in shares]
+    assert sweep_map_html(swept, "domain", selected=99).count('tabindex="0"') == 1
+    assert sweep_map_html(swept[:0], "domain") == ""
+
+
+def test_the_line_under_the_chart_says_where_retrieval_falls(swept: pd.DataFrame) -> None:
+    frame = swept.assign(of_dense=[1.0, 0.97, 0.94, 0.9, 0.96, 0.95, 0.98, 0.2, 0.99, 1.0, 1.0, 0.96])
+    assert sweep_sentences(frame) == [
+        "Domain (near): falls below 95 % of dense from 90 % on with magnitude; nowhere up to 90 % with dai and random.",
+        "General (far): falls below 95 % of dense from 90 % on with magnitude and dai; nowhere up to 90 % with random.",
+    ]
+
+
 def test_the_table_has_every_cell(swept: pd.DataFrame, alpha_swept: pd.DataFrame) -> None:
     table = sweep_table(swept)
     assert len(table) == len(swept)
     assert table["Side"].tolist()[:2] == ["Domain: near", "General: far"]
     assert table["nDCG@10"].tolist() == [f"{value:.3f}" for value in swept["ndcg_at_10"]]
     assert table["Sparsity"].tolist()[:4] == ["50 %", "50 %", "90 %", "90 %"]
-    assert sweep_table(alpha_swept)["Row"].tolist()[2] == "α = 0"
+    assert sweep_table(alpha_swept)["Alignment weight α"].tolist()[2] == "α = 0"
+    assert sweep_table(swept[:0]).empty
 
 
 Run = Callable[..., tuple[int, str, str]]
@@ -307,7 +448,12 @@ def test_the_command_writes_a_table(run: Run, analysis: Path, tasks: tuple[str, 
         (["--sparsities", "0.3,half"], "'half' is not a number"),
         (["--sparsities", "0.3,,0.5"], "empty place"),
         (["--sparsities", "nan"], "'nan' is not a number"),
-        (["--sparsities", "0.3,2"], "sparsity: "),
+        (["--sparsities", "0.3,2"], "sparsity: 2 is no fraction"),
+        (["--sparsities", "0.3,0.96"], "sparsity: "),
+        (["--kind", "kappa", "--kappas", "1,much"], "--kappas: 'much' is not a number"),
+        (["--kind", "kappa", "--beta", "0.3"], "--beta is what is swept here. Give the values as a list: --betas."),
+        (["--kind", "kappa", "--sparsities", "0.5"], "--sparsities has no part in a sweep over kappa."),
+        (["--kind", "samples"], "takes every sample"),
         (["--kind", "alpha", "--alphas", "0,-1"], "alpha: "),
         (["--criteria", "dai,magnitud"], "no criterion 'magnitud'"),
         (["--criteria", "dai,dai"], "given twice"),

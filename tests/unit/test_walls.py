@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "figures": {"figures", *LOWEST},
     "pipeline": PIPELINE,
     "results": {"pipeline", *PIPELINE},
-    "sweep": {"results", "pipeline", *PIPELINE},
+    "sweep": {"sweep", "results", "pipeline", *PIPELINE},
     "app": {"app", "fields", "presets", *EXPERIMENTS, "figures", *PIPELINE},
     "saved": {"presets", "workspace", "config", "errors"},
     "training": PIPELINE,
@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 # Names of types only, never loaded.
-MAY_NAME: dict[str, set[str]] = {"data": {"core"}, "figures": {"evaluation"}}
+MAY_NAME: dict[str, set[str]] = {"data": {"core"}, "figures": {"evaluation", "sweep"}}
 NEVER: dict[str, set[str]] = {
     "core": {"gradio", "plotly", "pandas", "mteb", "datasets"},
     "figures": {"torch", "gradio"},

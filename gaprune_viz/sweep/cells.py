@@ -1,0 +1,183 @@
+"""One cell after another, each on disk before the next begins."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gaprune_viz.config import Settings
+from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.core.exact import ExactScope
+from gaprune_viz.core.statistics import Statistics
+from gaprune_viz.core.targets import Target
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.cached import CachedEncoder
+from gaprune_viz.evaluation.retrieval import Evaluation, RetrievalTask, compare, encode_task, evaluate
+from gaprune_viz.pipeline import embedding_cache, exact_scope, load_dense
+from gaprune_viz.results import COMPARED
+
+CELL_FOLDER = "sweep-cells"
+CELL_FORMAT = 3
+# The first ten decide the overlap of two rankings; nothing here looks further down.
+RANKS_KEPT = 10
+HASH_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting on one task.
+
+    Attributes:
+        numbers: means of the metrics, `dense_ndcg_at_10`, `low`, `high`, `p`; nan where there is none.
+        ndcg_at_10: float64 [queries], of each judged query in the task's order.
+    """
+
+    numbers: dict[str, float]
+    ndcg_at_10: np.ndarray
+
+
+class Bench:
+    """Evaluates one cell after another; the model, the scope and the last mask are made when first needed.
+
+    Args:
+        analysis: folder of a finished analysis; cells are kept in it.
+        model: the dense model, where it is loaded already.
+    """
+
+    def __init__(self, analysis: Path, model: EmbeddingModel | None = None) -> None:
+        self.statistics, self.folder, self.model = Statistics.open(analysis), _cell_folder(analysis), model
+        self.cache = embedding_cache()
+        self.scope: tuple[ExactScope, tuple[Target, ...]] | None = None
+        self.dense: dict[str, Evaluation] = {}
+        self.masks: tuple[str, dict[str, Any]] = ("", {})
+
+    def known(self, settings: Settings, task: RetrievalTask) -> Cell | None:
+        """A cell, where it is on disk."""
+        document = read_document(self._place(settings, task))
+        return None if document is None else _cell(document)
+
+    def cell(self, settings: Settings, task: RetrievalTask) -> Cell:
+        """A cell, from disk where it is there."""
+        found = self.known(settings, task)
+        if found is None:
+            found = self._measure(settings, task)
+            document = {
+                "settings": settings.model_dump(mode="json"),
+                "task": task.name,
+                "numbers": {key: value if math.isfinite(value) else None for key, value in found.numbers.items()},
+                "ndcg_at_10": found.ndcg_at_10.tolist(),
+            }
+            write_document(self._place(settings, task), document)
+        return found
+
+    def dense_scores(self, task: RetrievalTask) -> np.ndarray:
+        """nDCG@10 of the dense model, float64 [queries], of each judged query in the task's order."""
+        return self._dense(task).scores["ndcg_at_10"].to_numpy(float)
+
+    def loaded(self) -> EmbeddingModel:
+        """The dense model."""
+        self.model = self.model or load_dense(self.statistics)
+        return self.model
+
+    def _place(self, settings: Settings, task: RetrievalTask) -> Path:
+        return self.folder / f"{settings.key()}-{task.content_hash[:HASH_LENGTH]}.json"
+
+    def _measure(self, settings: Settings, task: RetrievalTask) -> Cell:
+        dense, model = self._dense(task), self.loaded()
+        self.scope = self.scope or exact_scope(self.statistics, model)
+        scope, targets = self.scope
+        if self.masks[0] != settings.key():
+            self.masks = (settings.key(), scope.masks(settings).masks)
+        pruned = evaluate(task, *encode_task(CachedEncoder(model, self.cache, targets, self.masks[1]), task))
+        found = compare(task, dense, pruned)
+        low, high = found.intervals["ndcg_at_10"]
+        numbers = {
+            **{metric: found.pruned[metric] for metric in COMPARED},
+            "dense_ndcg_at_10": found.dense["ndcg_at_10"],
+            "low": low,
+            "high": high,
+            "p": found.p_values["ndcg_at_10"],
+        }
+        return Cell(numbers, pruned.scores["ndcg_at_10"].to_numpy(float))
+
+    def _dense(self, task: RetrievalTask) -> Evaluation:
+        if task.content_hash not in self.dense:
+            place = self.folder / f"dense-{task.content_hash[:HASH_LENGTH]}.json"
+            document = read_document(place)
+            if document is None:
+                embeddings = encode_task(CachedEncoder(self.loaded(), self.cache), task)
+                document = {"task": task.name, "evaluation": _stored(evaluate(task, *embeddings))}
+                write_document(place, document)
+            self.dense[task.content_hash] = _restored(document["evaluation"])
+        return self.dense[task.content_hash]
+
+
+def _cell(document: dict[str, Any]) -> Cell:
+    numbers = {key: math.nan if value is None else float(value) for key, value in document["numbers"].items()}
+    return Cell(numbers, np.array(document["ndcg_at_10"], dtype=np.float64))
+
+
+def _stored(evaluation: Evaluation) -> dict[str, Any]:
+    """What a comparison needs of an evaluation, ready for JSON."""
+    return {
+        "queries": list(evaluation.scores.index),
+        "scores": {name: evaluation.scores[name].tolist() for name in evaluation.scores.columns},
+        "rankings": [evaluation.rankings[query_id][:RANKS_KEPT] for query_id in evaluation.scores.index],
+        "first_relevant": [None if pd.isna(rank) else int(rank) for rank in evaluation.first_relevant],
+        "excluded": evaluation.excluded,
+    }
+
+
+def _restored(stored: dict[str, Any]) -> Evaluation:
+    index = pd.Index(stored["queries"], name="qid")
+    return Evaluation(
+        scores=pd.DataFrame(stored["scores"], index=index),
+        rankings={
+            query_id: [(passage_id, score) for passage_id, score in ranking]
+            for query_id, ranking in zip(index, stored["rankings"], strict=True)
+        },
+        first_relevant=pd.Series(stored["first_relevant"], index=index, dtype="Int64", name="first_relevant"),
+        excluded=stored["excluded"],
+    )
+
+
+def _cell_folder(analysis: Path) -> Path:
+    folder = analysis / CELL_FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise GapruneError(
+            f"{folder} cannot be made: {error.strerror}.", "Copy the analysis to a folder you own."
+        ) from error
+    return folder
+
+
+def read_document(place: Path) -> dict[str, Any] | None:
+    """A stored document; None where there is none of this format: it is then computed again."""
+    try:
+        document = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) and document.get("format") == CELL_FORMAT else None
+
+
+def write_document(place: Path, document: dict[str, Any]) -> None:
+    """Write a document so that others see all of it or nothing."""
+    text = json.dumps({"format": CELL_FORMAT, **document}, ensure_ascii=False, allow_nan=False)
+    name = ""
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=place.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
+            name = file.name
+            file.write(text + "\n")
+        Path(name).replace(place)
+    except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        raise GapruneError(f"Writing {place} failed: {error.strerror}.", "Check free space and permissions.") from error
