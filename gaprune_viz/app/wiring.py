@@ -8,7 +8,7 @@ import gradio as gr
 
 from gaprune_viz.app import data_handlers as data
 from gaprune_viz.app import handlers as do
-from gaprune_viz.app import jobs
+from gaprune_viz.app import jobs, live
 from gaprune_viz.app import sweep_handlers as sweeps
 from gaprune_viz.app.address import from_address, go, matrix_figure, opened, restored
 from gaprune_viz.app.guard import COMPUTE
@@ -149,28 +149,45 @@ def _wire_retrieval(page: Page) -> None:
         [tab.compare.click, tab.text.submit],
         do.compare_query(page),
         [page.view, tab.task, tab.pick, tab.text, *controls],
-        [*common, tab.ranking],
+        [*common, tab.ranking, tab.asked],
         **HEAVY,
     ).then(**_refresh(page))
     tab.pick.input(lambda: "", None, tab.text, **LIGHT).then(
         do.compare_query(page),
         [page.view, tab.task, tab.pick, tab.text, *controls],
-        [*common, tab.ranking],
+        [*common, tab.ranking, tab.asked],
         **HEAVY,
     ).then(**_refresh(page))
     tab.surprise.click(
         do.surprise(page),
         [page.view, tab.task, *controls],
-        [*common, tab.pick, tab.text, tab.ranking],
+        [*common, tab.pick, tab.text, tab.ranking, tab.asked],
         **HEAVY,
     ).then(**_refresh(page))
     tab.measure.click(
         do.measure(page),
         [page.view, tab.task, *controls],
-        [*common, tab.metrics, tab.per_query, tab.per_query_table],
+        [*common, tab.metrics, *tab.per_query.values(), tab.per_query_table, *tab.maps.values(), tab.map_table],
         **HEAVY,
     ).then(**_refresh(page))
+    _wire_live(page, common)
     tab.stop.click(jobs.stop, None, None, **LIGHT)
+
+
+def _wire_live(page: Page, common: list[Any]) -> None:
+    """Other settings re-rank the query on screen; still others stop that, so that the last are those that are shown.
+
+    `page.query` changes whenever the settings do, whatever changed them.
+    """
+    tab, controls = page.retrieval, list(page.tuning.controls)
+    page.query.change(live.interrupt, controls, None, **LIGHT)
+    page.query.change(
+        live.rerank(page),
+        [page.view, page.active, tab.live, tab.asked, *controls],
+        [*common, tab.ranking],
+        trigger_mode="always_last",
+        **LIGHT,
+    ).then(**_refresh(page))
 
 
 def _wire_export(page: Page) -> None:
@@ -203,13 +220,19 @@ def _wire_data(page: Page) -> None:
 
 def _wire_sweep(page: Page) -> None:
     tab, controls = page.sweep, list(page.tuning.controls)
-    tab.kind.input(sweeps.show_kind, [tab.kind], [tab.rows, tab.alphas], **LIGHT)
+    tab.kind.input(sweeps.show_kind, [tab.kind], [tab.rows, tab.values, tab.columns, tab.about], **LIGHT)
     tab.run.click(
         sweeps.run_sweep(page),
-        [page.view, page.retrieval.task, tab.kind, tab.rows, tab.alphas, tab.sparsities, *controls],
-        [page.view, page.sidebar.current, tab.progress, tab.domain, tab.general, tab.table, tab.cells],
+        [page.view, page.retrieval.task, tab.kind, tab.rows, tab.values, tab.columns, *controls],
+        [page.view, page.sidebar.current, *sweeps.outputs(page)],
         **HEAVY,
     )
     tab.stop.click(jobs.stop, None, None, **LIGHT)
-    loaded = tab.table.select(sweeps.load_cell, [tab.cells, tab.kind], controls, **LIGHT)
-    loaded.then(do.knobs, [controls[1]], controls, **LIGHT).then(**_refresh(page))
+    chosen = {"inputs": [tab.swept, tab.second], "outputs": sweeps.load_outputs(page), **LIGHT}
+    for loaded in (
+        *(part.select(sweeps.clicked_cell, **chosen) for part in tab.maps.values()),  # type: ignore[attr-defined]
+        tab.table.select(sweeps.clicked_row, **chosen),
+    ):
+        loaded.then(do.knobs, [controls[1]], controls, **LIGHT).then(**_refresh(page))
+    compare = [tab.swept, tab.first, tab.second]
+    gr.on([tab.first.input, tab.second.input], sweeps.compared, compare, tab.difference, **LIGHT)

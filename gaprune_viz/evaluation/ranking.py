@@ -82,11 +82,17 @@ class RankedPassage:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """The best passages of each model for one query, best first. `overlap` is the share that both hold."""
+    """The best passages of each model for one query, best first.
+
+    Attributes:
+        overlap: share that both lists hold.
+        passages: how many were ranked.
+    """
 
     dense: tuple[RankedPassage, ...]
     pruned: tuple[RankedPassage, ...]
     overlap: float
+    passages: int = 0
 
 
 def side_by_side(
@@ -136,4 +142,4 @@ def side_by_side(
 
     dense, pruned = (tuple(entry(int(i)) for i in positions[:k]) for positions in best)
     shared = {p.id for p in dense} & {p.id for p in pruned}
-    return SideBySide(dense, pruned, len(shared) / len(dense))
+    return SideBySide(dense, pruned, len(shared) / len(dense), len(passages))

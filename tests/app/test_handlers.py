@@ -16,14 +16,13 @@ from urllib.parse import parse_qsl
 import gradio as gr
 import pytest
 
-from gaprune_viz.app import address, data_handlers, handlers, jobs, sweep_handlers, views
+from gaprune_viz.app import address, data_handlers, handlers, jobs, views
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.page import Page, _compose, build
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
 from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.store import DEMO, STORE, Cache
 from gaprune_viz.app.tabs.export import shell_text
-from gaprune_viz.app.tabs.sweep import plan_from
 from gaprune_viz.app.tuning import CUSTOM, FIELDS, preset_of, settings_from, values_of
 from gaprune_viz.app.url import LOOKS, matrix_at, params_of, query_of, settings_of, view_of
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings, column_mapping
@@ -351,39 +350,3 @@ def test_an_address_without_settings_asks_for_nothing() -> None:
     assert settings_of({"__theme": "dark", "view": "x"}) is None
     forged = {key: "<b>" for key, _, _ in LOOKS}
     assert view_of(forged, views.View()) == views.View()
-
-
-@pytest.mark.parametrize(
-    ("kind", "rows", "alphas", "sparsities", "said"),
-    [
-        ("criteria", ["magnitude"], "", "0.3, half", "not a list of numbers"),
-        ("alpha", [], "0..1", "0.3", "not a list of numbers"),
-        ("criteria", [], "", "0.3", "empty"),
-        ("criteria", ["nothing"], "", "0.3", "no criterion"),
-        ("criteria", ["magnitude"], "", "0.3 1.5", "sparsity"),
-        (
-            "alpha",
-            [],
-            "0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9",
-            ",".join(f"0.{i:02d}" for i in range(10, 20)),
-            "too many",
-        ),
-    ],
-)
-def test_a_sweep_that_makes_no_sense_is_refused(
-    kind: str, rows: list[str], alphas: str, sparsities: str, said: str
-) -> None:
-    with pytest.raises(GapruneError, match=said):
-        plan_from(STORE.analysis(DEMO), "chemistry", Settings(), kind, rows, alphas, sparsities)
-
-
-def test_a_clicked_cell_loads_its_settings() -> None:
-    names = [name for _, name in FIELDS]
-    cells = [["obd_joint", 0.3], ["magnitude", 0.7]]
-    values = sweep_handlers.load_cell(SimpleNamespace(index=[1, 0]), cells, "criteria")  # type: ignore[arg-type]
-    assert values[names.index("criterion")] == "magnitude"
-    assert values[names.index("sparsity")] == 0.7
-    assert values[names.index("alpha")] == gr.skip()
-    for index in ([5, 0], ["x"], None, [-1, 0]):
-        event = SimpleNamespace(index=index)
-        assert sweep_handlers.load_cell(event, cells, "alpha") == [gr.skip()] * len(FIELDS)  # type: ignore[arg-type]

@@ -264,21 +264,6 @@ def test_run_compare_and_explain(page: Page) -> None:
     expect(card_of_weight).to_contain_text("key.weight[3,0]", timeout=60 * SECOND)
 
 
-def test_a_sweep_is_drawn_and_a_row_loads_its_settings(page: Page) -> None:
-    open_tab(page, "Sweep")
-    for label in ("DAI", "Joint OBD", "Domain Fisher"):
-        page.locator("#gv-sweep-rows").get_by_label(label, exact=True).uncheck()
-    page.locator("#gv-sweep-sparsities textarea, #gv-sweep-sparsities input").first.fill("0.35")
-    page.locator("#gv-sweep-run").click()
-    for side in ("domain", "general"):
-        expect(page.locator(f"#gv-sweep-{side} .main-svg").first).to_be_visible(timeout=180 * SECOND)
-    table = page.locator("#gv-sweep-table")
-    expect(table).to_contain_text("magnitude")
-    table.locator(".cell-wrap:visible", has_text="magnitude").first.click()
-    expect(page.locator("#gv-sparsity input[type=number]")).to_have_value("0.35")
-    expect(page.locator(".gv-sentence").first).to_contain_text("magnitude alone decides")
-
-
 def test_cancel_stops_soon_and_keeps_what_was_there(page: Page) -> None:
     before, current = texts(page), page.locator("#gv-current").inner_text()
     page.locator("#gv-samples input[type=number]").fill("512")

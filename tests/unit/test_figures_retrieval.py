@@ -301,7 +301,7 @@ def test_a_query_that_was_not_measured_is_left_out() -> None:
 
 
 def test_the_table_of_queries_is_sorted_the_same_and_keeps_missing_ranks() -> None:
-    table = per_query_table(comparison().per_query)
+    table = per_query_table({"chemistry": comparison().per_query})
     assert table["Query"].tolist() == ["first", HOSTILE, "third"]
     assert table["Change"].tolist() == [-0.6, 0.0, 0.3]
     assert pd.isna(table["First hit, dense"].iloc[2]) and table["First hit, pruned"].iloc[2] == 7

@@ -88,14 +88,14 @@ def _flags(spec: Spec, default: Spec) -> list[str]:
 
 def write_table(now: views.Live) -> str:
     """The matrix table as CSV; the path of the file."""
-    path = _fresh("matrices.csv")
+    path = fresh("matrices.csv")
     views.matrix_table(now).to_csv(path, index=False)
     return str(path)
 
 
 def write_settings(now: views.Live) -> str:
     """Run, settings and diagnostics as JSON; the path of the file."""
-    path = _fresh("settings.json")
+    path = fresh("settings.json")
     preview = now.preview
     document = {
         "run": now.analysis.run.model_dump(mode="json"),
@@ -122,10 +122,10 @@ def export_place(now: views.Live) -> Path:
 
 def zipped(folder: Path) -> str:
     """The folder as one file to download; its path."""
-    return make_archive(str(_fresh("pruned-model")), "zip", folder)
+    return make_archive(str(fresh("pruned-model")), "zip", folder)
 
 
-def _fresh(name: str) -> Path:
+def fresh(name: str) -> Path:
     """A file name in a folder of its own, below gradio's cache, which is cleaned up."""
     base = Path(tempfile.gettempdir()) / "gaprune-viz-downloads"
     base.mkdir(exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import gradio as gr
@@ -12,47 +13,68 @@ import numpy as np
 from gaprune_viz.app.elements import html
 from gaprune_viz.app.store import STORE
 from gaprune_viz.config import STARTER_DOMAINS, STARTER_LABELS, Settings
+from gaprune_viz.core.encoder import check_finite
 from gaprune_viz.core.pruning import masked
-from gaprune_viz.errors import GapruneError
+from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.cached import CachedEncoder
 from gaprune_viz.evaluation.geometry import Geometry
 from gaprune_viz.evaluation.geometry import measure as geometry_of
+from gaprune_viz.evaluation.ranking import id_order, similarity, top
 from gaprune_viz.evaluation.retrieval import Comparison, RetrievalTask, compare, encode_task, evaluate, side_by_side
+from gaprune_viz.evaluation.spacemap import TaskMap, task_map
 from gaprune_viz.evaluation.tasks import TaskEmbeddings
 from gaprune_viz.figures import panels
 from gaprune_viz.pipeline import Analysis
 
 LONGEST_QUERY = 2_000
+# How many of the dense model's best passages live mode ranks anew.
+LIVE_DEPTH = 50
+SIDES = ("domain", "general")
+# A part that is encoded in about the time of a starter collection.
+ONTOLOGY_PASSAGES = 300
+ONTOLOGY_TASKS = tuple(
+    (label, f"ontology:{name}:{ONTOLOGY_PASSAGES}") for label, name in (("ChEBI", "chebi"), ("MONDO", "mondo"))
+)
+# The collection, the sample query's id and the typed text of what is on screen; empty before the first.
+Asked = dict[str, str]
 Report = Callable[[str, int, int], None]
 Stopped = Callable[[], bool]
 
 
 @dataclass(frozen=True)
 class RetrievalTab:
-    """The components that handlers read and write."""
+    """The components that handlers read and write.
+
+    Attributes:
+        asked: the query on screen, which live mode ranks anew; empty before the first.
+    """
 
     task: gr.Dropdown
     pick: gr.Dropdown
     text: gr.Textbox
     compare: gr.Button
     surprise: gr.Button
+    live: gr.Checkbox
+    asked: gr.State
     ranking: gr.HTML
     measure: gr.Button
     stop: gr.Button
     progress: gr.HTML
     metrics: gr.HTML
-    per_query: gr.Plot
+    per_query: dict[str, gr.Plot]
     per_query_table: gr.Dataframe
+    maps: dict[str, gr.Plot]
+    map_table: gr.Dataframe
 
 
 def build_retrieval(source: str) -> RetrievalTab:
     """Lay the tab out; rankings appear when they are asked for."""
     with gr.Row():
         task = gr.Dropdown(
-            [(STARTER_LABELS[name], name) for name in STARTER_DOMAINS],
+            task_choices(),
             value=source,
             label="Search in",
-            info="A starter collection, or the path of a BEIR folder.",
+            info="A starter collection, ontology:chebi or ontology:mondo, or the path of a BEIR folder.",
             allow_custom_value=True,
             elem_id="gv-task",
             scale=1,
@@ -70,6 +92,11 @@ def build_retrieval(source: str) -> RetrievalTab:
         )
         run = gr.Button("Compare", variant="primary", elem_id="gv-compare", scale=1, min_width=120)
         surprise = gr.Button("Surprise me", elem_id="gv-surprise", scale=1, min_width=120)
+    live = gr.Checkbox(
+        True,
+        label=f"Live: a slider's move re-ranks the dense top {LIVE_DEPTH} of this query under the new mask",
+        elem_id="gv-live",
+    )
     progress = html("", elem_id="gv-retrieval-progress")
     ranking = html(
         panels.empty_state(
@@ -83,10 +110,32 @@ def build_retrieval(source: str) -> RetrievalTab:
         measure = gr.Button("Measure all sample queries", variant="primary", elem_id="gv-measure", min_width=220)
         stop = gr.Button("Stop", variant="stop", elem_id="gv-stop-retrieval", min_width=90)
     metrics = html("", elem_id="gv-metrics")
-    per_query = gr.Plot(visible=False, show_label=False, elem_id="gv-per-query")
+    per_query, maps = {}, {}
+    with gr.Row():
+        for side in SIDES:
+            per_query[side] = gr.Plot(visible=False, show_label=False, elem_id=f"gv-per-query-{side}", min_width=320)
     with gr.Accordion("Every query as a table", open=False):
         table = gr.Dataframe(interactive=False, elem_id="gv-per-query-table", show_search="filter")
-    return RetrievalTab(task, pick, text, run, surprise, ranking, measure, stop, progress, metrics, per_query, table)
+    with gr.Row():
+        for side in SIDES:
+            maps[side] = gr.Plot(visible=False, show_label=False, elem_id=f"gv-map-{side}", min_width=320)
+    with gr.Accordion("Every point of the maps as a table", open=False):
+        points = gr.Dataframe(interactive=False, elem_id="gv-map-table", show_search="filter")
+    return RetrievalTab(
+        *(task, pick, text, run, surprise, live, gr.State({}), ranking, measure, stop, progress, metrics),
+        per_query=per_query,
+        per_query_table=table,
+        maps=maps,
+        map_table=points,
+    )
+
+
+def task_choices() -> list[tuple[str, str]]:
+    """Collections to pick from: the starters, and ontologies where they are installed."""
+    starters = [(STARTER_LABELS[name], name) for name in STARTER_DOMAINS]
+    if find_spec("cellxgene_ontology_guide") is None:
+        return starters
+    return [*starters, *((f"{label}, {ONTOLOGY_PASSAGES} definitions", name) for label, name in ONTOLOGY_TASKS)]
 
 
 def query_choices(source: str) -> list[tuple[str, str]]:
@@ -129,28 +178,84 @@ def compare_query(
     Raises:
         GapruneError: there is no query.
     """
-    task = STORE.task(source)
-    typed = text.strip()[:LONGEST_QUERY]
-    if not typed and query_id not in task.queries:
-        raise GapruneError("There is no query.", "Pick a sample query or type one.")
-    dense = task_embeddings(analysis, task, None, report, stopped)
+    task, dense, vector, query, relevant = _asked(analysis, source, query_id, text, report, stopped)
     pruned = task_embeddings(analysis, task, settings, report, stopped)
-    if typed:
-        vectors = _embed_query(analysis, settings, typed)
-        relevant: frozenset[str] = frozenset()
-    else:
-        index = list(task.queries).index(str(query_id))
-        vectors = dense.queries[index], pruned.queries[index]
-        typed, relevant = task.queries[str(query_id)], task.relevant(str(query_id))
-    mine, theirs = dense.corpus @ vectors[0], pruned.corpus @ vectors[1]
-    return typed, side_by_side(mine, theirs, task.corpus, relevant)
+    row = _row(task, query_id, text)
+    theirs = _embed_query(analysis, settings, query) if row is None else pruned.queries[row]
+    return query, side_by_side(dense.corpus @ vector, pruned.corpus @ theirs, task.corpus, relevant)
 
 
-def _embed_query(analysis: Analysis, settings: Settings, text: str) -> tuple[np.ndarray, np.ndarray]:
+def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: Report, stopped: Stopped):
+    """The dense model's best passages for the query on screen, ranked by it and by the pruned model.
+
+    Only these and the query are encoded, with the exact mask.
+
+    Raises:
+        GapruneError: there is no query.
+        Cancelled: `stopped` says so.
+    """
+    source, pick, text = asked["source"], asked["pick"], asked["text"]
+    task, dense, vector, query, relevant = _asked(analysis, source, pick, text, report, stopped)
+    scores = similarity(vector[None], dense.corpus)[0]
+    order = id_order(task.corpus)
+    best = order[top(scores[order], LIVE_DEPTH)]
+    report("Making the exact mask", 0, 0)
+    _halt(stopped)
+    masks, model = STORE.masks(analysis, settings).masks, STORE.dense(analysis)
+    _halt(stopped)
+    passages = [task.corpus[i] for i in best]
+    report(f"Encoding the query and {len(passages)} passages", 0, 0)
+    with masked(model, STORE.scope(analysis)[1], masks):
+        theirs = model.encode([query], "query", stop=stopped)
+        corpus = model.encode([passage.embedding_text for passage in passages], "passage", stop=stopped)
+    check_finite(np.concatenate([theirs, corpus]), [query, *(passage.embedding_text for passage in passages)])
+    return query, side_by_side(scores[best], similarity(theirs, corpus)[0], passages, relevant)
+
+
+def _halt(stopped: Stopped) -> None:
+    if stopped():
+        raise Cancelled
+
+
+def _asked(
+    analysis: Analysis, source: str, query_id: str | None, text: str, report: Report, stopped: Stopped
+) -> tuple[RetrievalTask, TaskEmbeddings, np.ndarray, str, frozenset[str]]:
+    """Task, dense embeddings, the query's dense vector, the query, and what is known to answer it."""
+    task, row = STORE.task(source), None
+    typed = text.strip()[:LONGEST_QUERY]
+    if not typed:
+        row = _row(task, query_id, text)
+        if row is None:
+            raise GapruneError("There is no query.", "Pick a sample query or type one.")
+    dense = task_embeddings(analysis, task, None, report, stopped)
+    if row is None:
+        return task, dense, STORE.dense(analysis).encode([typed], "query")[0], typed, frozenset()
+    return task, dense, dense.queries[row], task.queries[str(query_id)], task.relevant(str(query_id))
+
+
+def _row(task: RetrievalTask, query_id: str | None, text: str) -> int | None:
+    """Position of a sample query among the task's; None where a text was typed or the query is unknown."""
+    if text.strip() or query_id not in task.queries:
+        return None
+    return list(task.queries).index(str(query_id))
+
+
+def _embed_query(analysis: Analysis, settings: Settings, text: str) -> np.ndarray:
     model = STORE.dense(analysis)
-    dense = model.encode([text], "query")[0]
     with masked(model, STORE.scope(analysis)[1], STORE.masks(analysis, settings).masks):
-        return dense, model.encode([text], "query")[0]
+        return model.encode([text], "query")[0]
+
+
+def general_source(analysis: Analysis) -> str:
+    """The collection that stands for general data: that of the analysis, where it is a starter collection."""
+    general = analysis.run.calibration.general
+    return general if general in STARTER_DOMAINS else "general"
+
+
+def both_sides(analysis: Analysis, source: str) -> list[str]:
+    """The domain's collection and the general one. Where the general one was chosen, its domain stands beside it."""
+    domain, general = analysis.run.calibration.domain, general_source(analysis)
+    return [domain if source == general and domain in STARTER_DOMAINS else source, general]
 
 
 def most_changed_query(comparison: Comparison) -> str:
@@ -161,11 +266,12 @@ def most_changed_query(comparison: Comparison) -> str:
 
 
 class Measured(NamedTuple):
-    """One task, dense against pruned: its retrieval and the shape of its embedding space."""
+    """One task, dense against pruned: its retrieval, the shape of its embedding space, and a map of it."""
 
     task: RetrievalTask
     comparison: Comparison
     geometry: Geometry
+    map: TaskMap
 
 
 def measure_tasks(
@@ -178,5 +284,5 @@ def measure_tasks(
         dense, pruned = (task_embeddings(analysis, task, spec, report, stopped) for spec in (None, settings))
         report("Comparing", 0, 0)
         comparison = compare(task, evaluate(task, *dense), evaluate(task, *pruned))
-        results.append(Measured(task, comparison, geometry_of(task, dense, pruned)))
+        results.append(Measured(task, comparison, geometry_of(task, dense, pruned), task_map(task, dense, pruned)))
     return results

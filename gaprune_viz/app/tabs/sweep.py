@@ -1,4 +1,4 @@
-"""Sweep: criteria by sparsity and alpha by sparsity, the domain beside general data."""
+"""Sweep: two settings over a grid, the domain beside general data."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from typing import Any
 import gradio as gr
 
 from gaprune_viz.app.elements import html
-from gaprune_viz.config import STARTER_DOMAINS, Settings
+from gaprune_viz.app.tabs.retrieval import both_sides
+from gaprune_viz.config import SWEEP_KINDS, Settings
 from gaprune_viz.core.scoring import criteria
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures import panels
+from gaprune_viz.figures.atlas import HEATMAP_JS
+from gaprune_viz.figures.sweep_map import SWEEP_JS
 from gaprune_viz.pipeline import Analysis
 from gaprune_viz.sweep import SweepPlan
 
-KINDS = [("Criteria × sparsity", "criteria"), ("α × sparsity", "alpha")]
-CRITERIA = ["magnitude", "dai", "obd_joint", "fisher_domain"]
-SPARSITIES = "0.3, 0.5, 0.7"
-ALPHAS = "0, 0.2, 0.5, 1"
-MOST_CELLS = 80
+FIRST = "criteria"
+# What the page begins with is small; the list holds more.
+QUICK = "0.3, 0.5, 0.7"
+MOST_CELLS = 100
+DENSE = "dense"
 
 
 @dataclass(frozen=True)
@@ -28,80 +31,139 @@ class SweepTab:
 
     kind: gr.Radio
     rows: gr.CheckboxGroup
-    alphas: gr.Textbox
-    sparsities: gr.Textbox
+    values: gr.Textbox
+    columns: gr.Dropdown
+    about: gr.HTML
     run: gr.Button
     stop: gr.Button
     progress: gr.HTML
-    domain: gr.Plot
-    general: gr.Plot
+    words: gr.HTML
+    maps: dict[str, gr.HTML]
+    curves: dict[str, gr.Plot]
+    first: gr.Dropdown
+    second: gr.Dropdown
+    difference: gr.HTML
+    csv: gr.DownloadButton
     table: gr.Dataframe
-    cells: gr.State
+    swept: gr.State
 
 
 def build_sweep() -> SweepTab:
     """Lay the tab out; the figures appear when a sweep has run."""
-    gr.Markdown(
-        "Every cell is an exact mask, evaluated on the sample queries of the domain and of general data. What is not "
-        "swept comes from the tuning bar. Finished cells are kept: a sweep that was stopped goes on where it was."
-    )
+    axes = SWEEP_KINDS[FIRST]
     with gr.Row():
-        kind = gr.Radio(KINDS, value="criteria", label="Sweep over", elem_id="gv-sweep-kind", min_width=220)
-        sparsities = gr.Textbox(SPARSITIES, label="Sparsities", elem_id="gv-sweep-sparsities", min_width=150)
-        alphas = gr.Textbox(
-            ALPHAS, label="Alignment weights α", elem_id="gv-sweep-alphas", visible=False, min_width=150
+        kind = gr.Radio(
+            [(k.label, name) for name, k in SWEEP_KINDS.items()],
+            value=FIRST,
+            label="Sweep over",
+            elem_id="gv-sweep-kind",
+            min_width=260,
         )
+        columns = gr.Dropdown(
+            column_choices(FIRST),
+            value=QUICK,
+            label=axes.column_label,
+            allow_custom_value=True,
+            elem_id="gv-sweep-columns",
+            min_width=200,
+        )
+        values = gr.Textbox("", label="", elem_id="gv-sweep-values", visible=False, min_width=200)
     rows = gr.CheckboxGroup(
-        [(c.label, c.name) for c in criteria().values()], value=CRITERIA, label="Criteria", elem_id="gv-sweep-rows"
+        [(c.label, c.name) for c in criteria().values()],
+        value=[name.strip() for name in axes.rows.split(",")],
+        label=axes.row_label,
+        elem_id="gv-sweep-rows",
     )
+    about = html(about_html(FIRST), elem_id="gv-sweep-about")
     with gr.Row():
         run = gr.Button("Run the sweep", variant="primary", elem_id="gv-sweep-run", min_width=170)
         stop = gr.Button("Stop", variant="stop", elem_id="gv-sweep-stop", min_width=90)
     progress = html("", elem_id="gv-sweep-progress")
+    maps, curves = {}, {}
     with gr.Row():
-        domain = gr.Plot(visible=False, show_label=False, elem_id="gv-sweep-domain", min_width=320)
-        general = gr.Plot(visible=False, show_label=False, elem_id="gv-sweep-general", min_width=320)
+        for side in ("domain", "general"):
+            maps[side] = html(
+                "",
+                js_on_load=HEATMAP_JS + SWEEP_JS,
+                elem_id=f"gv-sweep-map-{side}",
+                label=f"Sweep map, {side}",
+                min_width=320,
+            )
+    with gr.Row():
+        for side in ("domain", "general"):
+            curves[side] = gr.Plot(visible=False, show_label=False, elem_id=f"gv-sweep-{side}", min_width=320)
+    words = html("", elem_id="gv-sweep-words")
+    with gr.Row():
+        first = gr.Dropdown([], label="Compare the cell", visible=False, elem_id="gv-sweep-first", min_width=220)
+        second = gr.Dropdown([], label="with", visible=False, elem_id="gv-sweep-second", min_width=220)
+        csv = gr.DownloadButton("All cells as CSV", visible=False, elem_id="gv-sweep-csv", min_width=150)
+    difference = html("", elem_id="gv-sweep-difference")
     table = gr.Dataframe(
         visible=False, interactive=False, label="Click a row to load its settings", elem_id="gv-sweep-table"
     )
-    html(
-        panels.notice("Each cell makes an exact mask and encodes both collections, which takes some seconds."),
-        elem_id="gv-sweep-note",
+    return SweepTab(
+        *(kind, rows, values, columns, about, run, stop, progress, words, maps, curves, first, second, difference),
+        csv=csv,
+        table=table,
+        swept=gr.State({}),
     )
-    cells = gr.State([])
-    return SweepTab(kind, rows, alphas, sparsities, run, stop, progress, domain, general, table, cells)
+
+
+def about_html(kind: str) -> str:
+    """What a kind of sweep answers, what it takes and what is kept."""
+    axes = SWEEP_KINDS[kind]
+    cell = (
+        "An analysis of its own, an exact mask and both collections encoded: each cell takes as long as a run."
+        if kind == "samples"
+        else "Each cell makes an exact mask and encodes both collections, which takes some seconds."
+    )
+    fixed = "" if axes.column == "sparsity" else " The sparsity is that of the tuning bar."
+    return panels.notice(
+        f"{axes.sentence} {cell} What is not swept comes from the tuning bar.{fixed} "
+        "Finished cells are kept: a sweep that was stopped goes on where it was."
+    )
+
+
+def column_choices(kind: str) -> list[str]:
+    """Lists of columns to pick from; any other can be typed."""
+    axes = SWEEP_KINDS[kind]
+    return [QUICK, axes.columns] if axes.column == "sparsity" else [axes.columns]
 
 
 def plan_from(
-    analysis: Analysis, source: str, settings: Settings, kind: str, rows: list[str], alphas: str, sparsities: str
+    analysis: Analysis, source: str, settings: Settings, kind: str, rows: list[str], values: str, columns: str
 ) -> SweepPlan:
     """The sweep that the tab describes.
 
     Raises:
         GapruneError: a list cannot be read, or asks for too many cells.
     """
-    general = analysis.run.calibration.general
-    tasks = (source, general if general in STARTER_DOMAINS else "general")
-    values: Any = numbers(alphas, "α") if kind == "alpha" else tuple(rows or ())
-    grid = numbers(sparsities, "sparsity")
-    if len(values) * len(grid) > MOST_CELLS:
+    if kind not in SWEEP_KINDS:
+        raise GapruneError(f"There is no sweep over {str(kind)[:40]!r}.", f"Use one of: {', '.join(SWEEP_KINDS)}.")
+    axes = SWEEP_KINDS[kind]
+    whole = kind == "samples"
+    down: Any = tuple(rows or ()) if kind == "criteria" else numbers(values, axes.row_label, whole=whole)
+    across: Any = numbers(columns, axes.column_label, whole=whole)
+    if len(down) * len(across) > MOST_CELLS:
         raise GapruneError(
-            f"{len(values)} times {len(grid)} cells are too many for the page.",
+            f"{len(down)} times {len(across)} cells are too many for the page.",
             f"Ask for at most {MOST_CELLS}, or use `gaprune-viz sweep`.",
         )
-    return SweepPlan("alpha" if kind == "alpha" else "criteria", values, grid, tasks, settings)
+    domain, general = both_sides(analysis, source)
+    return SweepPlan(kind, down, across, (domain, general), settings)
 
 
-def numbers(text: str, what: str) -> tuple[float, ...]:
-    """Numbers separated by commas or blanks.
+def numbers(text: str, what: str, *, whole: bool = False) -> tuple[float | str, ...]:
+    """Numbers, or `auto`, separated by commas or blanks.
 
     Raises:
-        GapruneError: one of them is none.
+        GapruneError: one of them is neither.
     """
     parts = (text or "")[:500].replace(",", " ").replace(";", " ").split()
     try:
-        return tuple(float(part) for part in parts)
+        found = [part if part == "auto" else float(part) for part in parts]
     except ValueError as error:
         raise GapruneError(
             f"{text[:60]!r} is not a list of numbers for {what}.", "Write for example 0.3, 0.5."
         ) from error
+    return tuple(int(n) if whole and isinstance(n, float) and n.is_integer() else n for n in found)

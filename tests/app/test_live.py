@@ -1,0 +1,216 @@
+"""Live re-ranking: the dense top 50 under the exact mask, stopped by the next move; both sides measured together."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from gaprune_viz.app import handlers, live, views
+from gaprune_viz.app.access import visitor
+from gaprune_viz.app.page import Page, _compose
+from gaprune_viz.app.store import STORE
+from gaprune_viz.app.tabs import retrieval as search
+from gaprune_viz.app.tuning import values_of
+from gaprune_viz.config import MaskSpec, Settings
+from gaprune_viz.core.masking import MaskResult
+from gaprune_viz.evaluation.retrieval import load_task
+from gaprune_viz.pipeline import Analysis
+
+REQUEST: Any = SimpleNamespace(session_hash="live")
+SETTINGS = Settings(mask=MaskSpec(sparsity=0.8))
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    """The page's components, outside a running server."""
+    view = views.View()
+    with gr.Blocks():
+        composed = _compose(views.live(view, Settings()), view)
+        return Page(
+            view=gr.State(view.model_dump()),
+            active=gr.State("retrieval"),
+            query=gr.Textbox(),
+            look=gr.Textbox(),
+            goto=gr.HTML(),
+            **composed,
+        )
+
+
+@pytest.fixture(scope="module")
+def view(tiny_analysis: Path) -> dict[str, Any]:
+    return views.View(analysis=visitor().admit(tiny_analysis)).model_dump()
+
+
+@pytest.fixture
+def analysis(view: dict[str, Any]) -> Analysis:
+    return STORE.analysis(view["analysis"])
+
+
+def merged(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    for step in steps:
+        found.update(step)
+    return found
+
+
+def plain(html: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", " ", html))
+
+
+def quiet(*_: object) -> None:
+    return None
+
+
+def asked(pick: str = "", text: str = "") -> dict[str, str]:
+    return {"source": "chemistry", "pick": pick, "text": text}
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_the_dense_top_50_are_ranked_as_in_the_whole_collection(analysis: Analysis, typed: bool) -> None:
+    task = load_task("chemistry")
+    pick = next(iter(task.queries))
+    text = "what dissolves in water" if typed else ""
+    query, sides = search.rerank_query(analysis, SETTINGS, asked(pick, text), quiet, lambda: False)
+    _, whole = search.compare_query(analysis, SETTINGS, "chemistry", pick, text, quiet, lambda: False)
+    assert query == (text or task.queries[pick])
+    assert sides.passages == search.LIVE_DEPTH == 50
+    assert [(p.id, p.dense_rank) for p in sides.dense] == [(p.id, p.dense_rank) for p in whole.dense]
+    # Within the fifty, order and cosines are those of the search over all.
+    scores = {p.id: p.pruned_score for p in whole.pruned}
+    for passage in sides.pruned:
+        if passage.id in scores:
+            assert passage.pruned_score == pytest.approx(scores[passage.id], abs=1e-5)
+    kept = [p.id for p in whole.pruned if p.dense_rank <= 50]
+    assert [p.id for p in sides.pruned][: len(kept)] == kept
+    assert {p.id for p in sides.pruned if p.relevant} <= (frozenset() if typed else task.relevant(pick))
+
+
+def test_a_small_collection_is_ranked_whole(analysis: Analysis, tmp_path: Path) -> None:
+    from tests.unit.test_sweep import write_beir
+
+    source = str(write_beir(tmp_path / "few", 0))
+    _, sides = search.rerank_query(analysis, SETTINGS, {**asked("q0"), "source": source}, quiet, lambda: False)
+    assert sides.passages == len(sides.dense) == 8
+
+
+def test_a_move_shows_the_new_ranking_and_says_what_it_is(page: Page, view: dict[str, Any]) -> None:
+    pick = next(iter(load_task("chemistry").queries))
+    work = live.rerank(page)(REQUEST, view, "retrieval", True, asked(pick), *values_of(SETTINGS))
+    html = plain(merged(work)[page.retrieval.ranking])
+    assert "Live: the dense top 50 re-ranked under the exact mask at 80.0 %." in html
+    assert "press Compare to search the whole collection" in html
+    assert load_task("chemistry").queries[pick] in html
+    assert live._running == {}
+
+
+@pytest.mark.parametrize(
+    ("active", "wanted", "query"),
+    [("atlas", True, asked("x")), ("retrieval", False, asked("x")), ("retrieval", True, {})],
+)
+def test_nothing_is_computed_where_nobody_looks(
+    page: Page, view: dict[str, Any], active: str, wanted: bool, query: dict[str, str]
+) -> None:
+    steps = list(live.rerank(page)(REQUEST, view, active, wanted, query, *values_of(SETTINGS)))
+    assert steps == [{page.retrieval.progress: gr.skip()}]
+
+
+def test_the_next_move_stops_a_re_ranking(
+    page: Page, view: dict[str, Any], analysis: Analysis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    masks = STORE.masks
+
+    def slow(one: Analysis, settings: Settings) -> MaskResult:
+        begun.set()
+        assert go_on.wait(60)
+        return masks(one, settings)
+
+    monkeypatch.setattr(STORE, "masks", slow)
+    pick = next(iter(load_task("chemistry").queries))
+    values = values_of(Settings(mask=MaskSpec(sparsity=0.33)))
+    work = live.rerank(page)(REQUEST, view, "retrieval", True, asked(pick), *values)
+    next(work)
+    stopper = threading.Thread(target=lambda: (begun.wait(60), move(values), go_on.set()))
+    stopper.start()
+    found = merged(work)
+    stopper.join()
+    assert page.retrieval.ranking not in found
+    assert "unchanged" in plain(found[page.retrieval.progress])
+
+
+def move(under_way: list[Any]) -> None:
+    """The same settings stop nothing, another page's neither; others do."""
+    live.interrupt(REQUEST, *under_way)
+    live.interrupt(SimpleNamespace(session_hash="other"), *values_of(SETTINGS))  # type: ignore[arg-type]
+    assert not live._running["live"][1].is_set()
+    live.interrupt(REQUEST, *values_of(SETTINGS))
+    assert live._running["live"][1].is_set()
+
+
+def test_what_is_no_setting_stops_the_re_ranking_too() -> None:
+    flag = threading.Event()
+    live._running["live"] = ("key", flag)
+    live.interrupt(REQUEST, *["nonsense"] * 12)
+    assert flag.is_set()
+    del live._running["live"]
+    live.interrupt(REQUEST, *values_of(SETTINGS))
+
+
+def test_a_comparison_leaves_its_query_for_live_mode(page: Page, view: dict[str, Any]) -> None:
+    pick = next(iter(load_task("chemistry").queries))
+    found = merged(handlers.compare_query(page)(REQUEST, view, "chemistry", pick, "", *values_of(SETTINGS)))
+    assert found[page.retrieval.asked] == asked(pick)
+    assert "Live" not in plain(found[page.retrieval.ranking])
+    found = merged(handlers.surprise(page)(REQUEST, view, "chemistry", *values_of(SETTINGS)))
+    assert found[page.retrieval.asked] == asked(found[page.retrieval.pick])
+
+
+def test_both_sides_are_measured_and_shown_beside_each_other(page: Page, view: dict[str, Any]) -> None:
+    tab = page.retrieval
+    found = merged(handlers.measure(page)(REQUEST, view, "chemistry", *values_of(SETTINGS)))
+    html = plain(found[tab.metrics])
+    assert re.search(r"chemistry keeps [\d.]+ % of dense nDCG@10 \(.*, 95 % .* to .*, p .*\); general keeps", html)
+    assert html.count("Recall@100") >= 2
+    assert html.count("count as one group: the intervals draw") == 2
+    for side in search.SIDES:
+        assert found[tab.per_query[side]]["visible"] is True
+        assert found[tab.maps[side]]["visible"] is True
+    assert set(found[tab.per_query_table]["Collection"]) == {"chemistry", "general"}
+    assert set(found[tab.map_table]["Collection"]) == {"chemistry", "general"}
+    points = sum(len(load_task(name).queries) + len(load_task(name).corpus) for name in ("chemistry", "general"))
+    assert len(found[tab.map_table]) == points
+
+
+def test_a_second_process_would_encode_nothing(
+    page: Page, view: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gaprune_viz.app.store import Cache
+    from gaprune_viz.core.encoder import EmbeddingModel
+
+    values = values_of(Settings(mask=MaskSpec(sparsity=0.61)))
+    first = merged(handlers.measure(page)(REQUEST, view, "chemistry", *values))
+    monkeypatch.setattr(STORE, "_embeddings", Cache(32))
+
+    def refuse(*_: object, **__: object) -> np.ndarray:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr(EmbeddingModel, "embed", refuse)
+    again = merged(handlers.measure(page)(REQUEST, view, "chemistry", *values))
+    assert again[page.retrieval.metrics] == first[page.retrieval.metrics]
+
+
+def test_where_the_general_collection_is_searched_its_domain_stands_beside_it(analysis: Analysis) -> None:
+    assert search.both_sides(analysis, "finance") == ["finance", "general"]
+    # The tiny analysis has a domain of its own, which is no collection to search.
+    assert search.both_sides(analysis, "general") == ["general", "general"]
+    demo = STORE.analysis("demo")
+    assert search.both_sides(demo, "general") == [demo.run.calibration.domain, "general"]

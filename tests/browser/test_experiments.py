@@ -1,0 +1,78 @@
+"""Sweeps and live re-ranking, as a person uses them."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_page import SECOND, open_tab, slider
+
+LONG = 240 * SECOND
+
+
+def test_a_cell_of_the_map_and_a_point_of_the_curve_load_their_settings(page: Page) -> None:
+    open_tab(page, "Sweep")
+    for label in ("DAI", "Joint OBD", "Domain Fisher"):
+        page.locator("#gv-sweep-rows").get_by_label(label, exact=True).uncheck()
+    columns = page.locator("#gv-sweep-columns input").first
+    columns.fill("0.35, 0.8")
+    columns.press("Enter")
+    page.locator("#gv-sweep-run").click()
+    cells = page.locator("#gv-sweep-map-general [role=gridcell]")
+    expect(cells).to_have_count(2, timeout=LONG)
+    expect(page.locator("#gv-sweep-words")).to_contain_text("of dense")
+    sparsity = page.locator("#gv-sparsity input[type=number]")
+    cells.nth(0).click()
+    expect(sparsity).to_have_value("0.35")
+    expect(page.locator(".gv-sentence").first).to_contain_text("magnitude alone decides")
+    expect(page.locator("#gv-sweep-difference")).to_contain_text("magnitude, 35 % less dense")
+
+    # The keyboard walks without loading; Enter loads.
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(SECOND)
+    expect(sparsity).to_have_value("0.35")
+    page.keyboard.press("Enter")
+    expect(sparsity).to_have_value("0.8")
+    expect(cells.nth(1)).to_have_attribute("aria-selected", "true")
+
+    point = page.locator("#gv-sweep-domain .scatterlayer .trace path.point").first
+    point.scroll_into_view_if_needed()
+    point.hover(force=True)
+    point.click(force=True)
+    expect(sparsity).to_have_value("0.35")
+
+    page.locator("#gv-sweep-table .cell-wrap:visible", has_text=re.compile("^80 %$")).first.click()
+    expect(sparsity).to_have_value("0.8")
+
+
+def test_a_query_on_screen_is_ranked_anew_when_a_slider_moves(page: Page) -> None:
+    open_tab(page, "Retrieval")
+    page.locator("#gv-query textarea, #gv-query input").first.fill("which bond shares electrons between two atoms")
+    page.locator("#gv-compare").click()
+    ranking = page.locator("#gv-ranking")
+    expect(ranking.locator("ol")).to_have_count(2, timeout=LONG)
+    expect(ranking).not_to_contain_text("Live:")
+
+    # Many moves in a row: the last one is what is shown.
+    slider(page, "sparsity").focus()
+    for _ in range(25):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(60)
+    expect(ranking).to_contain_text("Live: the dense top 50 re-ranked under the exact mask at 75.0 %", timeout=LONG)
+    expect(page.locator("#gv-headline")).to_contain_text("exact mask", timeout=LONG)
+
+    # Stop leaves the ranking that was there, and says so.
+    page.locator("#gv-measure").click()
+    expect(page.locator("#gv-retrieval-progress [role=progressbar]")).to_be_visible()
+    page.locator("#gv-stop-retrieval").click()
+    expect(page.locator("#gv-retrieval-progress")).to_contain_text("Stopped", timeout=60 * SECOND)
+    expect(ranking).to_contain_text("Live:")
+
+    # Switched off, a move changes nothing.
+    page.get_by_label("Live: a slider").uncheck()
+    slider(page, "sparsity").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#gv-headline")).to_contain_text("74.0 %")
+    page.wait_for_timeout(3 * SECOND)
+    expect(ranking).to_contain_text("75.0 %")
