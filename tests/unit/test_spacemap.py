@@ -55,7 +55,7 @@ def test_of_many_texts_some_are_drawn_in_their_order() -> None:
     assert (whole.texts, some.texts, len(some.points)) == (16, 16, 5)
     kept = whole.points.set_index("id").loc[some.points["id"]].reset_index()
     assert kept["dense_x"].tolist() == some.points["dense_x"].tolist()
-    assert "5 of 16 texts" in str(map_figure(some, "small").layout.title)  # type: ignore[attr-defined]
+    assert "5 of 16 texts" in map_figure(some, "small").to_plotly_json()["layout"]["title"]["text"]
 
 
 def test_the_figure_holds_every_text_twice_and_escapes_it() -> None:
