@@ -66,7 +66,7 @@ def rerank(page: Page) -> Callable[..., Heavy]:
 
         def show(result: Any) -> Changes:
             settings, (query, sides) = result
-            return {tab.ranking: ranking_html(query, sides, note=live_note(len(sides.passages), settings))}
+            return {tab.ranking: ranking_html(query, sides, note=live_note(sides.passages, settings))}
 
         try:
             yield from heavy_job(page, tab.progress, work, show, view, values, request)

@@ -1,14 +1,36 @@
-"""Sweeps and live re-ranking, as a person uses them."""
+"""Sweeps and live re-ranking, as a person uses them, on a tiny model."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
+from gaprune_viz.pipeline import analyze, drain
 from tests.browser.test_page import SECOND, open_tab, slider
 
 LONG = 240 * SECOND
+
+
+@pytest.fixture(scope="module")
+def query(tiny_bert: Path) -> str:
+    """The address of an analysis of the tiny model on the starter collections."""
+    run = RunSpec(
+        model=ModelSpec(model=str(tiny_bert)),
+        calibration=CalibrationSpec(samples=16, sampling=Sampling.RANDOM, scope=Scope.LINEAR),
+    )
+    return f"?run={drain(analyze(run)).name.removeprefix('analysis-')}"
+
+
+@pytest.fixture
+def page(page: Page, address: str, query: str) -> Page:
+    """The page with the tiny analysis."""
+    page.goto(f"{address.rstrip('/')}/{query}")
+    expect(page.locator("#gv-current")).to_contain_text("16 + 16 samples", timeout=60 * SECOND)
+    return page
 
 
 def test_a_cell_of_the_map_and_a_point_of_the_curve_load_their_settings(page: Page) -> None:
