@@ -46,7 +46,8 @@ const hideTip = () => {
 
 const showTip = (cell) => {
   pointed = cell;
-  for (const [key, line] of lines) line.textContent = cell.dataset[key] || '';
+  // The name of a sweep's cell is a number that says nothing.
+  for (const [key, line] of lines) line.textContent = (key === 'name' && cell.dataset.place ? '' : cell.dataset[key]) || '';
   if (!tip.matches(':popover-open')) tip.showPopover();
   document.addEventListener('keydown', onEscape);
   const box = cell.getBoundingClientRect();

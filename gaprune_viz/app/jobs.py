@@ -17,7 +17,8 @@ from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
 
 T = TypeVar("T")
-Report = Callable[[str, int, int], None]
+# Stage, done, total, and the seconds since the work began where they are not those of the stage.
+Report = Callable[..., None]
 Work = Callable[[Report, Callable[[], bool]], T]
 
 POLL_SECONDS = 0.1
@@ -72,7 +73,7 @@ def driven(work: Generator[Progress, None, T], report: Report, stopped: Callable
             if stopped():
                 raise Cancelled
             step = next(work)
-            report(step.stage, step.done, step.total)
+            report(step.stage, step.done, step.total, step.seconds)
     except StopIteration as end:
         return end.value
     finally:
@@ -138,9 +139,9 @@ def _start(
 ) -> threading.Thread:
     began: dict[str, float] = {}
 
-    def report(stage: str, done: int, total: int) -> None:
+    def report(stage: str, done: int, total: int, seconds: float | None = None) -> None:
         start = began.setdefault(stage, time.monotonic())
-        news.put(Progress(stage, done, total, time.monotonic() - start))
+        news.put(Progress(stage, done, total, time.monotonic() - start if seconds is None else seconds))
 
     def body() -> None:
         try:

@@ -186,10 +186,10 @@ def sweep_map(frame: pd.DataFrame, side: str) -> go.Figure:
 
 
 def span_of(frame: pd.DataFrame) -> float:
-    """How far, in percentage points, the colours reach on each side of 100 %: the same for both sides."""
+    """How far, in percentage points, the colours reach on each side of 100 %: the same for both sides, 100 at most."""
     shares = 100 * frame["of_dense"].to_numpy(float)
     known = np.abs(shares[np.isfinite(shares)] - 100)
-    return max(LEAST_SPAN, float(known.max(initial=0.0)))
+    return min(100.0, max(LEAST_SPAN, float(known.max(initial=0.0))))
 
 
 def _write_labels(figure: go.Figure, shares: np.ndarray, scale: scales.Scale) -> None:

@@ -69,7 +69,7 @@ def sweep_map_html(frame: pd.DataFrame, side: str, *, selected: int | None = Non
     title = f"{SIDES[side]}: {cells['task'].iloc[0]}"
     said = f"{title}, nDCG@10 in percent of dense, by {axes.row_label} and {axes.column_label}"
     return (
-        f'<div class="gv-hm" style="--gv-n:{len(columns)};--gv-hm-head:{min(15, 0.62 * head + 1):.1f}ch">'
+        f'<div class="gv-hm" style="--gv-n:{len(columns)};--gv-hm-head:{min(16, 0.85 * head + 1):.1f}ch">'
         f'<div class="gv-hm-top"><p class="gv-hm-help"><b>{escape(title)}</b> Orange is worse than dense, '
         f"blue better.</p>{_legend(colors)}</div>"
         f'<div role="grid" class="gv-hm-grid" data-select="enter" aria-label="{escape(said, quote=True)}">'
