@@ -60,7 +60,7 @@ class Bench:
 
     def known(self, settings: Settings, task: RetrievalTask) -> Cell | None:
         """A cell, where it is on disk."""
-        document = read_document(self._place(settings, task))
+        document = read_document(self._place(settings, task), "numbers", "ndcg_at_10")
         return None if document is None else _cell(document)
 
     def cell(self, settings: Settings, task: RetrievalTask) -> Cell:
@@ -110,7 +110,7 @@ class Bench:
     def _dense(self, task: RetrievalTask) -> Evaluation:
         if task.content_hash not in self.dense:
             place = self.folder / f"dense-{task.content_hash[:HASH_LENGTH]}.json"
-            document = read_document(place)
+            document = read_document(place, "evaluation")
             if document is None:
                 embeddings = encode_task(CachedEncoder(self.loaded(), self.cache), task)
                 document = {"task": task.name, "evaluation": _stored(evaluate(task, *embeddings))}
@@ -159,13 +159,14 @@ def _cell_folder(analysis: Path) -> Path:
     return folder
 
 
-def read_document(place: Path) -> dict[str, Any] | None:
-    """A stored document; None where there is none of this format: it is then computed again."""
+def read_document(place: Path, *parts: str) -> dict[str, Any] | None:
+    """A stored document; None where there is none of this format with these parts: it is then computed again."""
     try:
         document = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return document if isinstance(document, dict) and document.get("format") == CELL_FORMAT else None
+    whole = isinstance(document, dict) and document.get("format") == CELL_FORMAT and document.keys() >= set(parts)
+    return document if whole else None
 
 
 def write_document(place: Path, document: dict[str, Any]) -> None:

@@ -97,9 +97,10 @@ def bench_of(analysis_folder: Path, plan: SweepPlan, place: Place) -> Bench | No
     """Where the cells of a place are kept; None where its analysis is not known yet."""
     if plan.kind != "samples":
         return Bench(analysis_folder)
-    document = read_document(_pointer(Bench(analysis_folder), plan, place))
-    folder = workspace() / Path(str((document or {}).get("analysis", ""))).name
-    return Bench(folder) if document and folder.is_dir() else None
+    document = read_document(_pointer(Bench(analysis_folder), plan, place), "analysis")
+    # The name alone: what lies outside the workspace is no analysis of ours.
+    folder = workspace() / Path(str(document["analysis"])).name if document else None
+    return Bench(folder) if folder and folder.is_dir() else None
 
 
 def _analysed(

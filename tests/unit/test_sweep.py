@@ -168,7 +168,7 @@ def test_a_finished_sweep_needs_neither_model_nor_tensors(analysis: Path, tasks:
         drain(sweep(analysis, plan))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"format": 0, "numbers": {}}'])
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"format": 0, "numbers": {}}', f'{{"format": {CELL_FORMAT}}}'])
 def test_a_damaged_cell_is_computed_again(analysis: Path, tasks: tuple[str, str], content: str) -> None:
     plan = SweepPlan("criteria", ("magnitude",), (0.5,), tasks)
     frame = drain(sweep(analysis, plan))
