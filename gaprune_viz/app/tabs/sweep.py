@@ -80,7 +80,7 @@ def build_sweep() -> SweepTab:
         stop = gr.Button("Stop", variant="stop", elem_id="gv-sweep-stop", min_width=90)
     progress = html("", elem_id="gv-sweep-progress")
     maps, curves = {}, {}
-    with gr.Row():
+    with gr.Row(elem_classes=["gv-sweep-maps"]):
         for side in ("domain", "general"):
             maps[side] = html(
                 "",
