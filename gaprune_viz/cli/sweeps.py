@@ -123,11 +123,12 @@ def write_csv(frame: pd.DataFrame, place: Path) -> None:
 
 
 def print_table(frame: pd.DataFrame) -> None:
-    """The frame for people, on standard output."""
+    """The frame for people, on standard output, and in a line for each side where retrieval falls."""
     from rich.console import Console
     from rich.table import Table
 
     from gaprune_viz.figures.sweep import sweep_table
+    from gaprune_viz.figures.sweep_words import sweep_sentences
 
     console = Console()
     for side, cells in sweep_table(frame).groupby("Side", sort=False):
@@ -139,3 +140,5 @@ def print_table(frame: pd.DataFrame) -> None:
         for row in shown.itertuples(index=False):
             table.add_row(*map(str, row))
         console.print(table)
+    for sentence in sweep_sentences(frame):
+        console.print(sentence, markup=False, highlight=False)

@@ -439,6 +439,7 @@ def test_the_command_writes_a_table(run: Run, analysis: Path, tasks: tuple[str, 
     status, out, _ = run("sweep", analysis, *flags)
     assert status == 0
     assert "α = 1" in out
+    assert "Domain (near): falls below 95 % of dense" in out
 
 
 @pytest.mark.parametrize(
