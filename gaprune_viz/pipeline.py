@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gaprune_viz import __version__
-from gaprune_viz.config import SKETCH_CAP, RunSpec, column_mapping
-from gaprune_viz.core.batching import Step, plan_steps
-from gaprune_viz.core.calibration import DomainStatistics, Progress, calibrate
+from gaprune_viz.config import SKETCH_CAP, RunSpec, Sampling, column_mapping
+from gaprune_viz.core.calibration import Progress
+from gaprune_viz.core.collecting import Side, SideResult, collect
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope
 from gaprune_viz.core.live import LiveScope
 from gaprune_viz.core.loading import load_model
+from gaprune_viz.core.plan import Plan
+from gaprune_viz.core.planning import grouped, plan_of
 from gaprune_viz.core.sketch import Sketch, SketchBuilder
 from gaprune_viz.core.statistics import (
     DAMAGED,
@@ -29,16 +32,18 @@ from gaprune_viz.core.statistics import (
     SKETCH_FILE,
     SPEC_FILE,
     SUMMARY_FILE,
+    TENSOR_FILE,
     MatrixInfo,
     Statistics,
     histogram_rows,
-    join,
+    read_matrix,
+    read_tensor,
     save_histograms,
-    save_tensors,
     scope_medians,
     summary_row,
 )
 from gaprune_viz.core.targets import Inventory, Target, in_scope, inventory
+from gaprune_viz.core.workers import Workers, workers
 from gaprune_viz.data.sampling import choose
 from gaprune_viz.data.triplets import Triplet, TripletSet, load_triplets
 from gaprune_viz.errors import GapruneError
@@ -47,6 +52,7 @@ from gaprune_viz.workspace import clean, whole_folder, workspace
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
 DEMO_SKETCH_CAP = 65_536
 VERSIONED = ("torch", "transformers", "sentence-transformers", "numpy", "scikit-learn")
@@ -123,29 +129,73 @@ def analyze(
     Raises:
         GapruneError: whatever a person can put right.
     """
-    began = time.monotonic()
+    began, peers = time.monotonic(), workers()
     yield Progress("Loading the model", 0, 1, 0.0)
     model = model or load_model(run.model)
     found = inventory(model)
     targets = in_scope(found, run.calibration.scope, model.label)
     yield Progress("Choosing samples", 0, 1, time.monotonic() - began)
-    sides = {side: choose_data(run, side, model) for side in ("domain", "general")}
+    # One process chooses: the others might round otherwise.
+    sides = {side: choose_data(run, side, model, peers) for side in ("domain", "general")}
     key = analysis_key(run, model, sides)
     place = out or workspace() / f"analysis-{key}"
-    if out is None and (place / SPEC_FILE).is_file():
+    if out is None and peers.share((place / SPEC_FILE).is_file()):
         place.touch()
         return place
-    results = yield from _calibrate_sides(run, model, targets, sides)
-    yield Progress("Writing", 0, 1, 0.0)
-    document = _document(run, model, found, targets, sides, results, key, time.monotonic() - began)
-    with whole_folder(place, marker=SPEC_FILE) as folder:
-        _write(folder, document, targets, results, run.calibration.seed, sketch_cap, keep_tensors)
-    if out is None:
+    groups, budget = grouped(run, model, targets, {side: data.triplets for side, data in sides.items()})
+    with whole_folder(place, marker=SPEC_FILE) if peers.is_main else nullcontext() as folder:
+        results = yield from collect(
+            model,
+            groups,
+            {side: Side(data.source.name, data.triplets) for side, data in sides.items()},
+            folder,
+            temperature=run.calibration.temperature,
+            token_budget=budget,
+            workers=peers,
+        )
+        if folder is not None:
+            yield Progress("Writing", 0, 1, 0.0)
+            document = _document(run, model, found, targets, sides, results, key)
+            _write(folder, document, targets, run.calibration.seed, sketch_cap, keep_tensors, began)
+    peers.wait()
+    if out is None and peers.is_main:
         clean(place.parent, keep=place)
     return place
 
 
-def choose_data(run: RunSpec, side: str, model: EmbeddingModel) -> ChosenData:
+def predict(run: RunSpec, *, timed: bool = False) -> Plan:
+    """What an analysis will take, from the texts and the shapes alone: no weight is read.
+
+    The samples are drawn at random where the run would take them by k-means, which needs the model.
+
+    Args:
+        timed: whether to measure this machine for half a second, for a prediction of seconds.
+
+    Raises:
+        GapruneError: whatever a person can put right; also, the run's memory is too little.
+    """
+    model = load_model(run.model, weights=False)
+    spec = run.calibration
+    sides = {}
+    for side in ("domain", "general"):
+        source = load_triplets(
+            getattr(spec, side),
+            columns=column_mapping(getattr(spec, f"{side}_columns")),
+            embed=_arbitrary,
+            seed=spec.seed,
+        )
+        sampling = Sampling.RANDOM if spec.sampling is Sampling.KMEANS else spec.sampling
+        chosen = choose(source.triplets, spec.samples, sampling, spec.seed, _arbitrary)
+        sides[side] = [source.triplets[i] for i in chosen]
+    return plan_of(run, model, None, sides, timed=timed)
+
+
+def _arbitrary(texts: Sequence[str], kind: str) -> np.ndarray:
+    """Directions without meaning: to mine some negative for each query, whose length is all that a plan asks for."""
+    return np.random.default_rng(0).standard_normal((len(texts), 8)).astype(np.float32)
+
+
+def choose_data(run: RunSpec, side: str, model: EmbeddingModel, peers: Workers | None = None) -> ChosenData:
     """Read one side's triplets and choose the samples."""
     spec = run.calibration
     source = load_triplets(
@@ -154,13 +204,15 @@ def choose_data(run: RunSpec, side: str, model: EmbeddingModel) -> ChosenData:
         embed=model.encode,
         seed=spec.seed,
     )
-    return ChosenData(source, tuple(choose(source.triplets, spec.samples, spec.sampling, spec.seed, model.encode)))
+    chosen = choose(source.triplets, spec.samples, spec.sampling, spec.seed, model.encode)
+    return ChosenData(source, tuple((peers or Workers()).share(chosen)))
 
 
 def analysis_key(run: RunSpec, model: EmbeddingModel, sides: dict[str, ChosenData]) -> str:
     """A hash of all that determines the numbers: weights, texts, settings, the version of the format."""
-    # The batch budget and the device change the time, not the numbers; names are replaced by what they stand for.
-    calibration = run.calibration.model_dump(mode="json", exclude={"token_budget", "domain", "general"})
+    # The batch budget, the memory and the device change the time, not the numbers; names are replaced by what they
+    # stand for.
+    calibration = run.calibration.model_dump(mode="json", exclude={"token_budget", "memory", "domain", "general"})
     content = {
         "format": FORMAT,
         "weights": model.weight_hash,
@@ -174,48 +226,14 @@ def analysis_key(run: RunSpec, model: EmbeddingModel, sides: dict[str, ChosenDat
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _calibrate_sides(
-    run: RunSpec, model: EmbeddingModel, targets: Sequence[Target], sides: dict[str, ChosenData]
-) -> Generator[Progress, None, dict[str, DomainStatistics]]:
-    """Calibrate both sides, with one progress over both."""
-    spec = run.calibration
-    plans: dict[str, list[Step]] = {
-        side: plan_steps(model, data.triplets, spec.token_budget) for side, data in sides.items()
-    }
-    tokens = {side: sum(step.tokens for step in steps) for side, steps in plans.items()}
-    total, before, began = sum(tokens.values()), 0, time.monotonic()
-    results: dict[str, DomainStatistics] = {}
-    for side, data in sides.items():
-        work = calibrate(
-            model,
-            targets,
-            data.triplets,
-            temperature=spec.temperature,
-            token_budget=spec.token_budget,
-            stage=f"Calibrating: {data.source.name}",
-            steps=plans[side],
-        )
-        try:
-            while True:
-                step = next(work)
-                yield Progress(step.stage, before + step.done, total, time.monotonic() - began)
-        except StopIteration as stop:
-            results[side] = stop.value
-        finally:
-            work.close()
-        before += tokens[side]
-    return results
-
-
 def _document(
     run: RunSpec,
     model: EmbeddingModel,
     found: Inventory,
     targets: Sequence[Target],
     sides: dict[str, ChosenData],
-    results: dict[str, DomainStatistics],
+    results: Mapping[str, SideResult],
     key: str,
-    seconds: float,
 ) -> dict[str, Any]:
     data, notes = {}, list(found.notes)
     for side, chosen in sides.items():
@@ -224,9 +242,6 @@ def _document(
         losses = results[side].losses
         data[side] |= {"mean_loss": float(losses.mean()), "tokens": results[side].tokens}
     infos = [MatrixInfo(t.name, t.layer, t.role, t.scope, *t.shape) for t in targets]
-    medians = scope_medians(
-        {t.name: t.weight.float().cpu() for t in targets}, {t.name: results["domain"].fisher[t.name] for t in targets}
-    )
     return {
         "format": FORMAT,
         "key": key,
@@ -242,10 +257,8 @@ def _document(
         },
         "data": data,
         "matrices": [asdict(info) for info in infos],
-        "medians": medians,
         "refused": found.refused,
         "notes": notes,
-        "seconds": round(seconds, 2),
         "versions": versions(),
     }
 
@@ -254,25 +267,32 @@ def _write(
     folder: Path,
     document: dict[str, Any],
     targets: Sequence[Target],
-    results: dict[str, DomainStatistics],
     seed: int,
     sketch_cap: int,
     keep_tensors: bool,
+    began: float,
 ) -> None:
     import pandas as pd
 
     infos = [MatrixInfo(**row) for row in document["matrices"]]
     builder, rows, histograms = SketchBuilder(infos, seed, sketch_cap), [], []
     for target, info in zip(targets, infos, strict=True):
-        stats = join(target.weight.float().cpu().contiguous(), target.name, results["domain"], results["general"])
+        stats = read_matrix(folder, target.name, target.weight.float().cpu().contiguous())
         rows.append(summary_row(info, stats))
         histograms.append(histogram_rows(stats))
         builder.add(stats)
-    if keep_tensors:
-        save_tensors(folder, results["domain"], results["general"])
+
+    def pairs() -> Iterator[tuple[Tensor, Tensor]]:
+        for target in targets:
+            yield target.weight.float().cpu().contiguous(), read_tensor(folder, target.name, "fisher_domain")
+
+    medians = scope_medians(pairs, sum(info.size for info in infos))
+    if not keep_tensors:
+        (folder / TENSOR_FILE).unlink()
     builder.build().save(folder / SKETCH_FILE)
     save_histograms(folder, histograms)
     pd.DataFrame(rows).to_parquet(folder / SUMMARY_FILE, index=False)
+    document |= {"medians": medians, "seconds": round(time.monotonic() - began, 2)}
     text = json.dumps(document, indent=2, ensure_ascii=False)
     (folder / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
 

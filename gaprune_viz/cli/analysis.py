@@ -9,7 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from gaprune_viz.cli.base import Flags, Json, Preset, app, build, print_json, settings_of, spec_flags, with_progress
+from gaprune_viz.cli.base import (
+    Flags,
+    Json,
+    Preset,
+    app,
+    build,
+    print_json,
+    settings_of,
+    speaks,
+    spec_flags,
+    with_progress,
+)
+from gaprune_viz.cli.planning import show_plan
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec
 from gaprune_viz.errors import GapruneError
 
@@ -17,15 +29,25 @@ from gaprune_viz.errors import GapruneError
 @app.command()
 @spec_flags(ModelSpec, CalibrationSpec)
 def analyze(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the result.")],
     flags: Flags,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the result; needed unless --dry-run.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would take: memory, disk and time.")
+    ] = False,
     json_: Json = False,
 ) -> None:
-    """Compute the statistics of a model on domain and general data."""
+    """Compute the statistics of a model on domain and general data. Runs on several processes under accelerate."""
+    run = RunSpec(model=build(ModelSpec, flags), calibration=build(CalibrationSpec, flags))
+    if dry_run:
+        show_plan(run, json_)
+        return
+    if out is None:
+        raise GapruneError("analyze needs a folder for its result.", "Give one: --out DIR.")
     from gaprune_viz import pipeline
 
-    run = RunSpec(model=build(ModelSpec, flags), calibration=build(CalibrationSpec, flags))
     place = with_progress(pipeline.analyze(run, out))
+    if not speaks():
+        return
     analysis = pipeline.open_analysis(place)
     document = analysis.statistics.document
     for note in document["notes"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -122,6 +123,11 @@ def print_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def speaks() -> bool:
+    """Whether this process prints: alone, or the first of those that `accelerate launch` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def with_progress(work: Any) -> Any:
     """Run a job with a progress bar on standard error; Ctrl-C stops it cleanly."""
     from rich.console import Console
@@ -137,7 +143,7 @@ def with_progress(work: Any) -> Any:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not (console.is_terminal and speaks()),
     ) as bars:
         task = bars.add_task("", total=1.0)
         for step in iterate(work, box):

@@ -91,8 +91,9 @@ class ModelSpec(Spec):
     )
     device: str = Field(
         default="auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="Where to compute: `auto`, `cpu`, `cuda`, `cuda:0`, `mps`.",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?|spread)$",
+        description="Where to compute: `auto`, `cpu`, `cuda`, `cuda:0`, `mps`, or `spread` over all GPUs. `auto` "
+        "spreads a model that one GPU does not hold.",
         json_schema_extra={"label": "Device"},
     )
 
@@ -166,6 +167,15 @@ class CalibrationSpec(Spec):
         le=1_048_576,
         description="Tokens per calibration batch. Less needs less memory; the numbers stay the same.",
         json_schema_extra={"label": "Batch token budget", "unit": "tokens"},
+    )
+
+    memory: float | None = Field(
+        default=None,
+        gt=0,
+        le=65_536,
+        description="Most memory to use. Where it is too little, batches become smaller and the weights are "
+        "calibrated in groups, in turn; the numbers stay the same. Empty: no limit.",
+        json_schema_extra={"label": "Memory limit", "unit": "GiB"},
     )
 
 

@@ -60,8 +60,16 @@ class Step:
     tokens: int
 
 
-def plan_steps(model: EmbeddingModel, triplets: Sequence[Sample], token_budget: int) -> list[Step]:
-    """Split triplets into steps. The longest samples come first, so that lack of memory shows at once."""
+def plan_steps(
+    model: EmbeddingModel, triplets: Sequence[Sample], token_budget: int, share: tuple[int, int] = (0, 1)
+) -> list[Step]:
+    """Split triplets into steps. The longest samples come first, so that lack of memory shows at once.
+
+    Args:
+        token_budget: most tokens of a step; a longer sample is a step of its own.
+        share: (rank, count): the steps of one of several processes, each of which takes every count-th sample in the
+            order of length.
+    """
     queries = model.token_ids([t.query for t in triplets], "query")
     flat = [text for t in triplets for text in (t.positive, *t.negatives)]
     passages = iter(model.token_ids(flat, "passage"))
@@ -69,7 +77,8 @@ def plan_steps(model: EmbeddingModel, triplets: Sequence[Sample], token_budget: 
         (q, [next(passages) for _ in range(1 + len(t.negatives))]) for q, t in zip(queries, triplets, strict=True)
     ]
     sizes = [len(q) + sum(map(len, texts)) for q, texts in samples]
-    order = sorted(range(len(samples)), key=lambda i: (-sizes[i], i))
+    rank, count = share
+    order = sorted(range(len(samples)), key=lambda i: (-sizes[i], i))[rank::count]
     steps: list[Step] = []
     group: list[int] = []
     used = 0

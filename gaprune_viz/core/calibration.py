@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gaprune_viz.core.batching import Chunk, Sample, Step, plan_steps
+from gaprune_viz.core.accumulating import Accumulator, Call, accumulators_of
+from gaprune_viz.core.batching import Sample, Step, plan_steps
 from gaprune_viz.core.contrastive import info_nce
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.roles import reads_tokens
-from gaprune_viz.core.targets import Target, is_linear
+from gaprune_viz.core.targets import Target
+from gaprune_viz.core.workers import Workers
 from gaprune_viz.errors import GapruneError
-
-# A per-sample gradient is formed in blocks of rows that stay in the processor's cache.
-BLOCK_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,7 @@ def calibrate(
     token_budget: int,
     stage: str,
     steps: Sequence[Step] | None = None,
+    workers: Workers | None = None,
 ) -> Generator[Progress, None, DomainStatistics]:
     """Accumulate the statistics of a domain, batch by batch.
 
@@ -90,45 +90,50 @@ def calibrate(
         temperature: tau of the InfoNCE loss.
         token_budget: largest padded size of a batch.
         stage: name shown with the progress.
-        steps: the batches, where they were planned before.
+        steps: the batches, where they were planned before; this process's share of them where there are several.
+        workers: the processes whose sums are added up; None for this one alone.
 
     Yields:
-        Progress, in tokens, after every batch.
+        Progress, in this process's tokens, after every batch.
 
     Raises:
         GapruneError: a loss is NaN or infinite (the sample is named), or gradients are too large for float32.
     """
-    steps = plan_steps(model, triplets, token_budget) if steps is None else steps
+    workers = workers or Workers()
+    if steps is None:
+        steps = plan_steps(model, triplets, token_budget, share=(workers.rank, workers.count))
     total = sum(step.tokens for step in steps)
-    accumulators = {t.name: _Accumulator(t, _users(model.backbone, t)) for t in targets}
-    losses = np.full(len(triplets), np.nan)
+    accumulators = accumulators_of(model.backbone, targets)
+    losses = np.zeros(len(triplets))
     began, done = time.monotonic(), 0
+    error: GapruneError | None = None
     yield Progress(stage, 0, total, 0.0)
-    for step in steps:
-        with model.lock, torch.enable_grad():
-            values = _run_step(model, step, accumulators, temperature)
-        _refuse_bad_losses(values, step, triplets)
-        losses[list(step.samples)] = values
-        done += step.tokens
-        yield Progress(stage, done, total, time.monotonic() - began)
+    try:
+        for step in steps:
+            with model.lock, torch.enable_grad():
+                values = _run_step(model, step, accumulators, temperature)
+            _refuse_bad_losses(values, step, triplets)
+            losses[list(step.samples)] = values
+            done += step.tokens
+            yield Progress(stage, done, total, time.monotonic() - began)
+    except GapruneError as found:
+        error = found
+    # Who fails says so before the others wait for its sums.
+    workers.agree(error)
+    for accumulator in accumulators.values():
+        accumulator.finish(len(triplets), workers)
     _refuse_bad_gradients(accumulators)
-    count = len(triplets)
     return DomainStatistics(
-        fisher={name: (a.squares / count).cpu() for name, a in accumulators.items()},
-        grad={name: (a.total / count).cpu() for name, a in accumulators.items()},
-        act={name: (a.inputs / max(a.tokens, 1)).sqrt().float().cpu() for name, a in accumulators.items()},
-        losses=losses,
-        tokens=done,
+        fisher={name: a.squares.cpu() for name, a in accumulators.items()},
+        grad={name: a.total.cpu() for name, a in accumulators.items()},
+        act={name: a.inputs.float().cpu() for name, a in accumulators.items()},
+        losses=workers.add_up_array(losses),
+        tokens=int(workers.add_up_array(np.array(float(done)))),
     )
 
 
-def _users(backbone: nn.Module, target: Target) -> tuple[nn.Module, ...]:
-    """Every layer that computes with a target's weight: more than one where layers share it."""
-    return tuple(m for m in backbone.modules() if is_linear(m) and m.weight is target.parameter)
-
-
 def _run_step(
-    model: EmbeddingModel, step: Step, accumulators: dict[str, _Accumulator], temperature: float
+    model: EmbeddingModel, step: Step, accumulators: dict[str, Accumulator], temperature: float
 ) -> np.ndarray:
     """Forward and backward of one batch; returns its losses, float64 [samples of the step]."""
     with _Recorder(accumulators, step) as recorder:
@@ -142,7 +147,7 @@ def _run_step(
         losses = info_nce(
             texts[:n], texts[n : 2 * n], texts[2 * n :], torch.as_tensor(step.owner, device=device), temperature
         )
-        values = losses.detach().double().cpu().numpy()
+        values = losses.detach().cpu().double().numpy()
         if np.isfinite(values).all():
             losses.sum().backward()
     return values
@@ -158,7 +163,7 @@ def _refuse_bad_losses(values: np.ndarray, step: Step, triplets: Sequence[Sample
         )
 
 
-def _refuse_bad_gradients(accumulators: dict[str, _Accumulator]) -> None:
+def _refuse_bad_gradients(accumulators: dict[str, Accumulator]) -> None:
     bad = [name for name, a in accumulators.items() if not bool(torch.isfinite(a.squares).all())]
     if bad:
         raise GapruneError(
@@ -167,81 +172,12 @@ def _refuse_bad_gradients(accumulators: dict[str, _Accumulator]) -> None:
         )
 
 
-@dataclass
-class _Call:
-    """One call of a target in one forward pass."""
-
-    chunk: Chunk
-    inputs: Tensor
-    grads: Tensor | None = None
-
-
-@dataclass
-class _Accumulator:
-    """Running sums of one target, over all layers that use it: squared gradients, gradients, squared inputs."""
-
-    target: Target
-    users: tuple[nn.Module, ...]
-    squares: Tensor = field(init=False)
-    total: Tensor = field(init=False)
-    inputs: Tensor = field(init=False)
-    buffer: Tensor = field(init=False)
-    tokens: int = 0
-
-    def __post_init__(self) -> None:
-        rows, columns = self.target.shape
-        device = self.target.parameter.device
-        self.squares = torch.zeros(rows, columns, device=device)
-        self.total = torch.zeros(rows, columns, device=device)
-        self.inputs = torch.zeros(columns, dtype=torch.float64, device=device)
-        block = max(1, min(rows, BLOCK_BYTES // (4 * columns)))
-        self.buffer = torch.empty(block, columns, device=device)
-
-    @torch.no_grad()
-    def add(self, calls: Sequence[_Call], samples: int) -> None:
-        """Take in the tokens of one batch.
-
-        Args:
-            calls: every call of the target in the batch, with output gradients.
-            samples: how many samples the batch holds.
-        """
-        spans = sorted(
-            ((sample, c, row) for c, call in enumerate(calls) for row, sample in enumerate(call.chunk.samples)),
-        )
-        lengths = np.zeros(samples, dtype=np.int64)
-        inputs, grads = [], []
-        for sample, c, row in spans:
-            call = calls[c]
-            length = len(call.chunk.ids[row])
-            lengths[sample] += length
-            inputs.append(call.inputs[row, :length])
-            if call.grads is not None:
-                grads.append(call.grads[row, :length])
-        a = torch.cat(inputs).float()
-        self.inputs += a.square().sum(0, dtype=torch.float64)
-        self.tokens += len(a)
-        if len(grads) == len(inputs):
-            self._add_products(torch.cat(grads).float(), a, np.concatenate([[0], np.cumsum(lengths)]))
-
-    def _add_products(self, d: Tensor, a: Tensor, bounds: np.ndarray) -> None:
-        block = len(self.buffer)
-        for top in range(0, len(self.squares), block):
-            rows = slice(top, min(top + block, len(self.squares)))
-            squares, total = self.squares[rows], self.total[rows]
-            buffer = self.buffer[: len(squares)]
-            for i in range(len(bounds) - 1):
-                tokens = slice(int(bounds[i]), int(bounds[i + 1]))
-                torch.mm(d[tokens, rows].t(), a[tokens], out=buffer)
-                squares.addcmul_(buffer, buffer)
-                total.add_(buffer)
-
-
 class _Recorder:
     """Hooks that hand each target's inputs and output gradients to its accumulator, for one batch."""
 
-    def __init__(self, accumulators: dict[str, _Accumulator], step: Step) -> None:
+    def __init__(self, accumulators: dict[str, Accumulator], step: Step) -> None:
         self.accumulators, self.step = accumulators, step
-        self.calls: dict[str, list[_Call]] = {name: [] for name in accumulators}
+        self.calls: dict[str, list[Call]] = {name: [] for name in accumulators}
         self.waiting: dict[str, int] = dict.fromkeys(accumulators, 0)
         self.chunk = step.chunks[0]
         self.handles: list[torch.utils.hooks.RemovableHandle] = []
@@ -259,7 +195,7 @@ class _Recorder:
             self._finish()
         self.calls.clear()
 
-    def _on_forward(self, accumulator: _Accumulator) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+    def _on_forward(self, accumulator: Accumulator) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
         name = accumulator.target.name
 
         def hook(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
@@ -273,7 +209,7 @@ class _Recorder:
                     f"{name} reads {tuple(args[0].shape)} where {shape[0]} texts of {shape[1]} tokens went in.",
                     "Its gradient cannot be told apart by sample: choose a scope without it, or another model.",
                 )
-            call = _Call(self.chunk, args[0].detach().reshape(*shape, args[0].shape[-1]))
+            call = Call(self.chunk, args[0].detach().reshape(*shape, args[0].shape[-1]))
             self.calls[name].append(call)
             self.waiting[name] += 1
 

@@ -17,6 +17,7 @@ import torch
 
 from gaprune_viz.config import DEFAULT_MODEL, ModelSpec, Pooling
 from gaprune_viz.core.encoder import EmbeddingModel, is_causal
+from gaprune_viz.core.placement import Placement, place, refuse_offloaded
 from gaprune_viz.errors import GapruneError
 
 if TYPE_CHECKING:
@@ -32,8 +33,11 @@ TRUSTED_MODULES = frozenset({"Transformer", "Pooling", "Normalize", "Dense", "La
 POOLING_MODES = {Pooling.MEAN: "mean", Pooling.CLS: "cls", Pooling.LAST: "lasttoken"}
 
 
-def load_model(spec: ModelSpec) -> EmbeddingModel:
+def load_model(spec: ModelSpec, *, weights: bool = True) -> EmbeddingModel:
     """Load the model that a spec names.
+
+    Args:
+        weights: False for an outline: tokenizer, prompts and shapes, the weights on torch's meta device.
 
     Raises:
         GapruneError: the model is unknown or unreachable, its weights are not safetensors or were altered, or it
@@ -42,21 +46,23 @@ def load_model(spec: ModelSpec) -> EmbeddingModel:
     source, label = resolve_source(spec.model)
     revision = spec.revision if isinstance(source, Path) else hub_revision(source, spec.revision)
     has_modules = _check_modules(source, revision)
-    st = _load_sentence_transformer(source, spec, revision)
+    st = _load_sentence_transformer(source, spec, revision, weights)
     st.eval().requires_grad_(False)
     if len(st.tokenizer) <= len(st.tokenizer.all_special_ids):
         # Where its files are missing, transformers makes one that knows no word.
         raise GapruneError(f"The model {label} has no tokenizer.", "Check that the folder is complete.")
     # On the left, models with absolute positions would count the padding; an export keeps this.
     st.tokenizer.padding_side = "right"
-    pooling = _set_pooling(st, spec.pooling, has_modules)
+    pooling = _set_pooling(st, spec.pooling, has_modules or not weights)
+    if weights:
+        refuse_offloaded(st, label)
     limit = _longest(st)
     prompts = dict(st.prompts or {})
     model = EmbeddingModel(
         spec=spec,
         label=label,
         source=str(source),
-        weight_hash=weight_hash(source, revision),
+        weight_hash=weight_hash(source, revision) if weights else "",
         st=st,
         pooling=pooling,
         query_prompt=_first_set(spec.query_prompt, prompts.get("query"), _default_prompt(st)),
@@ -267,31 +273,24 @@ def _plain_errors(source: Path | str) -> Iterator[None]:
         ) from error
 
 
-def _load_sentence_transformer(source: Path | str, spec: ModelSpec, revision: str | None) -> SentenceTransformer:
+def _load_sentence_transformer(
+    source: Path | str, spec: ModelSpec, revision: str | None, weights: bool
+) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    dtype = getattr(torch, spec.dtype.value)
+    where = place(spec.device, source, dtype) if weights else Placement(None, "meta")
     with _plain_errors(source):
         return SentenceTransformer(
             str(source),
-            device=_device(spec.device),
+            device=where.device,
             revision=revision,
             trust_remote_code=False,
             local_files_only=isinstance(source, Path),
-            model_kwargs={"use_safetensors": True, "dtype": getattr(torch, spec.dtype.value)},
+            model_kwargs={"use_safetensors": True, "dtype": dtype, **where.model_kwargs},
         )
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    available = {"cpu": True, "mps": torch.backends.mps.is_available()}
-    if not available.get(name.split(":")[0], torch.cuda.is_available()):
-        raise GapruneError(f"The device {name} is not available here.", "Use `auto` or `cpu`.")
-    return name
 
 
 def _set_pooling(st: SentenceTransformer, wanted: Pooling, has_modules: bool) -> Pooling:

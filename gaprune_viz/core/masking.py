@@ -2,8 +2,7 @@
 
 In every allocation group exactly floor(sparsity * n) weights go, the lowest scores first; equal scores go by position
 (order of the matrices, then flat index), so a mask is the same on every machine. Scores are asked for one matrix at a
-time and up to three times, and never held together: the threshold of a group is found by counting the high and then
-the low 16 bits of order-preserving integer keys of the float32 scores.
+time; those of a group too large to be held are asked for three times, and the mask is the same bit for bit.
 """
 
 from __future__ import annotations
@@ -18,15 +17,16 @@ import torch
 from torch import Tensor
 
 from gaprune_viz.config import Allocation, MaskSpec
+from gaprune_viz.core.selection import last_of, last_of_streamed, lowest
 from gaprune_viz.errors import GapruneError
 
 ScoreOf = Callable[[str], Tensor]
 Shapes = Mapping[str, tuple[int, int]]
 _Limits = Mapping[str, tuple[int, int]]
 
-# Keys are counted in blocks that stay in the processor's cache.
-_BLOCK = 1 << 16
-_HALF = 1 << 15
+# Scores of an allocation group of up to so many weights are computed once and held; those of a larger one are computed
+# anew at each of three passes.
+HELD_TOGETHER = 2**26
 
 
 @dataclass(frozen=True)
@@ -216,88 +216,43 @@ def _prune_group(
     wanted = min(count_of(spec.sparsity, sum(sizes.values())), sum(most for _, most in limits.values()))
     budget = wanted - sum(least for least, _ in limits.values())
 
+    if sum(sizes.values()) <= HELD_TOGETHER:
+        held = {name: _values(score_of, shapes, name) for name in names}
+        values_of = held.__getitem__
+    else:
+        held, values_of = {}, lambda name: _values(score_of, shapes, name)
+
     def free_scores() -> Iterator[np.ndarray]:
         for name in names:
-            values = _values(score_of, shapes, name)
+            values = values_of(name)
             _, free = _divide(values, *limits[name])
             yield values if free is None else values[free]
 
-    threshold, ties_left = _last_taken(free_scores, budget)
+    if held:
+        threshold, ties_left = last_of(np.concatenate(list(free_scores())), budget)
+    else:
+        threshold, ties_left = last_of_streamed(free_scores, budget)
     for name in names:
-        values = _values(score_of, shapes, name)
+        values = values_of(name)
         given, free = _divide(values, *limits[name])
-        pruned, ties = values < threshold, values == threshold
+        pruned = values < threshold
         if free is not None:
-            pruned, ties = pruned & free, ties & free
-        first = np.flatnonzero(ties)[:ties_left]
-        pruned[first] = True
-        ties_left -= first.size
-        masks[name] = torch.from_numpy(~(pruned if given is None else pruned | given)).view(shapes[name])
+            pruned &= free
+        if ties_left:
+            ties = values == threshold
+            first = np.flatnonzero(ties if free is None else ties & free)[:ties_left]
+            pruned[first] = True
+            ties_left -= first.size
+        if given is not None:
+            pruned |= given
+        masks[name] = torch.from_numpy(np.logical_not(pruned, out=pruned)).view(shapes[name])
     return threshold
 
 
 def _divide(values: np.ndarray, least: int, most: int) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The weights that a floor gives away, and those that compete for the rest. None: no weight; every weight."""
-    given = _lowest(values, least) if least else None
+    given = lowest(values, least) if least else None
     if most == values.size:
         return given, None if given is None else ~given
-    within = _lowest(values, most)
+    within = lowest(values, most)
     return given, within if given is None else within & ~given
-
-
-def _lowest(values: np.ndarray, count: int) -> np.ndarray:
-    """bool [n]: the `count` lowest values, equal ones by position."""
-    if count == 0:
-        return np.zeros(values.shape, dtype=bool)
-    last = np.partition(values, count - 1)[count - 1]
-    lowest = values < last
-    lowest[np.flatnonzero(values == last)[: count - np.count_nonzero(lowest)]] = True
-    return lowest
-
-
-def _last_taken(chunks: Callable[[], Iterator[np.ndarray]], count: int) -> tuple[float, int]:
-    """The count-th lowest of many values, and how many equal to it are among the `count` lowest. (nan, 0) of none.
-
-    Args:
-        chunks: gives the values anew at each call; called twice.
-        count: at least 0, at most the number of values.
-    """
-    if count == 0:
-        return nan, 0
-    high, below = _bucket_of(count, (_keys(values) >> 16 for values in _blocks(chunks())))
-    first, after = _score_at(high << 16), _score_at((high + 1) << 16)
-    # Not "first <= values": at the infinities one of the bounds is nan, and no score lies beyond it.
-    inside = (values[~(values < first) & ~(values >= after)] for values in chunks())
-    low, ties_below = _bucket_of(count - below, ((_keys(values) & 0xFFFF) - _HALF for values in _blocks(inside)))
-    return _score_at((high << 16) | (low + _HALF)), count - below - ties_below
-
-
-def _bucket_of(count: int, numbers: Iterator[np.ndarray]) -> tuple[int, int]:
-    """The count-th lowest of many 16-bit signed integers, and how many lie below it."""
-    counts = np.zeros(2 * _HALF, dtype=np.int64)
-    for block in numbers:
-        counts += np.bincount(block + _HALF, minlength=2 * _HALF)
-    up_to = np.cumsum(counts)
-    bucket = int(np.searchsorted(up_to, count))
-    return bucket - _HALF, int(up_to[bucket] - counts[bucket])
-
-
-def _blocks(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    for values in chunks:
-        for start in range(0, values.size, _BLOCK):
-            yield values[start : start + _BLOCK]
-
-
-def _keys(values: np.ndarray) -> np.ndarray:
-    """int32 keys in the order of float32 values; -0.0 and 0.0 have one key."""
-    return _flip((values + np.float32(0.0)).view(np.int32))
-
-
-def _score_at(key: int) -> float:
-    """The float32 value with a key."""
-    return float(_flip(np.array([key], dtype=np.int64).astype(np.int32)).view(np.float32)[0])
-
-
-def _flip(bits: np.ndarray) -> np.ndarray:
-    """Bits of float32 to integers of the same order, and back: negative floats count downwards."""
-    return bits ^ ((bits >> 31) & 0x7FFFFFFF)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gaprune_viz.config import Alignment, RunSpec
 from gaprune_viz.core.alignment import align
-from gaprune_viz.core.calibration import DomainStatistics
+from gaprune_viz.core.selection import median_of_streamed
 from gaprune_viz.errors import GapruneError
 
 FORMAT = 1
@@ -31,6 +31,7 @@ TENSOR_FILE = "statistics.safetensors"
 HISTOGRAM_FILE = "histograms.npz"
 SKETCH_FILE = "sketch.npz"
 SUMMARY_FILE = "summary.parquet"
+METADATA = {"format": "gaprune_viz", "version": "1"}
 FIELDS = ("fisher_domain", "fisher_general", "grad_domain", "grad_general", "act_domain", "act_general")
 
 LOG10_FISHER_EDGES = np.round(np.arange(-24.0, 4.0001, 0.1), 3)
@@ -88,25 +89,13 @@ class MatrixStatistics:
         return align(kind, self.grad_domain, self.grad_general, self.fisher_domain, self.fisher_general)
 
 
-def join(theta: Tensor, name: str, domain: DomainStatistics, general: DomainStatistics) -> MatrixStatistics:
-    """The two domains' statistics of one matrix, with its weight."""
-    return MatrixStatistics(
-        theta, domain.fisher[name], general.fisher[name], domain.grad[name], general.grad[name],
-        domain.act[name], general.act[name],
-    )  # fmt: skip
-
-
-def save_tensors(folder: Path, domain: DomainStatistics, general: DomainStatistics) -> None:
-    """Write `statistics.safetensors`."""
-    from safetensors.torch import save_file
-
-    tensors: dict[str, Tensor] = {}
-    for name in domain.fisher:
-        for side, stats in (("domain", domain), ("general", general)):
-            tensors[f"{name}:fisher_{side}"] = stats.fisher[name].contiguous()
-            tensors[f"{name}:grad_{side}"] = stats.grad[name].contiguous()
-            tensors[f"{name}:act_{side}"] = stats.act[name].contiguous()
-    save_file(tensors, folder / TENSOR_FILE, metadata={"format": "gaprune_viz", "version": "1"})
+def tensor_shapes(matrices: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor in `statistics.safetensors`, in the order of the file."""
+    return {
+        f"{name}:{field}": (shape[1],) if field.startswith("act_") else shape
+        for name, shape in matrices.items()
+        for field in FIELDS
+    }
 
 
 class Statistics:
@@ -152,11 +141,11 @@ class Statistics:
         Raises:
             GapruneError: the file is missing, damaged, or lacks the tensor.
         """
-        from safetensors import SafetensorError, safe_open
+        from safetensors import SafetensorError
 
         try:
             if self._file is None:
-                self._file = safe_open(str(self.folder / TENSOR_FILE), framework="pt")
+                self._file = _mapped(self.folder)
             return self._file.get_tensor(f"{name}:{field}")
         except (OSError, SafetensorError) as error:
             raise GapruneError(
@@ -168,21 +157,49 @@ class Statistics:
         return MatrixStatistics(theta, *(self.tensor(name, field) for field in FIELDS))
 
 
-def scope_medians(thetas: Mapping[str, Tensor], fishers: Mapping[str, Tensor]) -> dict[str, float]:
+def read_matrix(folder: Path, name: str, theta: Tensor) -> MatrixStatistics:
+    """All statistics of one matrix, mapped for as long as they are held: reading one after another fills no memory."""
+    return MatrixStatistics(theta, *(read_tensor(folder, name, field) for field in FIELDS))
+
+
+def read_tensor(folder: Path, name: str, field: str) -> Tensor:
+    """One tensor of a file that is known to be whole, mapped for as long as it is held."""
+    return _mapped(folder).get_tensor(f"{name}:{field}")
+
+
+def _mapped(folder: Path) -> Any:
+    from safetensors import safe_open
+
+    return safe_open(str(folder / TENSOR_FILE), framework="pt")
+
+
+def scope_medians(pairs: Callable[[], Iterable[tuple[Tensor, Tensor]]], total: int) -> dict[str, float]:
     """The medians behind kappa = auto, over the whole scope (DESIGN: kappa = median sqrt|theta| / median F^p |theta|).
+
+    Args:
+        pairs: gives (theta, fisher_domain) of each matrix anew at each call, so that they are never held together.
+        total: weights of the scope; above MEDIAN_CAP every k-th of each matrix is read.
 
     Returns:
         `sqrt_theta`; `fisher_theta_1.0` and `fisher_theta_0.5` for the two powers.
     """
-    total = sum(t.numel() for t in thetas.values())
     stride = max(1, -(-total // MEDIAN_CAP))
-    theta = torch.cat([t.reshape(-1)[::stride].abs() for t in thetas.values()])
-    fisher = torch.cat([fishers[name].reshape(-1)[::stride] for name in thetas])
-    return {
-        "sqrt_theta": _median(theta.sqrt()),
-        "fisher_theta_1.0": _median(fisher * theta),
-        "fisher_theta_0.5": _median(fisher.sqrt() * theta),
+
+    def thinned() -> Iterator[tuple[Tensor, Tensor]]:
+        for theta, fisher in pairs():
+            yield theta.reshape(-1)[::stride].abs(), fisher.reshape(-1)[::stride]
+
+    size = sum(theta.numel() for theta, _ in thinned())
+    quantities: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "sqrt_theta": lambda theta, fisher: theta.sqrt(),
+        "fisher_theta_1.0": lambda theta, fisher: fisher * theta,
+        "fisher_theta_0.5": lambda theta, fisher: fisher.sqrt().mul_(theta),
     }
+
+    def values_of(quantity: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], Iterator[np.ndarray]]:
+        return lambda: (quantity(theta, fisher).numpy() for theta, fisher in thinned())
+
+    return {name: median_of_streamed(values_of(quantity), size) for name, quantity in quantities.items()}
 
 
 def _median(values: Tensor) -> float:

@@ -253,6 +253,7 @@ def test_a_key_follows_every_field() -> None:
         "temperature": 0.1,
         "scope": Scope.LINEAR,
         "token_budget": 64,
+        "memory": 2.0,
     }
     assert set(changes) == set(CalibrationSpec.model_fields)
     keys = {base.with_(**{name: value}).key() for name, value in changes.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import floor, inf, isnan, nan
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaprune_viz.config import Allocation, MaskSpec
+from gaprune_viz.core import masking
 from gaprune_viz.core.masking import (
     MaskResult,
     allocation_groups,
@@ -167,12 +169,16 @@ def test_streamed_masks_are_the_greedy_definition(scores: Scores, spec: MaskSpec
         return scores[name].clone()
 
     shapes = {name: (score.shape[0], score.shape[1]) for name, score in scores.items()}
-    streamed = make_masks_streaming(score_of, shapes, LAYERS, spec)
+    with patch.object(masking, "HELD_TOGETHER", 0):
+        streamed = make_masks_streaming(score_of, shapes, LAYERS, spec)
     assert as_lists(streamed) == greedy(scores, spec)
     assert max(calls.count(name) for name in scores) <= 3
     at_hand = make_masks(scores, LAYERS, spec)
     assert as_lists(at_hand) == as_lists(streamed)
     assert str(at_hand.thresholds) == str(streamed.thresholds)
+    calls.clear()
+    make_masks_streaming(score_of, shapes, LAYERS, spec)
+    assert max(calls.count(name) for name in scores) == 1
 
 
 @given(score_sets(), specs())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -170,10 +171,16 @@ def test_a_side_without_fisher_information_has_an_infinite_ratio() -> None:
 def test_medians_of_a_large_scope_are_taken_over_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(0)
     thetas = {str(i): torch.randn(200, 300, generator=generator) for i in range(3)}
-    fishers = {name: theta.square() for name, theta in thetas.items()}
-    whole = scope_medians(thetas, fishers)
+
+    def pairs() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return ((theta, theta.square()) for theta in thetas.values())
+
+    whole = scope_medians(pairs, 180_000)
+    size = torch.cat([theta.reshape(-1) for theta in thetas.values()]).abs()
+    expected = [size.sqrt(), size.square() * size, size.square().sqrt() * size]
+    assert list(whole.values()) == [float(np.median(values.numpy())) for values in expected]
     monkeypatch.setattr("gaprune_viz.core.statistics.MEDIAN_CAP", 20_000)
-    for key, value in scope_medians(thetas, fishers).items():
+    for key, value in scope_medians(pairs, 180_000).items():
         assert value == pytest.approx(whole[key], rel=0.05)
         assert value != whole[key]
 

@@ -1,0 +1,58 @@
+"""The `plan` command: what an analysis will take, before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags
+from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec
+
+if TYPE_CHECKING:
+    from gaprune_viz.core.plan import Plan
+
+
+@app.command(name="plan")
+@spec_flags(ModelSpec, CalibrationSpec)
+def plan_command(flags: Flags, json_: Json = False) -> None:
+    """Say what an analysis would take: memory, disk and time. Reads no weights."""
+    show_plan(RunSpec(model=build(ModelSpec, flags), calibration=build(CalibrationSpec, flags)), json_)
+
+
+def show_plan(run: RunSpec, json_: bool) -> None:
+    """Predict a run and print it."""
+    from gaprune_viz.pipeline import predict
+
+    found = predict(run, timed=True)
+    if json_:
+        print_json(plan_document(found))
+        return
+    for line in plan_lines(found):
+        print(line)
+
+
+def plan_document(found: Plan) -> dict[str, Any]:
+    """A plan as plain values, ready for JSON."""
+    document = asdict(found)
+    return {**document, "groups": [list(group) for group in found.groups]}
+
+
+def plan_lines(found: Plan) -> list[str]:
+    """A plan for people."""
+    from gaprune_viz.core.plan import readable
+
+    minutes = (found.seconds or 0) / 60
+    lines = [
+        f"{found.weights:,} weights in {found.matrices} matrices, of a model of {found.parameters:,} parameters.",
+        f"{found.samples:,} samples of both sides, {found.tokens:,} tokens a pass, batches of {found.token_budget:,}.",
+        f"memory  {readable(found.peak_bytes)} at most: model {readable(found.model_bytes)}, running sums "
+        f"{readable(found.sums_bytes)}, one batch {readable(found.batch_bytes)}",
+        f"disk    {readable(found.disk_bytes)}",
+        f"time    about {minutes:.1f} minutes on this machine as busy as it is now ({found.flops / 1e12:,.1f} TFLOP)",
+    ]
+    if len(found.groups) > 1:
+        lines.append(
+            f"The weights are calibrated in {len(found.groups)} groups, in turn, to stay within the memory given; "
+            "the numbers stay the same."
+        )
+    return lines

@@ -1,0 +1,141 @@
+"""Calibrate both sides of a run and write the statistics as they come, a group of targets at a time.
+
+All targets are one group where memory allows. Otherwise the groups are calibrated in turn: the same texts go through
+the model once for each, and no more than one group's sums of one side are ever held.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gaprune_viz.core.batching import Sample, Step, plan_steps
+from gaprune_viz.core.calibration import DomainStatistics, Progress, calibrate
+from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.core.statistics import METADATA, TENSOR_FILE, tensor_shapes
+from gaprune_viz.core.targets import Target
+from gaprune_viz.core.tensor_file import TensorFile
+from gaprune_viz.core.workers import Workers
+
+
+@dataclass(frozen=True)
+class Side:
+    """The samples of one side (`domain` or `general`), and what to call them."""
+
+    label: str
+    triplets: Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class SideResult:
+    """What one side leaves beside its tensors.
+
+    Attributes:
+        losses: float64 [samples].
+        tokens: real tokens of one pass.
+    """
+
+    losses: np.ndarray
+    tokens: int
+
+
+def collect(
+    model: EmbeddingModel,
+    groups: Sequence[Sequence[Target]],
+    sides: Mapping[str, Side],
+    folder: Path | None,
+    *,
+    temperature: float,
+    token_budget: int,
+    workers: Workers,
+) -> Generator[Progress, None, dict[str, SideResult]]:
+    """Calibrate both sides and write `statistics.safetensors`.
+
+    Args:
+        groups: the targets, in groups that are calibrated in turn.
+        folder: where the file goes; None in processes that do not write.
+        temperature, token_budget: as `calibrate`.
+
+    Yields:
+        Progress over both sides and all groups, in tokens.
+
+    Raises:
+        GapruneError: as `calibrate`.
+    """
+    share = (workers.rank, workers.count)
+    plans = {side: plan_steps(model, s.triplets, token_budget, share=share) for side, s in sides.items()}
+    work = _Work(sum(step.tokens for steps in plans.values() for step in steps) * len(groups))
+    results: dict[str, SideResult] = {}
+    shapes = tensor_shapes({t.name: t.shape for group in groups for t in group})
+    writing = nullcontext() if folder is None else TensorFile(folder / TENSOR_FILE, shapes, METADATA)
+    with writing as file:
+        for group in groups:
+            yield from _group(model, group, sides, plans, results, file, work, temperature, token_budget, workers)
+    return results
+
+
+class _Work:
+    """Tokens done in all passes, and since when."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.before, self.began = total, 0, time.monotonic()
+
+    def progress(self, step: Progress) -> Progress:
+        return Progress(step.stage, self.before + step.done, self.total, time.monotonic() - self.began)
+
+
+def _group(
+    model: EmbeddingModel,
+    group: Sequence[Target],
+    sides: Mapping[str, Side],
+    plans: Mapping[str, Sequence[Step]],
+    results: dict[str, SideResult],
+    file: TensorFile | None,
+    work: _Work,
+    temperature: float,
+    token_budget: int,
+    workers: Workers,
+) -> Generator[Progress, None, None]:
+    for side, data in sides.items():
+        passing = calibrate(
+            model,
+            group,
+            data.triplets,
+            temperature=temperature,
+            token_budget=token_budget,
+            stage=f"Calibrating: {data.label}",
+            steps=plans[side],
+            workers=workers,
+        )
+        found = yield from _relayed(passing, work)
+        work.before += sum(step.tokens for step in plans[side])
+        results[side] = SideResult(found.losses, found.tokens)
+        if file is not None:
+            _write(file, side, found)
+        # Let go of before the next pass makes its own.
+        del found
+
+
+def _relayed(
+    passing: Generator[Progress, None, DomainStatistics], work: _Work
+) -> Generator[Progress, None, DomainStatistics]:
+    """Pass a calibration's progress on, counted over all passes."""
+    try:
+        while True:
+            yield work.progress(next(passing))
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        passing.close()
+
+
+def _write(file: TensorFile, side: str, found: DomainStatistics) -> None:
+    for name in found.fisher:
+        file.write(f"{name}:fisher_{side}", found.fisher[name])
+        file.write(f"{name}:grad_{side}", found.grad[name])
+        file.write(f"{name}:act_{side}", found.act[name])

@@ -1,0 +1,103 @@
+"""Several processes give the numbers of one; half precision is summed in float32; a spread model is no other."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from gaprune_viz.config import ModelSpec, Scope
+from gaprune_viz.core.calibration import DomainStatistics, calibrate
+from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.core.loading import load_model
+from gaprune_viz.core.placement import needed_bytes, refuse_offloaded
+from gaprune_viz.core.statistics import FIELDS, Statistics
+from gaprune_viz.core.targets import find_targets
+from gaprune_viz.data.triplets import Triplet
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.pipeline import drain
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def launch(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """`accelerate launch` with two processes on the processor."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launcher = ["--cpu", "--num_processes", 2, "--num_machines", 1, "--mixed_precision", "no", "--dynamo_backend", "no"]
+    words = ["-m", "accelerate.commands.launch", *launcher, "--main_process_port", port, "-m", "gaprune_viz"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *map(str, words), *map(str, arguments)], capture_output=True, text=True, env=environment
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_numbers_of_one(
+    tiny_bert: Path, tiny_triplets: tuple[Path, Path], tiny_analysis: Path, tmp_path: Path
+) -> None:
+    domain, general = tiny_triplets
+    flags = ["--model", tiny_bert, "--domain", domain, "--general", general, "--samples", 12, "--sampling", "all"]
+    done = launch("analyze", *flags, "--scope", "linear", "--device", "cpu", "--out", tmp_path / "two")
+    assert done.returncode == 0, done.stderr
+    # One process speaks, and one folder is left.
+    assert done.stdout.count("Written to") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["two"]
+    one, two = Statistics.open(tiny_analysis), Statistics.open(tmp_path / "two")
+    assert one.document["key"] == two.document["key"]
+    for side in ("domain", "general"):
+        assert one.document["data"][side]["tokens"] == two.document["data"][side]["tokens"]
+        assert two.document["data"][side]["mean_loss"] == pytest.approx(one.document["data"][side]["mean_loss"], 1e-6)
+    for name in one.names:
+        for field in FIELDS:
+            a, b = one.tensor(name, field).double(), two.tensor(name, field).double()
+            assert float((a - b).norm() / a.norm()) < 1e-5, (name, field)
+
+
+def statistics(model: EmbeddingModel, triplets: Sequence[Triplet]) -> DomainStatistics:
+    targets = find_targets(model, Scope.LINEAR)
+    return drain(calibrate(model, targets, triplets, temperature=0.05, token_budget=200, stage="test"))
+
+
+@pytest.mark.parametrize(("dtype", "near"), [("bfloat16", 0.2), ("float16", 0.02)])
+def test_half_precision_models_are_summed_in_float32(
+    dtype: str, near: float, tiny_model_folder: Callable[..., Path], triplets: tuple[Triplet, ...]
+) -> None:
+    folder = tiny_model_folder("qwen3")
+    half = statistics(load_model(ModelSpec(model=str(folder), device="cpu", dtype=dtype)), triplets)  # type: ignore[arg-type]
+    full = statistics(load_model(ModelSpec(model=str(folder), device="cpu")), triplets)
+    for name, fisher in half.fisher.items():
+        assert fisher.dtype is half.grad[name].dtype is half.act[name].dtype is torch.float32
+        # Sums in half precision would all be numbers that half precision can hold.
+        kind = getattr(torch, dtype)
+        assert not torch.equal(fisher, fisher.to(kind).float())
+        assert not torch.equal(half.grad[name], half.grad[name].to(kind).float())
+        assert float((fisher - full.fisher[name]).norm() / full.fisher[name].norm()) < near, name
+
+
+def test_a_model_under_a_device_map_gives_the_same_numbers(
+    tiny_model_folder: Callable[..., Path], triplets: tuple[Triplet, ...]
+) -> None:
+    folder = tiny_model_folder("qwen3")
+    spread = statistics(load_model(ModelSpec(model=str(folder), device="spread")), triplets)
+    plain = statistics(load_model(ModelSpec(model=str(folder), device="cpu")), triplets)
+    assert all(torch.equal(spread.fisher[name].cpu(), plain.fisher[name]) for name in plain.fisher)
+
+
+def test_what_a_model_needs_is_read_from_its_headers(tiny_bert: Path) -> None:
+    model = load_model(ModelSpec(model=str(tiny_bert), device="cpu"))
+    parameters = sum(p.numel() for p in model.backbone.parameters())
+    assert needed_bytes(tiny_bert, torch.bfloat16) == pytest.approx(10 * parameters, rel=0.01)
+
+
+def test_a_model_that_does_not_fit_is_refused(tiny_bert: Path) -> None:
+    outline = load_model(ModelSpec(model=str(tiny_bert)), weights=False)
+    with pytest.raises(GapruneError, match="does not fit"):
+        refuse_offloaded(outline.backbone, outline.label)
