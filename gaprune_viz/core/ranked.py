@@ -14,6 +14,7 @@ from gaprune_viz.config import Alignment, ScoreSpec
 from gaprune_viz.core.criteria import STATISTICS, Criterion, ResolvedScore, WeightStatistics
 from gaprune_viz.core.diagnostics import rank_spread
 from gaprune_viz.core.scoring import alignment_of, criterion, resolve, score_weights, terms_of
+from gaprune_viz.core.selection import weighted_last
 from gaprune_viz.core.sketch import Sample
 
 REMEMBERED = 24
@@ -34,6 +35,7 @@ class Scored:
     values: np.ndarray
     weight: np.ndarray
     _grouped: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict)
+    _asked: set[str] = field(default_factory=set)
 
     @cached_property
     def order(self) -> np.ndarray:
@@ -75,6 +77,10 @@ class Scored:
         Returns:
             float64 [count].
         """
+        if name not in self._grouped and name not in self._asked:
+            # Sorting pays where the same scores are asked again, as when only the sparsity moves.
+            self._asked.add(name)
+            return weighted_last(self.values, self.weight, groups, count, fraction)
         if name not in self._grouped:
             order = self.order if count == 1 else self.order[np.argsort(groups[self.order], kind="stable")]
             bounds = np.searchsorted(groups[order], np.arange(count + 1)) if count > 1 else np.array([0, len(order)])

@@ -16,6 +16,8 @@ Chunks = Callable[[], Iterator[np.ndarray]]
 # Keys are counted in blocks that stay in the processor's cache.
 _BLOCK = 1 << 16
 _HALF = 1 << 15
+# Groups of weighted values are counted in one table of so many bits.
+_TABLE_BITS = 19
 
 
 def lowest(values: np.ndarray, count: int) -> np.ndarray:
@@ -74,6 +76,43 @@ def median_of_streamed(chunks: Chunks, size: int) -> float:
         above = min(above, values.min(where=higher, initial=np.float32(np.inf)))
     other = middle if up_to > size // 2 else above
     return float(np.mean(np.array([middle, other], dtype=np.float32)))
+
+
+def weighted_last(
+    values: np.ndarray, weight: np.ndarray, groups: np.ndarray, count: int, fraction: float
+) -> np.ndarray:
+    """The value up to which a fraction of each group's weight lies, without sorting: counted, then refined exactly.
+
+    Args:
+        values: float32 [n].
+        weight: float64 [n], above 0.
+        groups: int64 [n], the group of each value; not read where there is one.
+        count: how many groups, none of them empty.
+        fraction: above 0, at most 1.
+
+    Returns:
+        float64 [count].
+    """
+    bits = min(16, max(4, _TABLE_BITS - (count - 1).bit_length()))
+    flat = (_keys(values) >> (32 - bits)).astype(np.int64) + (1 << (bits - 1))
+    if count > 1:
+        flat += groups << bits
+    mass = np.bincount(flat, weights=weight, minlength=count << bits).reshape(count, -1)
+    ends = mass.cumsum(axis=1)
+    # Rounding of the running sum must not push a whole group past its own end.
+    wanted = fraction * ends[:, -1] * (1 - 1e-12)
+    bucket = (ends >= wanted[:, None]).argmax(axis=1)
+    crossed = np.zeros(count << bits, dtype=bool)
+    crossed[(np.arange(count) << bits) + bucket] = True
+    inside = np.flatnonzero(crossed[flat])
+    inside = inside[np.argsort(values[inside])]
+    found = np.empty(count)
+    for group in range(count):
+        chosen = inside if count == 1 else inside[groups[inside] == group]
+        before = ends[group, bucket[group]] - mass[group, bucket[group]]
+        place = np.searchsorted(before + np.cumsum(weight[chosen]), wanted[group])
+        found[group] = values[chosen[min(place, len(chosen) - 1)]]
+    return found
 
 
 def _bucket_of(count: int, numbers: Iterator[np.ndarray]) -> tuple[int, int]:
