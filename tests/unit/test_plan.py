@@ -150,7 +150,10 @@ def test_a_limit_changes_neither_the_key_nor_the_numbers(
     before = Statistics.open(tiny_analysis)
     after = Statistics.open(drain(analyze(limited, tmp_path / "less")))
     assert before.document["key"] == after.document["key"]
-    assert before.document["data"] == after.document["data"]
+    for side in ("domain", "general"):
+        first, second = before.document["data"][side], after.document["data"][side]
+        assert first.pop("mean_loss") == pytest.approx(second.pop("mean_loss"), rel=1e-6)
+        assert first == second
     for name in before.names:
         for field in ("fisher_domain", "fisher_general", "grad_domain", "grad_general", "act_domain", "act_general"):
             a, b = before.tensor(name, field).double(), after.tensor(name, field).double()
