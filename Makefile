@@ -14,7 +14,7 @@ BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help .venv run test check suite browser bench screenshots clean
+.PHONY: help .venv run test check suite browser bench study screenshots clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,16 @@ bench: $(READY) ## Run every benchmark; each prints one JSON object
 	@set -e; \
 	if [ -z "$(BENCHMARKS)" ]; then echo "There are no benchmarks yet."; fi; \
 	for script in $(BENCHMARKS); do echo "$$script" >&2; $(BIN)/python $$script --json; done
+
+# About three hours on two cores the first time; what is in docs/study is not measured again.
+STUDY := $(BIN)/python -m gaprune_viz study --samples 600 --sampling random --scope linear --sparsities 0.3,0.5,0.7 --retrain-max-length 64
+study: $(READY) ## Finish the study of the default model and write docs/study.md (hours)
+	$(STUDY) --out docs/study/chebi --domain ontology:chebi --general ontology:mondo --task ontology:chebi:1000 \
+		--general-task ontology:mondo:300 --retrain-batch-size 16
+	for domain in chemistry finance; do $(STUDY) --out docs/study/$$domain --domain $$domain --general general \
+		--task $$domain --general-task general --retrain-batch-size 8 || exit 1; done
+	$(BIN)/python -m gaprune_viz study-report docs/study/chebi docs/study/chemistry docs/study/finance --markdown docs/study.md
+	for domain in chebi chemistry finance; do cp docs/study/$$domain/study.json assets/study/$$domain.json; done
 
 screenshots: $(READY) browser ## Take the pictures of docs/screens anew
 	@$(BIN)/python tests/browser/screenshots.py docs/screens

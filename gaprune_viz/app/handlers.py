@@ -41,6 +41,7 @@ from gaprune_viz.figures.spacemap import map_figure, map_table
 from gaprune_viz.pipeline import Analysis
 from gaprune_viz.presets import preset
 from gaprune_viz.results import prune
+from gaprune_viz.saved import find_preset
 
 if TYPE_CHECKING:
     from gaprune_viz.app.page import Page
@@ -122,7 +123,12 @@ def load_preset(name: str) -> list[Any]:
     """All controls at once; `custom` changes nothing."""
     if name == CUSTOM:
         return [gr.skip()] * (TUNED + 1)
-    return [name, *values_of(preset(name).settings)]
+    try:
+        found = preset(name) if visitor().public else find_preset(name)
+    except GapruneError as error:
+        gr.Warning(str(error))
+        return [gr.skip()] * (TUNED + 1)
+    return [name, *values_of(found.settings)]
 
 
 def reset() -> list[Any]:

@@ -31,6 +31,8 @@ from gaprune_viz.app.tabs.weight import WeightCard, build_weight
 from gaprune_viz.app.tuning import TuningBar, build_tuning
 from gaprune_viz.config import ServeSpec, Settings
 from gaprune_viz.figures import style
+from gaprune_viz.presets import Preset
+from gaprune_viz.saved import saved_presets
 
 TITLE = "gaprune_viz"
 # Waiting jobs hold a thread each while they wait; sliders need threads of their own beside them.
@@ -84,7 +86,7 @@ def build(serve: ServeSpec | None = None) -> gr.Blocks:
     """
     from gaprune_viz.app.wiring import wire
 
-    view, settings = views.View(), Settings()
+    view, settings, access = views.View(), Settings(), Access(serve or ServeSpec.here())
     now = views.live(view, settings)
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3_600, 14_400)) as demo:
         page = Page(
@@ -93,17 +95,17 @@ def build(serve: ServeSpec | None = None) -> gr.Blocks:
             query=gr.Textbox("", visible="hidden", show_label=False),
             look=gr.Textbox("", visible="hidden", show_label=False),
             goto=bell(),
-            **_compose(now, view),
+            **_compose(now, view, [] if access.spec.public else list(saved_presets().values())),
         )
         wire(page, demo)
-    guard(demo, Access(serve or ServeSpec.here()))
+    guard(demo, access)
     return demo
 
 
-def _compose(now: views.Live, view: views.View) -> dict[str, Any]:
+def _compose(now: views.Live, view: views.View, saved: list[Preset]) -> dict[str, Any]:
     sidebar = build_sidebar(views.run_line(now.analysis, DEMO))
     html(_header(), elem_classes=["gv-header"])
-    tuning = build_tuning()
+    tuning = build_tuning(saved)
     headline = html(views.headline_html(now), elem_id="gv-headline")
     with gr.Tabs(elem_id="gv-tabs") as tab_box:
         with gr.Tab("Atlas", id="atlas") as atlas_tab:

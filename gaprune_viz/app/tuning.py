@@ -15,7 +15,7 @@ from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, Spec
 from gaprune_viz.core.scoring import criteria
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.fields import field_info
-from gaprune_viz.presets import PRESETS
+from gaprune_viz.presets import PRESETS, Preset
 
 FIELDS: tuple[tuple[type[Spec], str], ...] = (
     (MaskSpec, "sparsity"),
@@ -57,12 +57,16 @@ class TuningBar:
         return [c for c in self.controls if isinstance(c, gr.Slider)]
 
 
-def build_tuning() -> TuningBar:
-    """Lay the bar out: what is moved most is in sight, the rest one click away."""
+def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
+    """Lay the bar out: what is moved most is in sight, the rest one click away.
+
+    Args:
+        saved: presets of a person's own, listed after those that are built in.
+    """
     made: dict[str, Any] = {}
     with gr.Group(elem_classes=["gv-tuning"], elem_id="gv-tuning"):
         with gr.Row(elem_classes=["gv-tuning-row"]):
-            presets = [(p.label, p.name) for p in PRESETS.values()]
+            presets = [(p.label, p.name) for p in (*PRESETS.values(), *saved)]
             chosen = gr.Dropdown(
                 [*presets, ("Custom", CUSTOM)],
                 value="paper",

@@ -83,8 +83,8 @@ class Bench:
         """Measure one cell that is not on disk yet, and keep it.
 
         Returns:
-            `scores`: by side, `queries` (ids) and `ndcg_at_10` (one per query), and `means` of every metric;
-            `zeros`, `scope_weights`; `curve` of a retrained cell.
+            `scores`: by side, `ndcg_at_10` (one per judged query, in the order of the task) and the `means` of every
+            metric; `zeros`, `scope_weights`; `curve` of a retrained cell.
         """
         yield Progress(cell.label, 0, 0, 0.0)
         masks: dict[str, Tensor] = {}
@@ -143,7 +143,6 @@ class Bench:
 
 def _scores(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        "queries": list(evaluation.scores.index),
         "ndcg_at_10": evaluation.scores["ndcg_at_10"].tolist(),
         "means": {metric: evaluation.means[metric] for metric in METRICS},
     }
