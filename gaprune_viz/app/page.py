@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +103,7 @@ def build(serve: ServeSpec | None = None) -> gr.Blocks:
     return demo
 
 
-def _compose(now: views.Live, view: views.View, saved: list[Preset]) -> dict[str, Any]:
+def _compose(now: views.Live, view: views.View, saved: Sequence[Preset] = ()) -> dict[str, Any]:
     sidebar = build_sidebar(views.run_line(now.analysis, DEMO))
     html(_header(), elem_classes=["gv-header"])
     tuning = build_tuning(saved)

@@ -183,11 +183,11 @@ def test_a_view_that_the_browser_holds_is_checked_as_well(tiny_analysis: Path) -
     view = {**views.View().model_dump(), "analysis": name}
     values = values_of(Settings())
     with visit(Visitor(access, BOB)):
-        assert "not here" in handlers.refresh(view, "auto", *values)[1]
+        assert "not here" in handlers.refresh(view, *values)[1]
         with pytest.raises(GapruneError):
             STORE.analysis(name)
     with visit(Visitor(access, ANN)):
-        assert "not here" not in handlers.refresh(view, "auto", *values)[1]
+        assert "not here" not in handlers.refresh(view, *values)[1]
 
 
 def test_an_upload_is_its_sessions_own(tmp_path: Path) -> None:

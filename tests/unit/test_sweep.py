@@ -319,7 +319,7 @@ def test_samples_by_seeds_are_analyses_of_their_own(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("calibrated again")
 
-    monkeypatch.setattr("gaprune_viz.pipeline.calibrate", refuse)
+    monkeypatch.setattr("gaprune_viz.core.collecting.calibrate", refuse)
     pd.testing.assert_frame_equal(drain(sweep(sampled, plan)), frame, check_exact=True)
     monkeypatch.setattr("gaprune_viz.sweep.cells.load_dense", refuse)
     found = difference(sampled, plan, (4, 1), (12, 0))
