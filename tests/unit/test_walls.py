@@ -38,13 +38,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "figures": {"figures", *LOWEST},
     "pipeline": PIPELINE,
     "results": {"pipeline", *PIPELINE},
+    "speed": {"results", "pipeline", *PIPELINE},
     "sweep": {"sweep", "results", "pipeline", *PIPELINE},
     "app": {"app", "fields", "presets", *EXPERIMENTS, "figures", *PIPELINE},
     "saved": {"presets", "workspace", "config", "errors"},
     "training": PIPELINE,
     "retrained": {"training", "results", "pipeline", *PIPELINE},
     "study": {"study", "training", "presets", "pipeline", "figures", *PIPELINE},
-    "cli": {"cli", "app", "fields", "presets", *EXPERIMENTS, "figures", *PIPELINE},
+    "cli": {"cli", "speed", "app", "fields", "presets", *EXPERIMENTS, "figures", *PIPELINE},
     "__main__": {"cli"},
 }
 # Names of types only, never loaded.
