@@ -13,6 +13,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["GAPRUNE_VIZ_WORKSPACE"] = tempfile.mkdtemp(prefix="gaprune-viz-tests-")
 os.environ["MTEB_CACHE"] = tempfile.mkdtemp(prefix="gaprune-viz-tests-")
+os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="gaprune-viz-tests-")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import atexit
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from gaprune_viz.core.encoder import EmbeddingModel
     from tests.tiny_models import PaddingSide
 
-for _name in ("GAPRUNE_VIZ_WORKSPACE", "MTEB_CACHE"):
+for _name in ("GAPRUNE_VIZ_WORKSPACE", "MTEB_CACHE", "HF_DATASETS_CACHE"):
     atexit.register(shutil.rmtree, os.environ[_name], ignore_errors=True)
 
 # A busy machine makes single examples slow at times.

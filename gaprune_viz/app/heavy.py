@@ -26,17 +26,20 @@ if TYPE_CHECKING:
 
 Changes = dict[Any, Any]
 Heavy = Generator[Changes, None, None]
+UNCHANGED = "Stopped. What was on screen is unchanged."
 
 
-def steps(work: Generator[Progress, None, Any], flag: Any, place: Any) -> Generator[Changes, None, Any]:
-    """Run a generator of progress, showing each step; what it returns is returned."""
+def steps(
+    work: Generator[Progress, None, Any], flag: Any, place: Any, live: Callable[[], Changes] | None = None
+) -> Generator[Changes, None, Any]:
+    """Run a generator of progress, showing each step and what `live` gives; what the generator returns is returned."""
     try:
         while True:
             if flag.is_set():
                 raise Cancelled
             step = next(work)
             known = step.fraction if step.total > 1 else None
-            yield {place: progress_html(step.stage, known, step.eta)}
+            yield {place: progress_html(step.stage, known, step.eta), **_known(live)}
     except StopIteration as end:
         return end.value
     finally:
@@ -80,17 +83,29 @@ def heavy_job(
     view: dict[str, Any],
     values: tuple[Any, ...],
     request: gr.Request,
+    *,
+    live: Callable[[], Changes] | None = None,
+    stopped: str = UNCHANGED,
 ) -> Heavy:
-    """Heavy work on the full analysis with progress at `place`; `show` turns its result into changes."""
+    """Heavy work on the full analysis with progress at `place`; `show` turns its result into changes.
+
+    Args:
+        live: asked at every step, and when the work ends early, what of it can be shown already.
+        stopped: what to say when the person stopped it.
+    """
     flag = jobs.begin(request)
     yield {place: progress_html("Starting", None)}
     try:
         settings = settings_from(values)
         shown, analysis = yield from full(page, View.parse(view), flag, place)
         watching = jobs.watched(lambda report, stopped: work(shown, analysis, settings, report, stopped), flag)
-        result = yield from steps(watching, flag, place)
+        result = yield from steps(watching, flag, place, live)
         yield {place: "", **show(result)}
     except Cancelled:
-        yield {place: panels.notice("Stopped. What was on screen is unchanged.")}
+        yield {**_known(live), place: panels.notice(stopped)}
     except GapruneError as error:
-        yield {place: panels.error_card(error.message, error.hint)}
+        yield {**_known(live), place: panels.error_card(error.message, error.hint)}
+
+
+def _known(live: Callable[[], Changes] | None) -> Changes:
+    return live() if live is not None else {}

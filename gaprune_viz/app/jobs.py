@@ -6,6 +6,7 @@ import contextvars
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
@@ -23,7 +24,8 @@ Work = Callable[[Report, Callable[[], bool]], T]
 
 POLL_SECONDS = 0.1
 
-_flags: dict[str, set[threading.Event]] = {}
+# Weak: a flag goes when the handler that holds it ends, however many pieces of work it was for.
+_flags: dict[str, weakref.WeakSet[threading.Event]] = {}
 _lock = threading.Lock()
 
 
@@ -35,14 +37,16 @@ def begin(request: gr.Request | None) -> threading.Event:
     """A fresh stop flag for the work that this page starts now."""
     flag = threading.Event()
     with _lock:
-        _flags.setdefault(_session(request), set()).add(flag)
+        for session in [name for name, flags in _flags.items() if not flags]:
+            del _flags[session]
+        _flags.setdefault(_session(request), weakref.WeakSet()).add(flag)
     return flag
 
 
 def stop(request: gr.Request) -> None:
     """Ask all work of this page to stop, the waiting too; nothing happens where there is none."""
     with _lock:
-        flags = _flags.pop(_session(request), set())
+        flags = list(_flags.pop(_session(request), ()))
     for flag in flags:
         flag.set()
 
@@ -52,14 +56,6 @@ def forget(request: gr.Request) -> None:
     stop(request)
     who = visitor()
     who.access.forget(who.session)
-
-
-def _done(flag: threading.Event) -> None:
-    with _lock:
-        for session in [name for name, flags in _flags.items() if flag in flags]:
-            _flags[session].discard(flag)
-            if not _flags[session]:
-                del _flags[session]
 
 
 def driven(work: Generator[Progress, None, T], report: Report, stopped: Callable[[], bool]) -> T:
@@ -109,7 +105,6 @@ def watched(work: Work[T], flag: threading.Event) -> Generator[Progress, None, T
             LINE.leave(ticket)
         elif thread.is_alive():
             flag.set()
-        _done(flag)
     if failure:
         raise failure[0]
     if not answer:

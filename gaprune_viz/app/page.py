@@ -21,6 +21,7 @@ from gaprune_viz.app.sidebar import Sidebar, build_sidebar
 from gaprune_viz.app.store import DEMO
 from gaprune_viz.app.study_handlers import study_choices
 from gaprune_viz.app.tabs.atlas import AtlasTab, build_atlas
+from gaprune_viz.app.tabs.benchmark import BenchmarkTab, build_benchmark
 from gaprune_viz.app.tabs.data import SideData, build_data
 from gaprune_viz.app.tabs.distributions import build_distributions
 from gaprune_viz.app.tabs.export import ExportTab, build_export
@@ -71,6 +72,7 @@ class Page:
     plots: list[gr.Plot]
     retrieval: RetrievalTab
     sweep: SweepTab
+    benchmark: BenchmarkTab
     study: StudyTab
     data: dict[str, SideData]
     export: ExportTab
@@ -118,6 +120,8 @@ def _compose(now: views.Live, view: views.View, saved: Sequence[Preset] = ()) ->
             retrieval = build_retrieval(now.analysis.run.calibration.domain)
         with gr.Tab("Sweep", id="sweep") as sweep_tab:
             sweep = build_sweep()
+        with gr.Tab("Benchmark", id="benchmark") as benchmark_tab:
+            benchmark = build_benchmark(now.analysis.run.calibration.domain)
         with gr.Tab("Study", id="study") as study_tab:
             study = build_study(study_choices())
         with gr.Tab("Data", id="data") as data_tab:
@@ -135,12 +139,23 @@ def _compose(now: views.Live, view: views.View, saved: Sequence[Preset] = ()) ->
         "plots": plots,
         "retrieval": retrieval,
         "sweep": sweep,
+        "benchmark": benchmark,
         "study": study,
         "data": data,
         "export": export,
         "formula": formula,
         "tab_box": tab_box,
-        "tabs": [atlas_tab, distributions_tab, retrieval_tab, sweep_tab, study_tab, data_tab, export_tab, learn_tab],
+        "tabs": [
+            atlas_tab,
+            distributions_tab,
+            retrieval_tab,
+            sweep_tab,
+            benchmark_tab,
+            study_tab,
+            data_tab,
+            export_tab,
+            learn_tab,
+        ],
     }
 
 

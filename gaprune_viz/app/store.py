@@ -5,6 +5,7 @@ Sessions hold ids only; tensors live here, shared between people who look at the
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -18,6 +19,7 @@ from gaprune_viz.core.loading import load_model, parameter_count
 from gaprune_viz.core.masking import MaskResult
 from gaprune_viz.core.targets import Target
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.benchmarks.estimate import Speed, measure_speed
 from gaprune_viz.evaluation.cached import EmbeddingCache
 from gaprune_viz.evaluation.retrieval import RetrievalTask, load_task
 from gaprune_viz.evaluation.tasks import TaskEmbeddings
@@ -72,6 +74,8 @@ class Store:
         self._masks: Cache[MaskResult] = Cache(6)
         self._tasks: Cache[RetrievalTask] = Cache(12)
         self._embeddings: Cache[TaskEmbeddings] = Cache(32)
+        self._speeds: Cache[Speed] = Cache(32)
+        self._retrained: Cache[EmbeddingModel] = Cache(2)
 
     @property
     def disk(self) -> EmbeddingCache:
@@ -127,6 +131,34 @@ class Store:
         """Embeddings of a task by a model: dense where `settings` is None, else under their mask."""
         side = "dense" if settings is None else (str(analysis.folder), settings.key())
         return self._embeddings.get((analysis.run.model.key(), side, task.content_hash), make)
+
+    def speed(self, analysis: Analysis) -> Speed:
+        """How fast the dense model reads here; measured once."""
+        return self._speeds.get(analysis.run.model.key(), lambda: measure_speed(self.dense(analysis)))
+
+    def known_speed(self, analysis: Analysis) -> Speed | None:
+        """The same, where it was measured already."""
+        return self._speeds.peek(analysis.run.model.key())
+
+    def keep_retrained(self, analysis: Analysis, settings: Settings, model: EmbeddingModel) -> str:
+        """Keep a retrained model for a while; its id, which nobody can guess."""
+        name = secrets.token_hex(8)
+        self._retrained.get((name, str(analysis.folder), settings.key()), lambda: model)
+        return name
+
+    def retrained(self, analysis: Analysis, settings: Settings, name: str) -> EmbeddingModel:
+        """A retrained model by its id.
+
+        Raises:
+            GapruneError: it was made from other settings, or is no longer kept.
+        """
+        found = self._retrained.peek((name, str(analysis.folder), settings.key()))
+        if found is None:
+            raise GapruneError(
+                "The retrained model belongs to other settings, or is no longer kept.",
+                "Retrain again, or run the benchmark without it.",
+            )
+        return found
 
 
 STORE = Store()

@@ -11,6 +11,7 @@ from gaprune_viz.app import handlers as do
 from gaprune_viz.app import jobs, live
 from gaprune_viz.app import sweep_handlers as sweeps
 from gaprune_viz.app.address import from_address, go, matrix_figure, opened, restored
+from gaprune_viz.app.benchmark_wiring import wire_benchmark
 from gaprune_viz.app.guard import COMPUTE
 from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.page import Page
@@ -37,6 +38,7 @@ def wire(page: Page, demo: gr.Blocks) -> None:
     _wire_export(page)
     _wire_data(page)
     _wire_sweep(page)
+    wire_benchmark(page, LIGHT, HEAVY, _refresh(page))
     loaded = wire_study(page, LIGHT)
     criterion = page.tuning.controls[1]
     loaded.then(do.knobs, [criterion], list(page.tuning.controls), **LIGHT).then(**_refresh(page))

@@ -130,22 +130,42 @@ def speaks() -> bool:
 
 def with_progress(work: Any) -> Any:
     """Run a job with a progress bar on standard error; Ctrl-C stops it cleanly."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from gaprune_viz.pipeline import iterate
 
     box: list[Any] = []
+    with _bars() as bars:
+        task = bars.add_task("", total=1.0)
+        for step in iterate(work, box):
+            bars.update(task, description=step.stage, completed=step.fraction if step.total > 1 else 0.0)
+    return box[0]
+
+
+def with_reports(work: Callable[[Callable[[str, int, int], None]], None]) -> None:
+    """Run work that reports (stage, done, total) with a progress bar on standard error; each stage begins anew."""
+    with _bars() as bars:
+        task = bars.add_task("", total=None)
+        last: list[str] = []
+
+        def report(stage: str, done: int, total: int) -> None:
+            if last != [stage]:
+                last[:] = [stage]
+                bars.reset(task, description=stage, total=total or None)
+            bars.update(task, completed=done, total=total or None)
+
+        work(report)
+
+
+def _bars() -> Any:
+    """A progress display that is silent where standard error is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
-    with Progress(
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not (console.is_terminal and speaks()),
-    ) as bars:
-        task = bars.add_task("", total=1.0)
-        for step in iterate(work, box):
-            bars.update(task, description=step.stage, completed=step.fraction if step.total > 1 else 0.0)
-    return box[0]
+    )

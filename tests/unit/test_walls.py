@@ -21,7 +21,7 @@ IDS = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 LONGEST = 400  # lines
 
 LOWEST = {"config", "errors", "paths"}
-EXPERIMENTS = {"saved", "training", "retrained", "study", "sweep", "results", "pipeline"}
+EXPERIMENTS = {"benchmark", "trial", "saved", "training", "retrained", "study", "sweep", "results", "pipeline"}
 PIPELINE = {"core", "data", "evaluation", "workspace", *LOWEST}
 # Room -> rooms that it may import. "" is the package itself, which holds the version and imports nothing.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -42,7 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sweep": {"sweep", "results", "pipeline", *PIPELINE},
     "app": {"app", "fields", "presets", *EXPERIMENTS, "figures", *PIPELINE},
     "saved": {"presets", "workspace", "config", "errors"},
+    "benchmark": {"results", "pipeline", *PIPELINE},
     "training": PIPELINE,
+    "trial": {"training", *PIPELINE},
     "retrained": {"training", "results", "pipeline", *PIPELINE},
     "study": {"study", "training", "presets", "pipeline", "figures", *PIPELINE},
     "cli": {"cli", "speed", "app", "fields", "presets", *EXPERIMENTS, "figures", *PIPELINE},
