@@ -38,6 +38,8 @@ def restored(page: Page) -> list[Any]:
         search.task,
         search.pick,
         search.text,
+        page.inside.weight.row,
+        page.inside.weight.column,
         *page.tuning.controls,
     ]
 
@@ -87,8 +89,16 @@ def _restore(params: dict[str, str], shown: View, *, exact: bool = False) -> lis
         gr.Tabs(selected=tab[:LONGEST]) if tab else gr.skip(),
         *_search(params, analysis.run.calibration.domain, moved=view.analysis != shown.analysis),
         ask[:LONGEST_QUERY] if ask else gr.skip(),
+        *_weight(params.get("w", "")),
         *values,
     ]
+
+
+def _weight(place: str) -> list[Any]:
+    """Row and column of `12,300`."""
+    row, _, column = place[:LONGEST].partition(",")
+    whole = row.isdecimal() and column.isdecimal()
+    return [int(row), int(column)] if whole else [gr.skip()] * 2
 
 
 def _search(params: dict[str, str], domain: str, *, moved: bool) -> list[Any]:
@@ -103,10 +113,10 @@ def _search(params: dict[str, str], domain: str, *, moved: bool) -> list[Any]:
     return [task, gr.update(choices=query_choices(task), value=pick if known else None)]
 
 
-def opened(request: gr.Request, view: dict[str, Any], active: str, *values: Any) -> list[Any]:
+def opened(request: gr.Request, view: dict[str, Any], active: str, only: str, *rest: Any) -> list[Any]:
     """What the open tab shows, where the address asks for anything; the first paint stands as it is otherwise."""
     asked = set(request.query_params) - {THEME}
-    return follow(view, active, *values) if asked else [gr.skip()] * SLOW
+    return follow(view, active, only, *rest) if asked else [gr.skip()] * SLOW
 
 
 def matrix_figure(view: dict[str, Any], *values: Any) -> Any:

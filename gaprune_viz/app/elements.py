@@ -7,12 +7,33 @@ from typing import Any
 import gradio as gr
 
 # The browser's way to call a handler without a click on one of gradio's parts: `gv.send({...})`.
-_BELL_JS = "(window.gv = window.gv || {}).send = (data) => trigger('select', data);"
+_BELL_JS = """window.gv = window.gv || {};
+window.gv.send = (data) => trigger('select', data);
+window.gv.plotly = () => server.plotly_source();"""
+
+
+def plotly_source() -> str:
+    """The chart library, for charts that are saved as a page of their own: it works with no network."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
 
 
 def bell() -> gr.HTML:
     """An element without a look that hands what the page's scripts send to its `select` handler."""
-    return gr.HTML("", js_on_load=_BELL_JS, elem_id="gv-bell", elem_classes=["gv-bell"])
+    return gr.HTML(
+        "", js_on_load=_BELL_JS, server_functions=[plotly_source], elem_id="gv-bell", elem_classes=["gv-bell"]
+    )
+
+
+def with_files(table: gr.Dataframe, name: str) -> gr.Dataframe:
+    """A table with two buttons below it that save all of it, CSV and JSON; the browser does it alone."""
+    with gr.Row(elem_classes=["gv-table-bar"]):
+        for kind in ("csv", "json"):
+            button = gr.Button(kind.upper(), size="sm", min_width=60, scale=0, elem_id=f"{table.elem_id}-{kind}")
+            save = f"(table) => gv.frame(table, '{name}', '{kind}')"
+            button.click(None, [table], None, js=save, api_visibility="private", show_progress="hidden")
+    return table
 
 
 def html(value: str, **options: Any) -> gr.HTML:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from gaprune_viz.app import jobs, views
+from gaprune_viz.app import compare_handlers, jobs, views
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.heavy import Changes, Heavy, analysis_of, heavy_job, steps
 from gaprune_viz.app.sidebar import run_from
@@ -26,8 +26,7 @@ from gaprune_viz.app.tabs.export import (
     write_table,
     zipped,
 )
-from gaprune_viz.app.tabs.learn import formula_text
-from gaprune_viz.app.tabs.weight import weight_html
+from gaprune_viz.app.tabs.learn import live_formula
 from gaprune_viz.app.tuning import CUSTOM, interactive_updates, preset_of, settings_from, values_of
 from gaprune_viz.app.url import look_query, settings_query
 from gaprune_viz.app.views import View
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     from gaprune_viz.app.page import Page
 
 TUNED = 12
-SLOW = 13
+SLOW = 17
 
 
 def light_outputs(page: Page) -> list[Any]:
@@ -86,28 +85,42 @@ def slow_outputs(page: Page) -> list[Any]:
         tab.shell,
         tab.python,
         page.formula,
+        page.kinds.figure,
+        page.kinds.table,
+        page.compare.difference,
+        page.compare.table,
     ]
 
 
-def follow(view: dict[str, Any], active: str, *values: Any) -> list[Any]:
+def slow_inputs(page: Page) -> list[Any]:
+    """What the tabs read beside the settings."""
+    return [page.view, page.active, page.kinds.only, *page.compare.chosen, *page.tuning.controls]
+
+
+def follow(view: dict[str, Any], active: str, only: str, *rest: Any) -> list[Any]:
     """Redraw what the open tab shows; the other tabs are redrawn when they are opened."""
     skip: list[Any] = [gr.skip()] * SLOW
+    chosen, values = rest[:-TUNED], rest[-TUNED:]
     try:
         settings = settings_from(values)
-        now = views.live(View.parse(view), settings)
+        shown = View.parse(view)
+        now = views.live(shown, settings)
     except GapruneError:
         # `refresh` shows the error; what is drawn here stays.
         return skip
     out = list(skip)
     if active == "distributions":
-        out[:5] = [*views.distribution_figures(now), views.scatter_figure(now)]
+        out[:5] = [*views.distribution_figures(now), views.scatter_figure(now, shown, only)]
+        out[13:15] = [views.kinds_figure_of(now, shown, only), views.kinds_html(now, shown, only)]
     elif active == "atlas":
         out[5:8] = [views.profile_figure(now), views.matrix_table(now), views.overlap_table(now)]
     elif active == "export":
         run = now.analysis.run
         out[8:12] = [write_table(now), write_settings(now), shell_text(run, settings), python_text(run, settings)]
     elif active == "learn":
-        out[12] = formula_text(settings.score.criterion)
+        out[12] = live_formula(now, shown)
+    elif active == "compare":
+        out[15:17] = compare_handlers.follow(view, chosen, values)
     return out
 
 
@@ -246,29 +259,15 @@ def _shown(page: Page, view: View, settings: Settings) -> Changes:
         atlas.profile: views.profile_figure(now),
         atlas.table: views.matrix_table(now),
         atlas.overlaps: views.overlap_table(now),
-        **dict(zip(page.plots, [*views.distribution_figures(now), views.scatter_figure(now)], strict=True)),
+        **dict(
+            zip(page.plots, [*views.distribution_figures(now), views.scatter_figure(now, view, "scope")], strict=True)
+        ),
     }
     domain = now.analysis.run.calibration.domain
     if domain in STARTER_DOMAINS:
         changes[page.retrieval.task] = domain
         changes[page.retrieval.pick] = gr.update(choices=search.query_choices(domain), value=None)
     return changes
-
-
-def explain(page: Page) -> Callable[..., Heavy]:
-    """Why one weight of the selected matrix is pruned or kept."""
-    card = page.weight
-
-    def handler(request: gr.Request, view: dict[str, Any], row: Any, column: Any, *values: Any) -> Heavy:
-        def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> dict[str, Any]:
-            report("Making the exact mask", 0, 0)
-            name = views.selected_name(shown, analysis)
-            result = STORE.masks(analysis, settings)
-            return STORE.scope(analysis)[0].explain(name, int(row or 0), int(column or 0), settings, result)
-
-        yield from heavy_job(page, card.progress, work, lambda a: {card.card: weight_html(a)}, view, values, request)
-
-    return handler
 
 
 def compare_query(page: Page) -> Callable[..., Heavy]:

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
-from gaprune_viz.app import scripts, views
+from gaprune_viz.app import api, scripts, views
 from gaprune_viz.app.access import Access
 from gaprune_viz.app.elements import bell, html
 from gaprune_viz.app.gate import Gate
@@ -22,14 +22,16 @@ from gaprune_viz.app.store import DEMO
 from gaprune_viz.app.study_handlers import study_choices
 from gaprune_viz.app.tabs.atlas import AtlasTab, build_atlas
 from gaprune_viz.app.tabs.benchmark import BenchmarkTab, build_benchmark
+from gaprune_viz.app.tabs.compare import CompareTab, build_compare
 from gaprune_viz.app.tabs.data import SideData, build_data
-from gaprune_viz.app.tabs.distributions import build_distributions
+from gaprune_viz.app.tabs.distributions import KindsPanel, build_distributions
 from gaprune_viz.app.tabs.export import ExportTab, build_export
+from gaprune_viz.app.tabs.inside import InsideTab, build_inside
 from gaprune_viz.app.tabs.learn import build_learn
 from gaprune_viz.app.tabs.retrieval import RetrievalTab, build_retrieval
+from gaprune_viz.app.tabs.runs import RunsTab, build_runs
 from gaprune_viz.app.tabs.study import StudyTab, build_study
 from gaprune_viz.app.tabs.sweep import SweepTab, build_sweep
-from gaprune_viz.app.tabs.weight import WeightCard, build_weight
 from gaprune_viz.app.tuning import TuningBar, build_tuning
 from gaprune_viz.config import ServeSpec, Settings
 from gaprune_viz.figures import style
@@ -68,14 +70,17 @@ class Page:
     tuning: TuningBar
     headline: gr.HTML
     atlas: AtlasTab
-    weight: WeightCard
+    inside: InsideTab
     plots: list[gr.Plot]
+    kinds: KindsPanel
     retrieval: RetrievalTab
     sweep: SweepTab
     benchmark: BenchmarkTab
     study: StudyTab
     data: dict[str, SideData]
     export: ExportTab
+    compare: CompareTab
+    runs: RunsTab
     formula: gr.Markdown
     tab_box: gr.Tabs
     tabs: list[gr.Tab]
@@ -101,6 +106,8 @@ def build(serve: ServeSpec | None = None) -> gr.Blocks:
             **_compose(now, view, [] if access.spec.public else list(saved_presets().values())),
         )
         wire(page, demo)
+        if not access.spec.public:
+            api.offer()
     guard(demo, access)
     return demo
 
@@ -113,9 +120,12 @@ def _compose(now: views.Live, view: views.View, saved: Sequence[Preset] = ()) ->
     with gr.Tabs(elem_id="gv-tabs") as tab_box:
         with gr.Tab("Atlas", id="atlas") as atlas_tab:
             atlas = build_atlas(now, view)
-            weight = build_weight()
+        with gr.Tab("Matrix", id="inside") as inside_tab:
+            inside = build_inside()
         with gr.Tab("Distributions", id="distributions") as distributions_tab:
-            plots = build_distributions(now)
+            plots, kinds = build_distributions(now, view)
+        with gr.Tab("Compare", id="compare") as compare_tab:
+            compare = build_compare()
         with gr.Tab("Retrieval", id="retrieval") as retrieval_tab:
             retrieval = build_retrieval(now.analysis.run.calibration.domain)
         with gr.Tab("Sweep", id="sweep") as sweep_tab:
@@ -128,6 +138,8 @@ def _compose(now: views.Live, view: views.View, saved: Sequence[Preset] = ()) ->
             data = build_data()
         with gr.Tab("Export", id="export") as export_tab:
             export = build_export(now)
+        with gr.Tab("Runs", id="runs") as runs_tab:
+            runs = build_runs()
         with gr.Tab("Learn", id="learn") as learn_tab:
             formula = build_learn()
     return {
@@ -135,8 +147,11 @@ def _compose(now: views.Live, view: views.View, saved: Sequence[Preset] = ()) ->
         "tuning": tuning,
         "headline": headline,
         "atlas": atlas,
-        "weight": weight,
+        "inside": inside,
         "plots": plots,
+        "kinds": kinds,
+        "compare": compare,
+        "runs": runs,
         "retrieval": retrieval,
         "sweep": sweep,
         "benchmark": benchmark,
@@ -147,13 +162,16 @@ def _compose(now: views.Live, view: views.View, saved: Sequence[Preset] = ()) ->
         "tab_box": tab_box,
         "tabs": [
             atlas_tab,
+            inside_tab,
             distributions_tab,
+            compare_tab,
             retrieval_tab,
             sweep_tab,
             benchmark_tab,
             study_tab,
             data_tab,
             export_tab,
+            runs_tab,
             learn_tab,
         ],
     }
@@ -205,6 +223,7 @@ def launch(
         server_port=port or None,
         root_path=serve.root_path or None,
         theme=theme(),
+        mcp_server=api.mcp_installed() and not serve.public,
         head=style.head() + scripts.head() + _ON_LOAD,
         max_file_size=serve.upload_limit,
         max_threads=MOST_THREADS,

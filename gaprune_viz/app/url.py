@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from gaprune_viz.app.access import DEMO, visitor
 from gaprune_viz.app.tuning import FIELDS, nearest_preset, settings_from, values_of
-from gaprune_viz.app.views import View
+from gaprune_viz.app.views import View, place_of
 from gaprune_viz.config import Settings
 from gaprune_viz.core.statistics import MatrixInfo
 from gaprune_viz.errors import GapruneError
@@ -52,9 +52,8 @@ def look_query(view: View, matrices: tuple[MatrixInfo, ...] = ()) -> str:
         pairs.append((RUN, run))
     usual = View()
     pairs += [(key, getattr(view, name)) for key, name, _ in LOOKS if getattr(view, name) != getattr(usual, name)]
-    place = place_of(view.selected, matrices)
-    if place:
-        pairs.append(("at", place))
+    if view.selected and matrices and view.selected != matrices[0].name:
+        pairs.append(("at", place_of(view.selected, matrices)))
     return urlencode(pairs)
 
 
@@ -105,16 +104,6 @@ def analysis_at(params: Mapping[str, str], shown: View) -> str:
             "The analysis of this link is not here.", "Press Run to make it; the rest of the link holds."
         ) from error
     return name
-
-
-def place_of(name: str, matrices: tuple[MatrixInfo, ...]) -> str:
-    """A matrix as an address names it, `3-down`, or `3-down-2` for the third expert; empty for the first matrix."""
-    for index, matrix in enumerate(matrices):
-        if matrix.name == name:
-            same = [m.name for m in matrices if (m.layer, m.role) == (matrix.layer, matrix.role)]
-            number = same.index(name)
-            return f"{matrix.layer}-{matrix.role}{f'-{number}' if number else ''}" if index else ""
-    return ""
 
 
 def matrix_at(place: str, matrices: tuple[MatrixInfo, ...]) -> str:

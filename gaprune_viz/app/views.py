@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,12 @@ import plotly.graph_objects as go
 from gaprune_viz.app.store import DEMO, STORE
 from gaprune_viz.app.tuning import settings_line
 from gaprune_viz.config import Settings, Spec
+from gaprune_viz.core.kinds import kinds_of
 from gaprune_viz.core.live import Preview
 from gaprune_viz.core.masking import sparsity_of
 from gaprune_viz.core.scoring import criteria, criterion
-from gaprune_viz.figures import atlas, distributions, panels
+from gaprune_viz.core.statistics import MatrixInfo
+from gaprune_viz.figures import atlas, distributions, inside, panels
 from gaprune_viz.figures.formatting import count, number, percent
 from gaprune_viz.figures.metrics import METRICS, ROLE_LABELS
 from gaprune_viz.pipeline import Analysis
@@ -197,11 +200,17 @@ def distribution_figures(now: Live) -> list[go.Figure]:
     ]
 
 
-def scatter_figure(now: Live) -> go.Figure:
-    """Sampled weights: Fisher part against magnitude part of DAI, kept and pruned."""
+def scatter_figure(now: Live, view: View, only: str) -> go.Figure:
+    """Sampled weights: Fisher part against magnitude part of DAI, kept and pruned; a click on one goes to it."""
     preview, live_scope = now.preview, now.analysis.live
     score = preview.settings.score
-    points = live_scope.scatter(preview, POINTS)
+    points = live_scope.scatter(preview, POINTS, _matrix_index(now, view, only))
+    matrices = live_scope.matrices
+    at = [place_of(m.name, matrices) for m in matrices]
+    links = [
+        f"at={at[m]}&w={flat // matrices[m].columns},{flat % matrices[m].columns}"
+        for m, flat in zip(points.matrix.tolist(), points.flat.tolist(), strict=True)
+    ]
     exact_line = score.criterion == "dai" and not np.isnan(preview.thresholds).any()
     return distributions.scatter_terms(
         points.magnitude,
@@ -209,7 +218,35 @@ def scatter_figure(now: Live) -> go.Figure:
         points.pruned,
         threshold=float(preview.thresholds[0]) if exact_line and len(set(preview.thresholds)) == 1 else float("nan"),
         alpha=score.alpha if score.criterion == "dai" else 0.0,
+        links=links,
     )
+
+
+def kinds_figure_of(now: Live, view: View, only: str) -> go.Figure:
+    """Fisher ratio against alignment."""
+    kinds = kinds_of(now.analysis.live, now.preview, _matrix_index(now, view, only))
+    where = "the whole scope" if only == "scope" else selected_name(view, now.analysis)
+    return inside.kinds_figure(kinds.ratio_edges, kinds.alignment_edges, kinds.counts, kinds.pruned, where)
+
+
+def kinds_html(now: Live, view: View, only: str) -> str:
+    """The four kinds of weights, counted."""
+    return inside.kinds_table_html(kinds_of(now.analysis.live, now.preview, _matrix_index(now, view, only)).quadrants)
+
+
+def _matrix_index(now: Live, view: View, only: str) -> int | None:
+    names = now.analysis.statistics.names
+    return names.index(selected_name(view, now.analysis)) if only == "matrix" else None
+
+
+def place_of(name: str, matrices: Sequence[MatrixInfo]) -> str:
+    """A matrix as an address names it, `3-down`, or `3-down-2` for the third expert; empty where there is none."""
+    for matrix in matrices:
+        if matrix.name == name:
+            same = [m.name for m in matrices if (m.layer, m.role) == (matrix.layer, matrix.role)]
+            number = same.index(name)
+            return f"{matrix.layer}-{matrix.role}{f'-{number}' if number else ''}"
+    return ""
 
 
 def _layer_thresholds(now: Live) -> list[float]:

@@ -6,9 +6,12 @@ from typing import Any
 
 import gradio as gr
 
+from gaprune_viz.app import compare_handlers as compare
 from gaprune_viz.app import data_handlers as data
 from gaprune_viz.app import handlers as do
+from gaprune_viz.app import inside_handlers as inside
 from gaprune_viz.app import jobs, live
+from gaprune_viz.app import runs_handlers as runs
 from gaprune_viz.app import sweep_handlers as sweeps
 from gaprune_viz.app.address import from_address, go, matrix_figure, opened, restored
 from gaprune_viz.app.benchmark_wiring import wire_benchmark
@@ -16,6 +19,7 @@ from gaprune_viz.app.guard import COMPUTE
 from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.study_handlers import wire_study
+from gaprune_viz.app.tabs.runs import OPEN_JS, SURE_JS
 
 LIGHT: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 8, "api_visibility": "private"}
 # Heavy work stands in a line of its own (`app.line`), where its place is shown; gradio's queue lets all of it in.
@@ -42,6 +46,9 @@ def wire(page: Page, demo: gr.Blocks) -> None:
     loaded = wire_study(page, LIGHT)
     criterion = page.tuning.controls[1]
     loaded.then(do.knobs, [criterion], list(page.tuning.controls), **LIGHT).then(**_refresh(page))
+    _wire_inside(page)
+    _wire_compare(page)
+    _wire_runs(page)
 
 
 def _wire_address(page: Page, demo: gr.Blocks) -> None:
@@ -82,8 +89,7 @@ def _refresh(page: Page) -> dict[str, Any]:
 
 def _follow(page: Page) -> dict[str, Any]:
     """What the open tab shows."""
-    inputs = [page.view, page.active, *page.tuning.controls]
-    return {"fn": do.follow, "inputs": inputs, "outputs": do.slow_outputs(page), **LIGHT}
+    return {"fn": do.follow, "inputs": do.slow_inputs(page), "outputs": do.slow_outputs(page), **LIGHT}
 
 
 def _wire_tuning(page: Page) -> None:
@@ -121,14 +127,6 @@ def _wire_atlas(page: Page) -> None:
         [page.view, atlas.heatmap, atlas.detail, atlas.histogram, page.look],
         **LIGHT,
     )
-    weight = page.weight
-    gr.on(
-        [weight.explain.click, weight.row.submit, weight.column.submit],
-        do.explain(page),
-        [page.view, weight.row, weight.column, *controls],
-        [page.view, page.sidebar.current, weight.progress, weight.card],
-        **HEAVY,
-    ).then(**_refresh(page))
 
 
 def _wire_run(page: Page) -> None:
@@ -238,3 +236,56 @@ def _wire_sweep(page: Page) -> None:
         loaded.then(do.knobs, [controls[1]], controls, **LIGHT).then(**_refresh(page))
     compare = [tab.swept, tab.first, tab.second]
     gr.on([tab.first.input, tab.second.input], sweeps.compared, compare, tab.difference, **LIGHT)
+
+
+def _wire_inside(page: Page) -> None:
+    tab, controls = page.inside, list(page.tuning.controls)
+    weight, follow = tab.weight, _refresh(page)
+    common = [page.view, page.sidebar.current]
+    seen = [*common, tab.progress, tab.picture, tab.units, tab.extremes, tab.window]
+    card = [weight.row, weight.column, weight.progress, weight.card]
+    asked = [page.view, tab.what, tab.side, tab.window, *controls]
+    gr.on([tab.look.click, tab.what.input, tab.side.input], inside.look(page), asked, seen, **HEAVY).then(**follow)
+    tab.out.click(inside.out(page), asked, seen, **HEAVY)
+    clicked = tab.picture.select  # type: ignore[attr-defined]
+    clicked(inside.click(page), asked, [*seen, *card], **HEAVY)
+    tab.extremes.select(inside.explain_line(page), [page.view, tab.extremes, *controls], [*common, *card], **HEAVY)
+    gr.on(
+        [weight.explain.click, weight.row.submit, weight.column.submit],
+        inside.explain(page),
+        [page.view, weight.row, weight.column, *controls],
+        [*common, weight.progress, weight.card],
+        **HEAVY,
+    ).then(**follow)
+    tab.stop.click(jobs.stop, None, None, **LIGHT)
+
+
+def _wire_compare(page: Page) -> None:
+    tab, controls = page.compare, list(page.tuning.controls)
+    drawn = [tab.board, tab.difference, tab.table]
+    page.tuning.pin.click(
+        compare.pin, [page.view, tab.pins, tab.metric, *controls], compare.outputs(page), **LIGHT
+    ).then(**_follow(page))
+    tab.board.select(  # type: ignore[attr-defined]
+        compare.drop, [tab.pins, tab.metric], compare.outputs(page), **LIGHT
+    ).then(**_follow(page))
+    gr.on(
+        [tab.one.input, tab.other.input, tab.metric.input],
+        compare.draw,
+        [page.view, *tab.chosen, *controls],
+        drawn,
+        **LIGHT,
+    )
+    opened = next(t for t in page.tabs if t.id == "compare").select
+    opened(compare.choices, [tab.pins], [tab.one, tab.other], **LIGHT)
+    page.kinds.only.input(**_follow(page))
+
+
+def _wire_runs(page: Page) -> None:
+    tab = page.runs
+    listed = [tab.pick, tab.table]
+    next(t for t in page.tabs if t.id == "runs").select(runs.listed, [tab.pick], listed, **LIGHT)
+    tab.pick.input(runs.chosen, [tab.pick], [tab.name, tab.note], **LIGHT)
+    tab.open.click(None, [tab.pick], None, js=OPEN_JS, api_visibility="private")
+    tab.save.click(runs.save, [tab.pick, tab.name, tab.note], [tab.said, *listed], **LIGHT)
+    tab.delete.click(runs.delete, [tab.pick, page.view], [tab.said, *listed], js=SURE_JS, **LIGHT)

@@ -77,11 +77,16 @@ class Preview:
 
 @dataclass(frozen=True)
 class Points:
-    """Some sampled weights: the two parts of DAI before alignment, float64 [n], and whether they would go, bool [n]."""
+    """Some sampled weights: the two parts of DAI before alignment, float64 [n], and whether they would go, bool [n].
+
+    `matrix` and `flat` (row * in + column), int64 [n], say which weights they are.
+    """
 
     magnitude: np.ndarray
     fisher: np.ndarray
     pruned: np.ndarray
+    matrix: np.ndarray
+    flat: np.ndarray
 
 
 class LiveScope:
@@ -120,7 +125,7 @@ class LiveScope:
         numbers = resolve(settings.score, self.kappa(settings.score))
         kind = alignment_of(chosen, settings.score)
         mask = settings.mask
-        view = self.segments if mask.pattern != "unstructured" or mask.allocation is Allocation.ROW else self.scattered
+        view = self.segments if _within_rows(mask) else self.scattered
         pruned, thresholds = self._prune(view, view.scored(settings.score, self.kappa), mask)
         overlap, jaccard = self._overlaps(view, pruned, settings)
         shown = self.scattered.scored(settings.score, self.kappa)
@@ -152,26 +157,44 @@ class LiveScope:
             ),
         )
 
-    def scatter(self, preview: Preview, most: int) -> Points:
+    def scatter(self, preview: Preview, most: int, matrix: int | None = None) -> Points:
         """A spread of sampled weights with both parts of DAI at the preview's constants, whatever its criterion.
 
         Args:
             preview: from this scope.
             most: largest number of weights.
+            matrix: position of the one matrix whose weights are wanted; None for all.
         """
-        score, mask = preview.settings.score, preview.settings.mask
-        view = self.scattered
-        if mask.pattern == "unstructured" and mask.allocation is not Allocation.ROW:
-            pruned, _ = self._prune(view, view.scored(score, self.kappa), mask)
-        else:
-            # Within rows only the segments know what goes.
-            view = self.segments
-            pruned, _ = self._prune(view, view.scored(score, self.kappa), mask)
+        score = preview.settings.score
+        view, pruned = self.pruned(preview.settings)
         terms = view.terms(criterion("dai"), score.alignment, resolve(score, preview.kappa))
-        step = max(1, len(pruned) // most)
+        places = np.arange(len(pruned)) if matrix is None else np.flatnonzero(view.matrix == matrix)
+        places = places[:: max(1, len(places) // most)]
         return Points(
-            terms["magnitude"][::step], (terms["fisher_domain"] + terms["fisher_general"])[::step], pruned[::step]
+            terms["magnitude"][places],
+            (terms["fisher_domain"] + terms["fisher_general"])[places],
+            pruned[places],
+            view.matrix[places],
+            view.sample.flat.numpy()[places],
         )
+
+    def pruned(self, settings: Settings, *, by_row: bool = False) -> tuple[SampleView, np.ndarray]:
+        """A sample, and which of it would go, bool [n].
+
+        Args:
+            by_row: take the sample of whole stretches of rows even where the scattered one would do.
+        """
+        mask = settings.mask
+        view = self.segments if by_row or _within_rows(mask) else self.scattered
+        return view, self._prune(view, view.scored(settings.score, self.kappa), mask)[0]
+
+    def common(self, one: Settings, other: Settings) -> float:
+        """Jaccard index of the weights that two settings would prune; 1 where neither prunes."""
+        by_row = _within_rows(one.mask) or _within_rows(other.mask)
+        view, mine = self.pruned(one, by_row=by_row)
+        _, theirs = self.pruned(other, by_row=by_row)
+        union = view.total(mine | theirs)
+        return view.total(mine & theirs) / union if union else 1.0
 
     def _overlaps(
         self, view: SampleView, pruned: np.ndarray, settings: Settings
@@ -244,6 +267,11 @@ class LiveScope:
             self._layer_row * bins + place, weights=self.scattered.weight, minlength=len(self.layers) * bins
         )
         return Density(edges, flat.reshape(len(self.layers), bins))
+
+
+def _within_rows(mask: MaskSpec) -> bool:
+    """Whether a mask is decided within rows: only the segments know what goes then."""
+    return mask.pattern != "unstructured" or mask.allocation is Allocation.ROW
 
 
 def _lowest_of_groups(scores: np.ndarray, group: int, count: int) -> np.ndarray:

@@ -84,8 +84,10 @@ def layer_table(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Layer", "Weights", "Pruned", "Against uniform"])
 
 
-def row_profile(values: np.ndarray, *, title: str, y_title: str, fraction: bool = False) -> go.Figure:
-    """One value per output row; many rows are drawn as means with the range between smallest and largest.
+def row_profile(
+    values: np.ndarray, *, title: str, y_title: str, fraction: bool = False, unit: str = "row"
+) -> go.Figure:
+    """One value per output row, or other unit; many are drawn as means with the range between smallest and largest.
 
     Args:
         values: [rows].
@@ -93,14 +95,14 @@ def row_profile(values: np.ndarray, *, title: str, y_title: str, fraction: bool 
     """
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).any():
-        return empty(title, "There are no rows to show.")
+        return empty(title, f"There are no {unit}s to show.")
     low, middle, high, starts = _blocks(values)
     per = -(-len(values) // len(middle))
-    note = f"{len(values):,} rows" + (f", {per} to a point" if per > 1 else "")
+    note = f"{len(values):,} {unit}s" + (f", {per} to a point" if per > 1 else "")
     figure = framed(270, title, note)
     shown = percent if fraction else number
     text = [
-        f"<b>{'Row' if per == 1 else 'Rows from'} {start:,}</b><br>{shown(m)}"
+        f"<b>{unit.capitalize() if per == 1 else f'{unit.capitalize()}s from'} {start:,}</b><br>{shown(m)}"
         + (f"<br>{shown(a)} to {shown(b)}" if per > 1 else "")
         for start, a, m, b in zip(starts.tolist(), low, middle, high, strict=True)
     ]

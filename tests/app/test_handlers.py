@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import gradio as gr
 import pytest
 
-from gaprune_viz.app import address, data_handlers, handlers, jobs, views
+from gaprune_viz.app import address, data_handlers, handlers, inside_handlers, jobs, views
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.page import Page, _compose, build
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
@@ -108,7 +108,7 @@ def test_a_wrong_value_is_one_alert_and_nothing_else_changes(field: str, value: 
     assert 'role="alert"' in headline
     assert preset == gr.skip()
     assert rest == [gr.skip()] * 4
-    assert handlers.follow(VIEW, "atlas", *values) == [gr.skip()] * 13
+    assert handlers.follow(VIEW, "atlas", "scope", *values) == [gr.skip()] * handlers.SLOW
 
 
 @pytest.mark.parametrize("data", [None, {}, {"name": 7}, {"name": "no.such.weight"}, {"name": "<script>"}, ["x"]])
@@ -128,11 +128,21 @@ def test_a_selection_moves_the_detail() -> None:
     assert name in detail
 
 
-@pytest.mark.parametrize("active", ["atlas", "distributions", "retrieval", "sweep", "data", "export", "learn"])
+@pytest.mark.parametrize(
+    "active", ["atlas", "distributions", "compare", "retrieval", "sweep", "data", "export", "runs", "learn"]
+)
 def test_only_the_open_tab_is_redrawn(active: str) -> None:
-    drawn = handlers.follow(VIEW, active, *values_of(PRESETS["balanced"].settings))
+    drawn = handlers.follow(
+        VIEW, active, "scope", [], "preset:paper", "now", "pruned_fraction", *values_of(PRESETS["balanced"].settings)
+    )
     redrawn = [i for i, value in enumerate(drawn) if not (isinstance(value, dict) and value == gr.skip())]
-    expected = {"atlas": [5, 6, 7], "distributions": [0, 1, 2, 3, 4], "export": [8, 9, 10, 11], "learn": [12]}
+    expected = {
+        "atlas": [5, 6, 7],
+        "distributions": [0, 1, 2, 3, 4, 13, 14],
+        "export": [8, 9, 10, 11],
+        "learn": [12],
+        "compare": [15, 16],
+    }
     assert redrawn == expected.get(active, [])
 
 
@@ -172,8 +182,8 @@ def test_the_card_of_a_weight_gives_the_numbers_of_explain(page: Page, tiny_anal
     settings = PRESETS["balanced"].settings
     analysis = STORE.analysis(visitor().admit(tiny_analysis))
     name = analysis.statistics.names[1]
-    work = handlers.explain(page)(REQUEST, {**view, "selected": name}, 2, 3, *values_of(settings))
-    card = plain(changes(work)[page.weight.card])
+    work = inside_handlers.explain(page)(REQUEST, {**view, "selected": name}, 2, 3, *values_of(settings))
+    card = plain(changes(work)[page.inside.weight.card])
     scope, _ = STORE.scope(analysis)
     answer = scope.explain(name, 2, 3, settings)
     assert answer["reason"] in card
@@ -183,9 +193,9 @@ def test_the_card_of_a_weight_gives_the_numbers_of_explain(page: Page, tiny_anal
 
 def test_a_weight_outside_the_matrix_is_one_clear_line(page: Page, tiny_analysis: Path) -> None:
     view = {**VIEW, "analysis": visitor().admit(tiny_analysis)}
-    out = changes(handlers.explain(page)(REQUEST, view, 10**6, 0, *values_of(Settings())))
-    assert "outside" in plain(out[page.weight.progress])
-    assert page.weight.card not in out
+    out = changes(inside_handlers.explain(page)(REQUEST, view, 10**6, 0, *values_of(Settings())))
+    assert "outside" in plain(out[page.inside.weight.progress])
+    assert page.inside.weight.card not in out
 
 
 def test_a_run_from_the_page_shows_itself(page: Page, tiny_bert: Path, tiny_triplets: tuple[Path, Path]) -> None:
@@ -327,14 +337,14 @@ def test_an_address_of_a_run_restores_it_and_an_unknown_one_changes_nothing(tiny
     restored, _, line, *rest = address.go(sent(query=query), VIEW)
     assert restored == view.model_dump()
     assert "your run" in line
-    assert rest[7] == 0.4
+    assert rest[9] == 0.4
     for run in ("f" * 16, "../../etc", "analysis-x"):
         assert address.go(sent(query=f"run={run}"), VIEW)[0] == VIEW
 
 
 def test_an_exact_address_says_all_settings_and_another_leaves_them() -> None:
-    assert address.go(sent(query="exact&metric=sign_agreement"), VIEW)[10:] == values_of(Settings())
-    assert address.go(sent(query="metric=sign_agreement"), VIEW)[10:] == [gr.skip()] * len(FIELDS)
+    assert address.go(sent(query="exact&metric=sign_agreement"), VIEW)[12:] == values_of(Settings())
+    assert address.go(sent(query="metric=sign_agreement"), VIEW)[12:] == [gr.skip()] * len(FIELDS)
 
 
 @pytest.mark.parametrize(

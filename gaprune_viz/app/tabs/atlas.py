@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from gaprune_viz.app import views
-from gaprune_viz.app.elements import html
+from gaprune_viz.app.elements import html, with_files
 from gaprune_viz.figures.atlas import HEATMAP_JS
 from gaprune_viz.figures.metrics import METRICS
 
@@ -65,9 +65,14 @@ def build_atlas(now: views.Live, view: views.View) -> AtlasTab:
         histogram = gr.Plot(views.detail_figure(now, view), show_label=False, elem_id="gv-histogram", min_width=320)
         profile = gr.Plot(views.profile_figure(now), show_label=False, elem_id="gv-profile", min_width=320)
     with gr.Accordion("Every matrix as a table", open=False):
-        table = gr.Dataframe(views.matrix_table(now), interactive=False, elem_id="gv-table", show_search="filter")
+        table = with_files(
+            gr.Dataframe(views.matrix_table(now), interactive=False, elem_id="gv-table", show_search="filter"),
+            "matrices",
+        )
     with gr.Accordion("Overlap and Jaccard index with every criterion as a table", open=False):
-        overlaps = gr.Dataframe(views.overlap_table(now), interactive=False, elem_id="gv-overlap-table")
+        overlaps = with_files(
+            gr.Dataframe(views.overlap_table(now), interactive=False, elem_id="gv-overlap-table"), "overlap"
+        )
     return AtlasTab(metric, scale, grouping, heatmap, reasons, detail, histogram, profile, table, overlaps)
 
 

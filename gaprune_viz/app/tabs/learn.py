@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import gradio as gr
 
+from gaprune_viz.app.elements import html
+from gaprune_viz.app.views import Live, View, selected_name
+from gaprune_viz.core.example import closest_call
 from gaprune_viz.core.scoring import criteria, criterion
+from gaprune_viz.figures.formula import dai_numbers, terms_list, verdict
+from gaprune_viz.figures.metrics import ROLE_LABELS
 
 ABOUT = r"""
 ### What GAPrune asks of every weight
@@ -43,20 +50,34 @@ count.
   does not. Compare them in the Sweep tab before you trust either.
 - **The sample queries are easy to overfit.** Each passage has two queries, and the intervals treat them as
   independent.
-
-### Words
-
-**Calibration**: the pass over sample texts that collects the statistics. **Sparsity**: the share of weights set to
-zero. **Saliency criterion**: the rule that gives each weight a score. **Allocation**: where the sparsity is met
-(over everything, in each layer, matrix or row). **nDCG@10**: how well the relevant passage is placed among the
-first ten, 1 is best. **MRR@10**: mean of one over the rank of the first relevant passage. **Recall@10**: share of
-queries whose relevant passage is among the first ten. **Starved matrix**: more than 95 % of it pruned.
-
-### Cite
-
-Yixuan Tang and Yi Yang. *GAPrune: Gradient-Alignment Pruning for Domain-Aware Embeddings.* arXiv 2509.10844. This
-page is not the authors' work.
 """
+
+WORDS = {
+    "Calibration": "The pass over sample texts that collects the statistics of every weight.",
+    "Triplet": "A query, a passage that answers it, and a passage that does not but could seem to (a hard negative).",
+    "Sparsity": "The share of weights that are set to zero.",
+    "Scope": "Which weights may be pruned at all: the MLP, the attention, or both.",
+    "Saliency criterion": "The rule that gives each weight a score. The lowest scores go first.",
+    "Fisher information": "Mean squared gradient of the loss: how strongly the loss reacts to the weight.",
+    "Alignment s": "Whether the gradients of domain and general data agree (+1) or conflict (−1) at a weight.",
+    "κ (kappa)": "Scale of the Fisher term. 1 in the paper; auto makes both terms equally large in the median.",
+    "Term share": "How much of the variance of the score comes from one of its terms.",
+    "Allocation": "Where the sparsity is met: over the whole scope, or in each layer, matrix or row.",
+    "N:M pattern": "N of every M consecutive inputs are kept, which some GPUs can run faster.",
+    "Starved matrix": "More than 95 % of it pruned.",
+    "Sketch": "A sample of the weights, spread over all matrices, which the sliders score.",
+    "Exact mask": "The mask over every weight; made for comparisons, exports and the Matrix tab.",
+    "nDCG@10": "How well the relevant passages are placed among the first ten; 1 is best.",
+    "MRR@10": "Mean of one over the rank of the first relevant passage, 0 beyond the tenth.",
+    "Recall@10": "Share of the relevant passages that are among the first ten.",
+    "Drift": "How far the embeddings of the same texts have moved.",
+}
+CITE = """@article{tang2025gaprune,
+  title   = {GAPrune: Gradient-Alignment Pruning for Domain-Aware Embeddings},
+  author  = {Tang, Yixuan and Yang, Yi},
+  journal = {arXiv preprint arXiv:2509.10844},
+  year    = {2025}
+}"""
 
 LATEX = [
     {"left": "$$", "right": "$$", "display": True},
@@ -67,7 +88,13 @@ LATEX = [
 def build_learn() -> gr.Markdown:
     """Lay the tab out; the formula of the chosen criterion comes first and follows the tuning bar."""
     formula = gr.Markdown(formula_text("dai"), latex_delimiters=LATEX, elem_id="gv-formula")
-    gr.Markdown(ABOUT, latex_delimiters=LATEX)
+    with gr.Row():
+        with gr.Column(scale=3, min_width=340):
+            gr.Markdown(ABOUT, latex_delimiters=LATEX, elem_classes=["gv-prose"])
+        with gr.Column(scale=2, min_width=300):
+            html(_tour_html() + _words_html())
+            gr.Code(CITE, language=None, label="Cite the paper", elem_id="gv-cite")
+            gr.Markdown("This page is not the authors' work.")
     with gr.Accordion("Every criterion", open=False):
         gr.Markdown(
             "\n\n".join(f"**{c.label}** (`{c.name}`): $${c.formula}$$ {c.source}." for c in criteria().values()),
@@ -76,7 +103,52 @@ def build_learn() -> gr.Markdown:
     return formula
 
 
+def _tour_html() -> str:
+    return (
+        '<section class="gv-panel"><h3>New here?</h3><p class="gv-sub">Eight short steps through this page, with the '
+        'real numbers of the analysis on screen.</p><p><button type="button" class="gv-tool gv-tool-main" '
+        'data-gv="tour">Take the tour</button></p></section>'
+    )
+
+
+def _words_html() -> str:
+    words = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in WORDS.items())
+    return f'<section class="gv-panel gv-words"><h3>Glossary</h3><dl>{words}</dl></section>'
+
+
 def formula_text(name: str) -> str:
     """The formula of a criterion, for Markdown."""
     chosen = criterion(name)
     return f"### Now in use: {chosen.label}\n\n$${chosen.formula}$$\n\n{chosen.source}."
+
+
+def live_formula(now: Live, view: View) -> str:
+    """The formula of the criterion with the numbers of the closest call of the selected matrix, for Markdown."""
+    preview, analysis = now.preview, now.analysis
+    score = preview.settings.score
+    index = analysis.statistics.names.index(selected_name(view, analysis))
+    weight = closest_call(analysis.live, preview, index)
+    info = analysis.live.matrices[index]
+    place = f"layer {info.layer}, {ROLE_LABELS[info.role]}, row {weight.row}, column {weight.column}"
+    if score.criterion == "dai":
+        numbers = dai_numbers(
+            theta=weight.theta,
+            domain=weight.fisher_domain,
+            general=weight.fisher_general,
+            s=weight.alignment,
+            kappa=preview.kappa,
+            power=score.fisher_power,
+            alpha=score.alpha,
+            beta=score.beta,
+            gamma=score.gamma,
+            score=weight.score,
+        )
+        worked = f"$${numbers}$$"
+    else:
+        worked = f"Its terms: {terms_list(weight.terms)}."
+    return (
+        f"{formula_text(score.criterion)}\n\n**With numbers.** The closest call among the sampled weights of "
+        f"the selected matrix: {place}.\n\n{worked}\n\n"
+        f"{verdict(weight.score, weight.threshold, pruned=weight.pruned)} Select another matrix in the Atlas, or move "
+        "a slider, and the numbers change."
+    )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import gradio as gr
 import numpy as np
 
-from gaprune_viz.app.elements import html
+from gaprune_viz.app.elements import html, with_files
 from gaprune_viz.app.store import STORE
 from gaprune_viz.config import STARTER_DOMAINS, STARTER_LABELS, Settings
 from gaprune_viz.core.encoder import check_finite
@@ -115,12 +115,14 @@ def build_retrieval(source: str) -> RetrievalTab:
         for side in SIDES:
             per_query[side] = gr.Plot(visible=False, show_label=False, elem_id=f"gv-per-query-{side}", min_width=320)
     with gr.Accordion("Every query as a table", open=False):
-        table = gr.Dataframe(interactive=False, elem_id="gv-per-query-table", show_search="filter")
+        table = with_files(
+            gr.Dataframe(interactive=False, elem_id="gv-per-query-table", show_search="filter"), "queries"
+        )
     with gr.Row():
         for side in SIDES:
             maps[side] = gr.Plot(visible=False, show_label=False, elem_id=f"gv-map-{side}", min_width=320)
     with gr.Accordion("Every point of the maps as a table", open=False):
-        points = gr.Dataframe(interactive=False, elem_id="gv-map-table", show_search="filter")
+        points = with_files(gr.Dataframe(interactive=False, elem_id="gv-map-table", show_search="filter"), "maps")
     return RetrievalTab(
         *(task, pick, text, run, surprise, live, gr.State({}), ranking, measure, stop, progress, metrics),
         per_query=per_query,

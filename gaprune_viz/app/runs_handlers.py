@@ -1,0 +1,55 @@
+"""What the Runs tab does: list, label, delete. Opening one is going to its address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from gaprune_viz.app.access import visitor
+from gaprune_viz.app.runs import run_choices, runs_table, visible_runs
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.figures import panels
+from gaprune_viz.figures.formatting import count
+from gaprune_viz.history import delete_run, label_run
+
+
+def listed(pick: str | None = None) -> list[Any]:
+    """The picker, and the table of all analyses."""
+    known = run_choices()
+    chosen = pick if pick in [name for _, name in known] else None
+    return [gr.update(choices=known, value=chosen), runs_table()]
+
+
+def chosen(pick: str | None) -> list[Any]:
+    """Name and note of the picked analysis."""
+    run = next((run for run in visible_runs() if run.id == pick), None)
+    return [run.name, run.note] if run else ["", ""]
+
+
+def save(pick: str | None, name: str, note: str) -> list[Any]:
+    """Keep a name and a note."""
+    try:
+        label_run(visitor().folder(_known(pick)), name or "", note or "")
+        return [panels.notice("Saved."), *listed(pick)]
+    except GapruneError as error:
+        return [panels.error_card(error.message, error.hint), gr.skip(), gr.skip()]
+
+
+def delete(pick: str | None, view: dict[str, Any]) -> list[Any]:
+    """Delete the picked analysis; `pick` is None where the person thought better of it."""
+    if not pick:
+        return [gr.skip()] * 3
+    try:
+        if pick == view.get("analysis"):
+            raise GapruneError("That analysis is on screen.", "Open another one first.")
+        size = delete_run(visitor().folder(_known(pick)))
+        return [panels.notice(f"Deleted; {count(size)}B are free again."), *listed()]
+    except GapruneError as error:
+        return [panels.error_card(error.message, error.hint), gr.skip(), gr.skip()]
+
+
+def _known(pick: str | None) -> str:
+    if not pick or pick not in [run.id for run in visible_runs()]:
+        raise GapruneError("No analysis is picked.", "Pick one from the list.")
+    return pick

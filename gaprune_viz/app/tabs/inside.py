@@ -1,0 +1,174 @@
+"""Matrix: the selected matrix from inside, from blocks down to single weights; its neurons, heads and extremes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from gaprune_viz.app import views
+from gaprune_viz.app.elements import html, with_files
+from gaprune_viz.app.store import STORE
+from gaprune_viz.app.tabs.weight import WeightCard, build_weight
+from gaprune_viz.app.views import View
+from gaprune_viz.config import Settings
+from gaprune_viz.core import inspection
+from gaprune_viz.core.inspection import Window
+from gaprune_viz.figures import panels
+from gaprune_viz.figures.inside import INSIDE_JS, QUANTITIES, inside_html, unit_figure
+from gaprune_viz.pipeline import Analysis
+
+MOST_ROWS, MOST_COLUMNS = 40, 96
+EXTREMES = 10
+
+
+@dataclass(frozen=True)
+class InsideTab:
+    """The components that handlers read and write."""
+
+    what: gr.Dropdown
+    side: gr.Radio
+    look: gr.Button
+    out: gr.Button
+    stop: gr.Button
+    progress: gr.HTML
+    picture: gr.HTML
+    units: gr.Plot
+    extremes: gr.Dataframe
+    window: gr.State
+    weight: WeightCard
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a look into a matrix found."""
+
+    name: str
+    window: Window
+    picture: str
+    units: go.Figure
+    extremes: pd.DataFrame
+
+
+def build_inside() -> InsideTab:
+    """Lay the tab out; the picture is made when it is asked for, because it needs the exact mask."""
+    with gr.Row(elem_classes=["gv-ask"]):
+        what = gr.Dropdown(
+            [(m.label, key) for key, m in QUANTITIES.items()],
+            value="pruned",
+            label="Show",
+            elem_id="gv-inside-what",
+            min_width=180,
+        )
+        side = gr.Radio(
+            [("Rows", "rows"), ("Columns", "columns"), ("Heads", "heads")],
+            value="rows",
+            label="Neurons by",
+            elem_id="gv-inside-side",
+            min_width=240,
+        )
+        look = gr.Button("Look inside", variant="primary", elem_id="gv-inside-look", min_width=130)
+        out = gr.Button("Zoom out", elem_id="gv-inside-out", min_width=110)
+        stop = gr.Button("Stop", variant="stop", elem_id="gv-inside-stop", min_width=90)
+    progress = html("", elem_id="gv-inside-progress")
+    picture = html(
+        panels.empty_state(
+            "Not looked inside yet",
+            "Press Look inside to see the matrix selected in the Atlas, block by block, down to single weights. "
+            "The exact mask is made first, which takes some seconds; on the bundled example the run is made once.",
+        ),
+        js_on_load=INSIDE_JS,
+        elem_id="gv-inside",
+    )
+    units = gr.Plot(visible=False, show_label=False, elem_id="gv-units", min_width=320)
+    weight = build_weight()
+    with gr.Accordion("Least and most important weights of this matrix", open=True):
+        extremes = with_files(
+            gr.Dataframe(interactive=False, elem_id="gv-extremes", label="Click a row to explain the weight"),
+            "extreme-weights",
+        )
+    return InsideTab(what, side, look, out, stop, progress, picture, units, extremes, gr.State(None), weight)
+
+
+def look_inside(
+    analysis: Analysis, shown: View, settings: Settings, what: str, side: str, window: Window | None
+) -> Inside:
+    """Everything that the tab shows of the selected matrix.
+
+    Args:
+        window: what of it to draw; None for all.
+
+    Raises:
+        GapruneError: the settings cannot be met, or there is no such quantity.
+    """
+    name = views.selected_name(shown, analysis)
+    scope, _ = STORE.scope(analysis)
+    result = STORE.masks(analysis, settings)
+    info = next(m for m in analysis.statistics.matrices if m.name == name)
+    window = window or inspection.whole((info.rows, info.columns))
+    what = what if what in QUANTITIES else "pruned"
+    values = inspection.quantity(scope, name, settings, what, result)
+    grid = inspection.blocks(values, window, MOST_ROWS, MOST_COLUMNS)
+    where = f"Layer {info.layer}, {views.ROLE_LABELS[info.role]}"
+    picture = inside_html(grid.values, grid.rows.tolist(), grid.columns.tolist(), what, where=where, exact=grid.exact)
+    config = getattr(STORE.dense(analysis).backbone, "config", None)
+    means = inspection.unit_means(values, info.role, inspection.head_size_of(config))
+    shown_side = side if side in means else "rows"
+    scores = scope.scores(name, settings.score)
+    return Inside(
+        name,
+        window,
+        picture,
+        unit_figure(means[shown_side], shown_side, what),
+        _extremes_table(scores, scope.theta_of(name), result.masks[name]),
+    )
+
+
+def window_of(state: Any, name: str) -> Window | None:
+    """The window that the page keeps, where it is of this matrix."""
+    if not isinstance(state, dict) or state.get("name") != name:
+        return None
+    return Window(*(int(state[key]) for key in ("top", "bottom", "left", "right")))
+
+
+def state_of(found: Inside) -> dict[str, Any]:
+    """What the page keeps of a look."""
+    window = found.window
+    return {
+        "name": found.name,
+        "top": window.top,
+        "bottom": window.bottom,
+        "left": window.left,
+        "right": window.right,
+    }
+
+
+def _extremes_table(scores: Any, theta: Any, mask: Any) -> pd.DataFrame:
+    lowest, highest = inspection.extremes(scores, EXTREMES)
+    rows = [
+        {
+            "Importance": label,
+            "Row": row,
+            "Column": column,
+            "Score": float(f"{float(scores[row, column]):.4g}"),
+            "θ": float(f"{float(theta[row, column]):.4g}"),
+            "Mask": "kept" if bool(mask[row, column]) else "pruned",
+        }
+        for label, places in (("least", lowest), ("most", highest))
+        for row, column in places
+    ]
+    return pd.DataFrame(rows, columns=["Importance", "Row", "Column", "Score", "θ", "Mask"])
+
+
+def place_in_table(table: pd.DataFrame, index: Any) -> tuple[int, int] | None:
+    """Row and column of the weight in a clicked line; None for anything odd."""
+    line = index[0] if isinstance(index, (list, tuple)) and index else None
+    if not isinstance(line, int) or not 0 <= line < len(table):
+        return None
+    row, column = table.iloc[line][["Row", "Column"]].to_numpy()
+    whole_numbers = all(isinstance(v, (int, np.integer)) or str(v).isdigit() for v in (row, column))
+    return (int(row), int(column)) if whole_numbers else None

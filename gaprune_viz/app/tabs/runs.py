@@ -1,0 +1,47 @@
+"""Runs: the analyses kept on this machine, each with a name, a note and its size; open or delete one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from gaprune_viz.app.elements import html
+from gaprune_viz.history import LONGEST_NAME, LONGEST_NOTE
+
+SURE_JS = """(run, view) => [
+  run && confirm('Delete this analysis and its measured results from the disk?') ? run : null, view]"""
+OPEN_JS = "(run) => { if (run) gv.go('run=' + run.replace(/^analysis-/, '')); }"
+
+
+@dataclass(frozen=True)
+class RunsTab:
+    """The components that handlers read and write."""
+
+    pick: gr.Dropdown
+    open: gr.Button
+    delete: gr.Button
+    name: gr.Textbox
+    note: gr.Textbox
+    save: gr.Button
+    said: gr.HTML
+    table: gr.Dataframe
+
+
+def build_runs() -> RunsTab:
+    """Lay the tab out; the list is read when the tab is opened."""
+    gr.Markdown(
+        "Every run is kept, and found again by its content: the same model, data and settings are never calibrated "
+        "twice. The oldest go when the workspace is over its limit."
+    )
+    with gr.Row(elem_classes=["gv-ask"]):
+        pick = gr.Dropdown([], label="Analysis", elem_id="gv-run-pick", scale=4, min_width=280)
+        opened = gr.Button("Open", variant="primary", elem_id="gv-run-open", scale=1, min_width=100)
+        delete = gr.Button("Delete", variant="stop", elem_id="gv-run-delete", scale=1, min_width=100)
+    with gr.Row(elem_classes=["gv-ask"]):
+        name = gr.Textbox(label="Name", max_length=LONGEST_NAME, elem_id="gv-run-name", scale=2, min_width=180)
+        note = gr.Textbox(label="Note", max_length=LONGEST_NOTE, elem_id="gv-run-note", scale=3, min_width=220)
+        save = gr.Button("Save", elem_id="gv-run-save", scale=1, min_width=100)
+    said = html("", elem_id="gv-run-said")
+    table = gr.Dataframe(interactive=False, elem_id="gv-run-table", show_search="filter", wrap=True)
+    return RunsTab(pick, opened, delete, name, note, save, said, table)
