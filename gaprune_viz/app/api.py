@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.events import api
 
 from gaprune_viz.app import jobs, views
 from gaprune_viz.app.access import DEMO, visitor
@@ -34,9 +35,9 @@ HEAVY: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": MOST_WA
 
 def offer() -> None:
     """Declare the endpoints; called inside the page's Blocks."""
-    gr.api(analyze, api_name="analyze", **HEAVY)
-    gr.api(tune, api_name="tune", **LIGHT)
-    gr.api(compare, api_name="compare", **HEAVY)
+    api(analyze, api_name="analyze", **HEAVY)
+    api(tune, api_name="tune", **LIGHT)
+    api(compare, api_name="compare", **HEAVY)
     # A file comes out of a component only; `gr.api` has none.
     with gr.Column(visible=False):
         inputs = [gr.Textbox(label="analysis"), gr.Textbox("paper", label="preset"), gr.JSON({}, label="settings")]

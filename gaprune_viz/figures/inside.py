@@ -18,42 +18,17 @@ from gaprune_viz.paths import assets
 
 INSIDE_JS = (assets() / "js" / "inside.js").read_text(encoding="utf-8")
 
+_SQUARED = "squared gradient"
 QUANTITIES = {
-    key: Metric(key, *rest)
-    for key, *rest in (
-        ("pruned", "Pruned", "Share of the weights that the exact mask sets to zero.", "of the weights", "fraction"),
-        ("score", "Score", "The criterion's score: higher means keep.", "score", "sequential"),
-        ("theta", "|θ|", "Size of the weight.", "weight", "sequential"),
-        (
-            "fisher_domain",
-            "Fisher, domain",
-            "Mean squared gradient on domain data.",
-            "squared gradient",
-            "sequential",
-            True,
-        ),
-        (
-            "fisher_general",
-            "Fisher, general",
-            "Mean squared gradient on general data.",
-            "squared gradient",
-            "sequential",
-            True,
-        ),
-        (
-            "fisher_ratio",
-            "Fisher ratio",
-            "log10 of domain over general: above 0 the domain needs it more.",
-            "log10",
-            "diverging",
-        ),
-        (
-            "alignment",
-            "Gradient correlation",
-            "Do domain and general data want the same change?",
-            "correlation",
-            "diverging",
-        ),
+    metric.key: metric
+    for metric in (
+        Metric("pruned", "Pruned", "Share of the weights that the exact mask sets to 0.", "of the weights", "fraction"),
+        Metric("score", "Score", "The criterion's score: higher means keep.", "score", "sequential"),
+        Metric("theta", "|θ|", "Size of the weight.", "weight", "sequential"),
+        Metric("fisher_domain", "Fisher, domain", "Mean on domain data.", _SQUARED, "sequential", True),
+        Metric("fisher_general", "Fisher, general", "Mean on general data.", _SQUARED, "sequential", True),
+        Metric("fisher_ratio", "Fisher ratio", "log10 of domain over general Fisher.", "log10", "diverging"),
+        Metric("alignment", "Gradient correlation", "Do both sides want the same?", "correlation", "diverging"),
     )
 }
 UNITS = {

@@ -188,5 +188,5 @@ def _facts(now: views.Live, shared: str) -> dict[str, str]:
 
 
 def _most_pruned(now: views.Live) -> str:
-    row = now.table.loc[now.table["pruned_fraction"].idxmax()].to_dict()
+    row = now.table.iloc[int(now.table["pruned_fraction"].to_numpy().argmax())].to_dict()
     return f"layer {row['layer']} {views.ROLE_LABELS[row['role']]}, {percent(row['pruned_fraction'])}"

@@ -1,0 +1,74 @@
+"""The README's calls through gradio_client, against a running page with the default model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from gradio_client import Client
+
+from gaprune_viz.app import launch
+from gaprune_viz.app.api import ENDPOINTS, settings_of
+from gaprune_viz.config import MaskSpec
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.presets import PRESETS
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    app, address, _ = launch(port=0, prevent_thread_lock=True, quiet=True)
+    yield Client(str(address), verbose=False)
+    app.state.blocks.close() if hasattr(app, "state") and hasattr(app.state, "blocks") else None
+
+
+@pytest.mark.minilm
+def test_the_calls_of_the_readme(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    code = re.search(
+        r"```python\n(from gradio_client import Client.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert code is not None
+    # Eight samples show the same as sixty-four, in a fraction of the time.
+    text = code[1].replace("samples=64", "samples=8").replace('Client("http://127.0.0.1:7860")', "client")
+    found: dict[str, object] = {"client": client}
+    exec(text, found)
+    printed = capsys.readouterr().out
+    assert "Fisher" in printed
+    assert len(found["run"]["matrices"]) == 12  # type: ignore[index]
+    numbers = found["numbers"]
+    assert 0 < numbers["pruned"]["ndcg_at_10"] <= numbers["dense"]["ndcg_at_10"] + 0.1  # type: ignore[index]
+    with ZipFile(str(found["model"])) as archive:
+        assert {"mask.safetensors", "gaprune.json", "README.md"} <= set(archive.namelist())
+
+
+@pytest.mark.minilm
+def test_the_endpoints_are_named_and_typed_and_nothing_else_is_offered(client: Client) -> None:
+    offered = client.view_api(return_format="dict", print_info=False)
+    assert isinstance(offered, dict)
+    named = offered["named_endpoints"]
+    assert set(named) == {f"/{name}" for name in ENDPOINTS}
+    assert not offered["unnamed_endpoints"]
+    assert [p["parameter_name"] for p in named["/tune"]["parameters"]] == ["analysis", "preset", "settings"]
+    assert {p["python_type"]["type"] for p in named["/analyze"]["parameters"]} == {"str", "int"}
+
+
+@pytest.mark.minilm
+def test_a_wrong_call_says_what_is_wrong(client: Client) -> None:
+    with pytest.raises(Exception, match="sparsity"):
+        client.predict(settings={"sparsity": 7}, api_name="/tune")
+    with pytest.raises(Exception, match="sketch only"):
+        client.predict("demo", api_name="/compare")
+
+
+def test_settings_start_from_a_preset() -> None:
+    changed = settings_of("balanced", {"sparsity": 0.7, "fisher-power": 1.0})
+    assert changed.score == PRESETS["balanced"].settings.score.with_(fisher_power=1.0)
+    assert changed.mask == MaskSpec(sparsity=0.7)
+    with pytest.raises(GapruneError, match="colour"):
+        settings_of("paper", {"colour": "red"})
+    with pytest.raises(GapruneError, match="no preset"):
+        settings_of("best", None)
