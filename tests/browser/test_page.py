@@ -251,7 +251,7 @@ def test_run_compare_and_explain(page: Page) -> None:
     expect(page.locator("#gv-metrics")).to_contain_text("general")
     expect(page.locator("#gv-per-query .main-svg").first).to_be_visible()
 
-    open_tab(page, "Atlas")
+    open_tab(page, "Matrix")
     expect(page.locator("#gv-headline")).to_contain_text("exact mask")
     page.get_by_text("Why was this weight pruned?").click()
     card_of_weight = page.locator("#gv-weight-card")
@@ -307,7 +307,7 @@ def test_an_upload_is_shown_and_used(page: Page, tmp_path: Path) -> None:
     expect(page.locator("#gv-domain input")).to_have_value("own.csv")
 
 
-@pytest.mark.parametrize("tab", ["Atlas", "Distributions", "Retrieval", "Sweep", "Data", "Export", "Learn"])
+@pytest.mark.parametrize("tab", ["Atlas", "Matrix", "Compare", "Retrieval", "Export", "Runs", "Learn"])
 def test_nothing_sticks_out_on_a_phone(phone: Page, tab: str) -> None:
     expect(phone.locator(".sidebar")).not_to_have_class(re.compile(r"\bopen\b"))
     button = phone.get_by_role("tab", name=tab, exact=True)
