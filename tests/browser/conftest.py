@@ -59,7 +59,7 @@ def phone(browser: Browser, address: str) -> Iterator[Page]:
     yield from opened(browser, address, 390, 844)
 
 
-def opened(browser: Browser, address: str, width: int, height: int) -> Iterator[Page]:
+def opened(browser: Browser, address: str, width: int, height: int, query: str = "") -> Iterator[Page]:
     context = browser.new_context(viewport={"width": width, "height": height})
     tab = context.new_page()
     trouble: list[str] = []
@@ -67,7 +67,7 @@ def opened(browser: Browser, address: str, width: int, height: int) -> Iterator[
     tab.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
     tab.on("pageerror", lambda error: trouble.append(str(error)))
     tab.on("request", lambda request: outside.append(request.url) if _leaves(request.url, address) else None)
-    tab.goto(address)
+    tab.goto(f"{address.rstrip('/')}/{query}")
     tab.wait_for_selector("#gv-atlas [role=gridcell]")
     yield tab
     context.close()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.pipeline import analyze, drain
+from tests.browser.conftest import opened
 from tests.browser.test_page import SECOND, open_tab, slider
 
 LONG = 240 * SECOND
@@ -26,11 +28,11 @@ def query(tiny_bert: Path) -> str:
 
 
 @pytest.fixture
-def page(page: Page, address: str, query: str) -> Page:
+def page(browser: Browser, address: str, query: str) -> Iterator[Page]:
     """The page with the tiny analysis."""
-    page.goto(f"{address.rstrip('/')}/{query}")
-    expect(page.locator("#gv-current")).to_contain_text("16 + 16 samples", timeout=60 * SECOND)
-    return page
+    for page in opened(browser, address, 1400, 950, query):
+        expect(page.locator("#gv-current")).to_contain_text("16 + 16 samples", timeout=60 * SECOND)
+        yield page
 
 
 def test_a_cell_of_the_map_and_a_point_of_the_curve_load_their_settings(page: Page) -> None:
@@ -64,7 +66,7 @@ def test_a_cell_of_the_map_and_a_point_of_the_curve_load_their_settings(page: Pa
     point.click(force=True)
     expect(sparsity).to_have_value("0.35")
 
-    page.locator("#gv-sweep-table .cell-wrap:visible", has_text=re.compile("^80 %$")).first.click()
+    page.locator("#gv-sweep-table .cell-wrap:visible", has_text=re.compile(r"^\s*80 %\s*$")).first.click()
     expect(sparsity).to_have_value("0.8")
 
 
