@@ -12,8 +12,11 @@ window.gv.send = (data) => trigger('select', data);
 window.gv.plotly = () => server.plotly_source();"""
 
 
-def plotly_source() -> str:
-    """The chart library, for charts that are saved as a page of their own: it works with no network."""
+def plotly_source(_: object = None) -> str:
+    """The chart library, for charts that are saved as a page of their own: it works with no network.
+
+    Gradio hands a server function one argument, whatever it is called with.
+    """
     from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs())
