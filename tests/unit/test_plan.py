@@ -194,7 +194,7 @@ def test_figures_read_no_tensor(tiny_analysis: Path, monkeypatch: pytest.MonkeyP
     assert views.headline_html(now)
     assert len(views.distribution_figures(now)) == 4
     assert views.detail_figure(now, view)
-    assert views.scatter_figure(now)
+    assert views.scatter_figure(now, view, "scope")
 
 
 def test_tensors_are_mapped_not_copied(tiny_analysis: Path) -> None:
