@@ -249,7 +249,7 @@ def test_run_compare_and_explain(page: Page) -> None:
     page.locator("#gv-measure").click()
     expect(page.locator("#gv-metrics")).to_contain_text("nDCG@10", timeout=180 * SECOND)
     expect(page.locator("#gv-metrics")).to_contain_text("general")
-    expect(page.locator("#gv-per-query .main-svg").first).to_be_visible()
+    expect(page.locator("#gv-per-query-domain .main-svg").first).to_be_visible()
 
     open_tab(page, "Matrix")
     expect(page.locator("#gv-headline")).to_contain_text("exact mask")
