@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -24,8 +25,7 @@ def test_the_bundled_study_is_walked_through_and_a_row_loads_its_settings(page: 
         expect(page.locator(f"#gv-study-{side} .main-svg").first).to_be_visible(timeout=SLOW)
     expect(page.locator("#gv-study-text .gv-says li").first).to_contain_text("keeps most")
     before = card(page, "Same as magnitude")
-    row = page.locator("#gv-study-table tbody tr", has_text="random").first
-    row.locator("td", has_text="random").first.click()
+    page.locator("#gv-study-table .cell-wrap:visible", has_text=re.compile(r"^\s*random\s*$")).first.click()
     expect(page.locator("#gv-criterion input")).to_have_value("Random", timeout=SLOW)
     page.wait_for_function(
         "before => ![...document.querySelectorAll('#gv-headline .gv-card')].some(c => c.innerText.includes(before)"
