@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from gaprune_viz.evaluation.cached import CachedEncoder
 from gaprune_viz.evaluation.retrieval import Evaluation, RetrievalTask, compare, encode_task, evaluate
 from gaprune_viz.pipeline import embedding_cache, exact_scope, load_dense
 from gaprune_viz.results import COMPARED
+from gaprune_viz.workspace import write_whole
 
 CELL_FOLDER = "sweep-cells"
 CELL_FORMAT = 3
@@ -172,13 +172,4 @@ def read_document(place: Path, *parts: str) -> dict[str, Any] | None:
 def write_document(place: Path, document: dict[str, Any]) -> None:
     """Write a document so that others see all of it or nothing."""
     text = json.dumps({"format": CELL_FORMAT, **document}, ensure_ascii=False, allow_nan=False)
-    name = ""
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=place.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
-            name = file.name
-            file.write(text + "\n")
-        Path(name).replace(place)
-    except OSError as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
-        raise GapruneError(f"Writing {place} failed: {error.strerror}.", "Check free space and permissions.") from error
+    write_whole(place, text + "\n")
