@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gaprune_viz.config import RetrainSpec, RunSpec
-from gaprune_viz.core.calibration import Progress
+from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.core.pruning import MASK_FILE, RESULT_FILE, export
 from gaprune_viz.core.retraining import own_targets
 from gaprune_viz.core.targets import inventory
@@ -51,13 +51,7 @@ def retrain_export(
     tasks = {"domain": load_task(task)} if task else None
     checkpoint = out.with_name(f".{out.name}.checkpoint.safetensors")
     work = train(pair.pruned, found, masks, lessons.triplets, spec, tasks=tasks, checkpoint=checkpoint)
-    try:
-        while True:
-            yield next(work).progress
-    except StopIteration as end:
-        trained = end.value
-    finally:
-        work.close()
+    trained = yield from relayed(work, lambda update: update.progress)
     document = {
         **pair.document,
         "versions": versions(),

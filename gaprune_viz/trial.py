@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,13 +12,13 @@ from torch import Tensor
 
 from gaprune_viz.config import RetrainSpec, RunSpec, column_mapping
 from gaprune_viz.core.batching import Sample
-from gaprune_viz.core.calibration import Progress
+from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.targets import Target
 from gaprune_viz.data.triplets import Triplet, load_triplets
 from gaprune_viz.evaluation.cached import CachedEncoder, EmbeddingCache
 from gaprune_viz.evaluation.retrieval import Evaluation, RetrievalTask, compare, encode_task, evaluate
-from gaprune_viz.training import EVALUATE_EVERY, Curve, train
+from gaprune_viz.training import EVALUATE_EVERY, Curve, Update, train
 
 # Versions of the model, in the order of the table.
 DENSE, PRUNED, RETRAINED, CONTROL = "dense", "pruned", "retrained", "dense, retrained"
@@ -122,18 +123,15 @@ def _train(
 ) -> Generator[Progress, None, None]:
     every = max(1, min(EVALUATE_EVERY, spec.steps // 4))
     work = train(model, targets, masks, triplets, spec, tasks=tasks, every=every)
-    try:
-        while True:
-            update = next(work)
-            trial.curves[version] = update.curve
-            told = update.progress
-            yield Progress(f"{told.stage}: {version}", told.done, told.total, told.seconds)
-    except StopIteration as end:
-        trial.evaluations[version] = end.value.evaluations
-        if version == RETRAINED:
-            trial.model = end.value.model
-    finally:
-        work.close()
+
+    def told(update: Update) -> Progress:
+        trial.curves[version] = update.curve
+        return dataclasses.replace(update.progress, stage=f"{update.progress.stage}: {version}")
+
+    found = yield from relayed(work, told)
+    trial.evaluations[version] = found.evaluations
+    if version == RETRAINED:
+        trial.model = found.model
 
 
 def _row(version: str, side: str, task: RetrievalTask, dense: Evaluation, found: Evaluation) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Settings are given as on the command line: a preset, and what differs from it.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Generator
 from typing import Any
 
 import gradio as gr
@@ -24,7 +23,7 @@ from gaprune_viz.app.tabs.retrieval import measure_tasks
 from gaprune_viz.app.views import View
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.pipeline import Analysis
+from gaprune_viz.pipeline import Analysis, drain
 from gaprune_viz.presets import preset as preset_named
 from gaprune_viz.results import comparison_document, prune
 
@@ -195,16 +194,10 @@ def settings_of(preset: str, changes: dict[str, str | float] | None) -> Settings
 
 def _waited(work: jobs.Work[Any]) -> Any:
     """The end of some work; nobody watches its progress."""
-    steps: Generator[Any, None, Any] = jobs.watched(work, jobs.begin(None))
     try:
-        while True:
-            next(steps)
-    except StopIteration as end:
-        return end.value
+        return drain(jobs.watched(work, jobs.begin(None)))
     except Cancelled as error:
         raise GapruneError("The work was stopped.", "Call again.") from error
-    finally:
-        steps.close()
 
 
 def _check_tensors(analysis: Analysis) -> None:

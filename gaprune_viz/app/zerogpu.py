@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from gaprune_viz.config import RunSpec
-from gaprune_viz.core.calibration import Progress
+from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.pipeline import analyze
 
 # The most that ZeroGPU lends at a time without asking for more.
@@ -33,15 +33,7 @@ def lent(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def steps_of(run: RunSpec) -> Generator[tuple[str, int, int, float] | str, None, None]:
     """An analysis as plain values: its steps, then the folder of its result."""
-    work = analyze(run)
-    try:
-        while True:
-            step = next(work)
-            yield step.stage, step.done, step.total, step.seconds
-    except StopIteration as end:
-        yield str(end.value)
-    finally:
-        work.close()
+    yield str((yield from relayed(analyze(run), lambda step: (step.stage, step.done, step.total, step.seconds))))
 
 
 # Decorated when the page is loaded, because ZeroGPU looks for such functions at the start.

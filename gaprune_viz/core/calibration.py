@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +24,10 @@ from gaprune_viz.core.roles import reads_tokens
 from gaprune_viz.core.targets import Target
 from gaprune_viz.core.workers import Workers
 from gaprune_viz.errors import GapruneError
+
+News = TypeVar("News")
+Told = TypeVar("Told")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,17 @@ class Progress:
     def eta(self) -> float | None:
         """Seconds that remain, at the pace so far."""
         return self.seconds * (self.total - self.done) / self.done if self.done else None
+
+
+def relayed(work: Generator[News, None, Result], change: Callable[[News], Told]) -> Generator[Told, None, Result]:
+    """Pass on what a generator yields in another form; what it returns is returned, and closing this closes it."""
+    try:
+        while True:
+            yield change(next(work))
+    except StopIteration as end:
+        return end.value
+    finally:
+        work.close()
 
 
 @dataclass(frozen=True)

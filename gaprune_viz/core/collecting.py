@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from gaprune_viz.core.batching import Sample, Step, plan_steps
-from gaprune_viz.core.calibration import DomainStatistics, Progress, calibrate
+from gaprune_viz.core.calibration import DomainStatistics, Progress, calibrate, relayed
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.statistics import METADATA, TENSOR_FILE, tensor_shapes
 from gaprune_viz.core.targets import Target
@@ -112,26 +112,13 @@ def _group(
             steps=plans[side],
             workers=workers,
         )
-        found = yield from _relayed(passing, work)
+        found: DomainStatistics = yield from relayed(passing, work.progress)
         work.before += sum(step.tokens for step in plans[side])
         results[side] = SideResult(found.losses, found.tokens)
         if file is not None:
             _write(file, side, found)
         # Let go of before the next pass makes its own.
         del found
-
-
-def _relayed(
-    passing: Generator[Progress, None, DomainStatistics], work: _Work
-) -> Generator[Progress, None, DomainStatistics]:
-    """Pass a calibration's progress on, counted over all passes."""
-    try:
-        while True:
-            yield work.progress(next(passing))
-    except StopIteration as stop:
-        return stop.value
-    finally:
-        passing.close()
 
 
 def _write(file: TensorFile, side: str, found: DomainStatistics) -> None:

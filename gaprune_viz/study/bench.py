@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from gaprune_viz.config import CalibrationSpec, RunSpec, Settings, StudySpec
-from gaprune_viz.core.calibration import Progress
+from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope
 from gaprune_viz.core.loading import load_model
@@ -101,7 +101,7 @@ class Bench:
             work = train(
                 self.model, targets, masks, self.triplets("domain").triplets, cell.retrain, checkpoint=checkpoint
             )
-            trained = yield from _passed(work, lambda update: update.progress)
+            trained = yield from relayed(work, lambda update: update.progress)
             found["curve"] = trained.curve.document()
             evaluations = yield from self._evaluate(trained.model)
             checkpoint.unlink(missing_ok=True)
@@ -146,14 +146,3 @@ def _scores(evaluation: Evaluation) -> dict[str, Any]:
         "ndcg_at_10": evaluation.scores["ndcg_at_10"].tolist(),
         "means": {metric: evaluation.means[metric] for metric in METRICS},
     }
-
-
-def _passed(work: Generator[Any, None, Any], change: Callable[[Any], Progress]) -> Generator[Progress, None, Any]:
-    """Pass on a generator's news in another form; what it returns is returned."""
-    try:
-        while True:
-            yield change(next(work))
-    except StopIteration as end:
-        return end.value
-    finally:
-        work.close()

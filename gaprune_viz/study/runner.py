@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gaprune_viz.config import StudySpec
-from gaprune_viz.core.calibration import Progress
+from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.pipeline import versions
 from gaprune_viz.study.bench import SIDES, Bench
@@ -72,17 +72,13 @@ def _measured(
     bench: Bench, cell: Cell, done: int, planned: list[Cell], began: float
 ) -> Generator[Progress, None, dict[str, Any]]:
     """Measure a cell; progress within it is shown in words, the bar counts whole cells."""
-    work = bench.measure(cell)
-    try:
-        while True:
-            step = next(work)
-            inner = f", {step.fraction:.0%}" if step.total > 1 else ""
-            stage = cell.label if step.stage == cell.label else f"{cell.label}: {step.stage.lower()}{inner}"
-            yield Progress(stage, done, len(planned), time.monotonic() - began)
-    except StopIteration as end:
-        return end.value
-    finally:
-        work.close()
+
+    def told(step: Progress) -> Progress:
+        inner = f", {step.fraction:.0%}" if step.total > 1 else ""
+        stage = cell.label if step.stage == cell.label else f"{cell.label}: {step.stage.lower()}{inner}"
+        return Progress(stage, done, len(planned), time.monotonic() - began)
+
+    return (yield from relayed(bench.measure(cell), told))
 
 
 def _refuse_other(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from gaprune_viz.core.calibration import Progress
+from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.errors import GapruneError
@@ -108,16 +108,14 @@ def _analysed(
 ) -> Generator[Progress, None, Path]:
     """The analysis of one place of a sweep over samples: found in the workspace, or made there."""
     work = analyze(plan.run(bench.statistics.run, *place), model=bench.loaded())
-    try:
-        while True:
-            step = next(work)
-            done = f", {step.fraction:.0%}" if step.total > 1 else ""
-            yield progress(f"{label}: {step.stage}{done}")
-    except StopIteration as end:
-        write_document(_pointer(bench, plan, place), {"analysis": end.value.name})
-        return end.value
-    finally:
-        work.close()
+
+    def told(step: Progress) -> Progress:
+        done = f", {step.fraction:.0%}" if step.total > 1 else ""
+        return progress(f"{label}: {step.stage}{done}")
+
+    folder = yield from relayed(work, told)
+    write_document(_pointer(bench, plan, place), {"analysis": folder.name})
+    return folder
 
 
 def _pointer(bench: Bench, plan: SweepPlan, place: Place) -> Path:
