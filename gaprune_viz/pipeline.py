@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gaprune_viz import __version__
-from gaprune_viz.config import SKETCH_CAP, RunSpec, Sampling, column_mapping
+from gaprune_viz.config import SKETCH_CAP, RunSpec, Sampling
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.core.collecting import Side, SideResult, collect
 from gaprune_viz.core.encoder import EmbeddingModel
@@ -45,7 +45,7 @@ from gaprune_viz.core.statistics import (
 from gaprune_viz.core.targets import Inventory, Target, in_scope, inventory
 from gaprune_viz.core.workers import Workers, workers
 from gaprune_viz.data.sampling import choose
-from gaprune_viz.data.triplets import Triplet, TripletSet, load_triplets
+from gaprune_viz.data.triplets import Triplet, TripletSet, calibration_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import EmbeddingCache
 from gaprune_viz.workspace import clean, whole_folder, workspace
@@ -178,12 +178,7 @@ def predict(run: RunSpec, *, timed: bool = False) -> Plan:
     spec = run.calibration
     sides = {}
     for side in ("domain", "general"):
-        source = load_triplets(
-            getattr(spec, side),
-            columns=column_mapping(getattr(spec, f"{side}_columns")),
-            embed=_arbitrary,
-            seed=spec.seed,
-        )
+        source = calibration_triplets(spec, side, _arbitrary)
         sampling = Sampling.RANDOM if spec.sampling is Sampling.KMEANS else spec.sampling
         chosen = choose(source.triplets, spec.samples, sampling, spec.seed, _arbitrary)
         sides[side] = [source.triplets[i] for i in chosen]
@@ -198,12 +193,7 @@ def _arbitrary(texts: Sequence[str], kind: str) -> np.ndarray:
 def choose_data(run: RunSpec, side: str, model: EmbeddingModel, peers: Workers | None = None) -> ChosenData:
     """Read one side's triplets and choose the samples."""
     spec = run.calibration
-    source = load_triplets(
-        getattr(spec, side),
-        columns=column_mapping(getattr(spec, f"{side}_columns")),
-        embed=model.encode,
-        seed=spec.seed,
-    )
+    source = calibration_triplets(spec, side, model.encode)
     chosen = choose(source.triplets, spec.samples, spec.sampling, spec.seed, model.encode)
     return ChosenData(source, tuple((peers or Workers()).share(chosen)))
 

@@ -14,7 +14,7 @@ from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.core.pruning import MASK_FILE, RESULT_FILE, export
 from gaprune_viz.core.retraining import own_targets
 from gaprune_viz.core.targets import inventory
-from gaprune_viz.data.triplets import load_triplets
+from gaprune_viz.data.triplets import calibration_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.retrieval import load_task
 from gaprune_viz.pipeline import versions
@@ -47,7 +47,7 @@ def retrain_export(
     masks = read_masks(model_dir)
     found = [t for t in inventory(pair.pruned).targets if t.name in masks]
     calibration = RunSpec.parse(pair.document["run"]).calibration
-    lessons = load_triplets(calibration.domain, embed=pair.pruned.encode, seed=calibration.seed)
+    lessons = calibration_triplets(calibration, "domain", pair.pruned.encode)
     tasks = {"domain": load_task(task)} if task else None
     checkpoint = out.with_name(f".{out.name}.checkpoint.safetensors")
     work = train(pair.pruned, found, masks, lessons.triplets, spec, tasks=tasks, checkpoint=checkpoint)

@@ -10,12 +10,11 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
-from gaprune_viz.config import RetrainSpec, RunSpec, column_mapping
+from gaprune_viz.config import RetrainSpec
 from gaprune_viz.core.batching import Sample
 from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.targets import Target
-from gaprune_viz.data.triplets import Triplet, load_triplets
 from gaprune_viz.evaluation.cached import CachedEncoder, EmbeddingCache
 from gaprune_viz.evaluation.retrieval import Evaluation, RetrievalTask, compare, encode_task, evaluate
 from gaprune_viz.training import EVALUATE_EVERY, Curve, Update, train
@@ -54,17 +53,6 @@ class Trial:
             for side, found in sides.items()
         ]
         return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def lessons(run: RunSpec, model: EmbeddingModel) -> tuple[Triplet, ...]:
-    """What a run's domain gives to learn from: all its triplets, not only the calibrated ones.
-
-    Raises:
-        GapruneError: as `load_triplets`.
-    """
-    spec = run.calibration
-    columns = column_mapping(spec.domain_columns)
-    return tuple(load_triplets(spec.domain, columns=columns, embed=model.encode, seed=spec.seed).triplets)
 
 
 def try_retraining(

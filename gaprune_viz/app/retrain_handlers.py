@@ -14,11 +14,12 @@ from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tabs.retraining import FIELDS, spec_from
 from gaprune_viz.app.views import View
 from gaprune_viz.config import STARTER_DOMAINS, RetrainSpec, Settings
+from gaprune_viz.data.triplets import calibration_triplets
 from gaprune_viz.evaluation.retrieval import RetrievalTask
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.retraining import loss_figure, quality_figure, retraining_table
 from gaprune_viz.pipeline import Analysis
-from gaprune_viz.trial import DENSE, Trial, lessons, try_retraining
+from gaprune_viz.trial import DENSE, Trial, try_retraining
 
 if TYPE_CHECKING:
     from gaprune_viz.app.page import Page
@@ -43,7 +44,7 @@ def run_retraining(page: Page) -> Callable[..., Heavy]:
             tasks.update(tasks_of(analysis, source))
             model = STORE.dense(analysis)
             report("Reading the triplets", 0, 0)
-            triplets = lessons(analysis.run, model)
+            triplets = calibration_triplets(analysis.run.calibration, "domain", model.encode).triplets
             report("Making the exact mask", 0, 0)
             masks, targets = STORE.masks(analysis, settings).masks, STORE.scope(analysis)[1]
             steps = try_retraining(

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
-from gaprune_viz.config import STARTER_DOMAINS
+from gaprune_viz.config import STARTER_DOMAINS, CalibrationSpec, column_mapping
 from gaprune_viz.data.beir import is_beir, read_beir
 from gaprune_viz.data.columns import check_mapping, pick, pick_object, resolve
 from gaprune_viz.data.files import unreadable
@@ -19,7 +19,7 @@ from gaprune_viz.data.starter import starter_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.workspace import UPLOAD_PREFIX, upload_path
 
-__all__ = ["Embed", "ReadReport", "Triplet", "TripletSet", "load_triplets"]
+__all__ = ["Embed", "ReadReport", "Triplet", "TripletSet", "calibration_triplets", "load_triplets"]
 
 
 def load_triplets(
@@ -53,6 +53,17 @@ def load_triplets(
         return _load_beir(path, embed, seed)
     table = open_table(path)
     return load_table(f"{path.name} ({table.kind})", path.name, table, columns)
+
+
+def calibration_triplets(spec: CalibrationSpec, side: str, embed: Embed | None = None) -> TripletSet:
+    """All triplets of one side of a run, `domain` or `general`: what its samples are chosen from, and what retraining
+    learns from.
+
+    Raises:
+        GapruneError: as `load_triplets`.
+    """
+    columns = column_mapping(getattr(spec, f"{side}_columns"))
+    return load_triplets(getattr(spec, side), columns=columns, embed=embed, seed=spec.seed)
 
 
 def load_table(source: str, name: str, table: Table, columns: dict[str, str] | None) -> TripletSet:

@@ -16,8 +16,7 @@ from gaprune_viz.core.loading import load_model
 from gaprune_viz.core.pruning import census, masked
 from gaprune_viz.core.statistics import SPEC_FILE, Statistics
 from gaprune_viz.core.targets import Target
-from gaprune_viz.data.schema import TripletSet
-from gaprune_viz.data.triplets import load_triplets
+from gaprune_viz.data.triplets import calibration_triplets
 from gaprune_viz.evaluation.retrieval import METRICS, Evaluation, RetrievalTask, encode_task, evaluate
 from gaprune_viz.evaluation.splits import validation_and_test
 from gaprune_viz.pipeline import analyze, exact_scope
@@ -46,16 +45,11 @@ class Bench:
             for side, source in zip(SIDES, (spec.task, spec.general_task), strict=True)
         }
         self.model = load_model(spec.model)
-        self.calibration_hash = {side: self._hash_of(side) for side in SIDES}
+        # Read once: a BEIR folder's hard negatives are found with the model. The domain's are also the lessons.
+        self.triplets = {side: calibration_triplets(spec.calibration, side, self.model.encode) for side in SIDES}
+        self.calibration_hash = {side: found.content_hash for side, found in self.triplets.items()}
         self._scopes: dict[int, Scoped] = {}
         self._masks: tuple[str, dict[str, Tensor]] = ("", {})
-
-    def triplets(self, side: str) -> TripletSet:
-        """The triplets of one side; the domain's are also what retraining learns from."""
-        return load_triplets(getattr(self.spec.calibration, side), embed=self.model.encode)
-
-    def _hash_of(self, side: str) -> str:
-        return self.triplets(side).content_hash
 
     def key(self, cell: Cell) -> str:
         """The name of a cell on disk: a hash of weights, texts, settings and tasks."""
@@ -99,7 +93,7 @@ class Bench:
         else:
             checkpoint = self.folder / "checkpoints" / f"{self.key(cell)}.safetensors"
             work = train(
-                self.model, targets, masks, self.triplets("domain").triplets, cell.retrain, checkpoint=checkpoint
+                self.model, targets, masks, self.triplets["domain"].triplets, cell.retrain, checkpoint=checkpoint
             )
             trained = yield from relayed(work, lambda update: update.progress)
             found["curve"] = trained.curve.document()

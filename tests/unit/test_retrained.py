@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from gaprune_viz import cli
-from gaprune_viz.config import MaskSpec, RetrainSpec, Settings
+from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RetrainSpec, RunSpec, Settings
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.pipeline import drain
+from gaprune_viz.pipeline import analyze, drain
 from gaprune_viz.results import load_pair, prune
 from gaprune_viz.retrained import read_masks, retrain_export
 from tests.unit.test_sweep import write_beir
@@ -101,6 +101,22 @@ def test_the_command(pruned: Path, task: str, tmp_path: Path, monkeypatch, capsy
     ):
         status, _, error = run(*words)
         assert status == 2 and expected in error and "\n" not in error
+
+
+def test_a_table_with_columns_of_its_own_is_read_as_in_the_analysis(tiny_bert: Path, tmp_path: Path) -> None:
+    rows = ["asked,right,wrong", *(f"what is {word},{word} is this,{word} is not that" for word in "abcd")]
+    table = tmp_path / "own.csv"
+    table.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    columns = "query=asked,positive=right,negative=wrong"
+    run = RunSpec(
+        model=ModelSpec(model=str(tiny_bert), device="cpu"),
+        calibration=CalibrationSpec(
+            domain=str(table), general=str(table), domain_columns=columns, general_columns=columns, samples=4
+        ),
+    )
+    prune(drain(analyze(run, tmp_path / "analysis")), Settings(), tmp_path / "pruned")
+    document = drain(retrain_export(tmp_path / "pruned", SPEC.with_(steps=1), tmp_path / "retrained"))
+    assert document["retrained"]["triplets"] == 4
 
 
 def test_a_damaged_mask_is_one_line(tmp_path: Path) -> None:
