@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gaprune_viz import __version__
-from gaprune_viz.config import SKETCH_CAP, RunSpec, Sampling
+from gaprune_viz.config import SIDES, SKETCH_CAP, RunSpec, Sampling
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.core.collecting import Side, SideResult, collect
 from gaprune_viz.core.encoder import EmbeddingModel
@@ -136,7 +136,7 @@ def analyze(
     targets = in_scope(found, run.calibration.scope, model.label)
     yield Progress("Choosing samples", 0, 1, time.monotonic() - began)
     # One process chooses: the others might round otherwise.
-    sides = {side: choose_data(run, side, model, peers) for side in ("domain", "general")}
+    sides = {side: choose_data(run, side, model, peers) for side in SIDES}
     key = analysis_key(run, model, sides)
     place = out or workspace() / f"analysis-{key}"
     if out is None and peers.share((place / SPEC_FILE).is_file()):
@@ -177,7 +177,7 @@ def predict(run: RunSpec, *, timed: bool = False) -> Plan:
     model = load_model(run.model, weights=False)
     spec = run.calibration
     sides = {}
-    for side in ("domain", "general"):
+    for side in SIDES:
         source = calibration_triplets(spec, side, _arbitrary)
         sampling = Sampling.RANDOM if spec.sampling is Sampling.KMEANS else spec.sampling
         chosen = choose(source.triplets, spec.samples, sampling, spec.seed, _arbitrary)

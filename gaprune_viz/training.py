@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gaprune_viz.config import RetrainSpec, Settings
+from gaprune_viz.config import RetrainSpec
 from gaprune_viz.core.batching import Sample
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.core.encoder import EmbeddingModel
@@ -124,8 +124,3 @@ def train(
 def _is_measured(step: RetrainStep, every: int) -> bool:
     first = step.step == step.resumed and math.isnan(step.loss)
     return first or step.step == step.total or (every > 0 and step.step % every == 0)
-
-
-def masks_of(settings: Settings | None, scope: Any) -> dict[str, Tensor]:
-    """The exact masks of some settings; {} for the dense control."""
-    return {} if settings is None else scope.masks(settings).masks

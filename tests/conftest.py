@@ -19,12 +19,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import atexit
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+from tests.commands import Result, Run
 
 if TYPE_CHECKING:
     from gaprune_viz.core.encoder import EmbeddingModel
@@ -140,3 +143,19 @@ def tiny_analysis(tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path_fa
         ),
     )
     return drain(analyze(run, tmp_path_factory.mktemp("analysis") / "tiny-bert"))
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process, with all that it writes caught."""
+    from gaprune_viz import cli
+
+    def call(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["gaprune-viz", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capfd.readouterr()
+        return Result(int(end.value.code or 0), captured.out, captured.err)
+
+    return call

@@ -17,7 +17,7 @@ from gaprune_viz.app.tabs.export import fresh
 from gaprune_viz.app.tabs.sweep import DENSE, about_html, column_choices, plan_from
 from gaprune_viz.app.tuning import FIELDS, values_of
 from gaprune_viz.app.views import View
-from gaprune_viz.config import SWEEP_KINDS, Settings
+from gaprune_viz.config import SIDES, SWEEP_KINDS, Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.sweep import place_label, places_of, sweep_curves, sweep_table
@@ -139,7 +139,7 @@ def _load(number: int | None, swept: Swept, second: str) -> list[Any]:
     place = places_of(frame)[number]
     run: list[Any] = list(place) if plan.kind == "samples" else [gr.skip(), gr.skip()]
     return [
-        *(sweep_map_html(frame, side, selected=number) for side in ("domain", "general")),
+        *(sweep_map_html(frame, side, selected=number) for side in SIDES),
         f"{CELL}{number}",
         compared(swept, f"{CELL}{number}", second),
         *run,

@@ -5,6 +5,7 @@ They drive the command line's flags, the page's controls, URL parameters, storag
 
 from gaprune_viz.config.analysis import (
     DEFAULT_MODEL,
+    SIDES,
     SKETCH_CAP,
     SKETCH_PER_MATRIX,
     STARTER_DOMAINS,
@@ -28,6 +29,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "ENOUGH",
     "FISHER_POWERS",
+    "SIDES",
     "SKETCH_CAP",
     "SKETCH_PER_MATRIX",
     "STARTER_DOMAINS",

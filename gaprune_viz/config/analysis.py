@@ -10,6 +10,8 @@ from gaprune_viz.config.base import Spec
 
 DEFAULT_MODEL = "default"
 STARTER_DOMAINS = ("general", "finance", "chemistry")
+# The two sides of every run: the domain to keep, and general data that stand for everything else.
+SIDES = ("domain", "general")
 STARTER_LABELS = {"general": "General knowledge", "finance": "Finance", "chemistry": "Chemistry"}
 
 COLUMN_MAPPING = r"^(query|positive|negative)=\s*[^=,\s][^=,]*(,(query|positive|negative)=\s*[^=,\s][^=,]*)*$"

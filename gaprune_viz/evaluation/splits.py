@@ -40,9 +40,7 @@ def split_by_topic(task: RetrievalTask, validation: float = VALIDATION_SHARE) ->
         GapruneError: one of the parts would be empty.
     """
     topic_of = {p.id: p.topic or p.id for p in task.corpus}
-    linked = _components(
-        {q: {topic_of.get(id, id) for id in task.relevant(q)} for q in task.queries if task.relevant(q)}
-    )
+    linked = _components({q: {topic_of.get(id, id) for id in task.relevant(q)} for q in task.judged})
     parts: tuple[dict[str, str], dict[str, str]] = ({}, {})
     for query_id, text in task.queries.items():
         if query_id in linked:

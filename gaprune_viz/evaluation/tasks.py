@@ -88,6 +88,11 @@ class RetrievalTask:
         """Ids of the passages that answer a query."""
         return frozenset(id for id, grade in self.qrels.get(query_id, {}).items() if grade > 0)
 
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Ids of the queries that something is relevant to, in their order: those that are measured."""
+        return tuple(query_id for query_id in self.queries if self.relevant(query_id))
+
     def clusters(self, query_ids: Iterable[str]) -> np.ndarray:
         """Which queries cannot be taken as independent: those with the very same relevant passages.
 

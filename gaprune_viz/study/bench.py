@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gaprune_viz.config import CalibrationSpec, RunSpec, Settings, StudySpec
+from gaprune_viz.config import SIDES, CalibrationSpec, RunSpec, Settings, StudySpec
 from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope
@@ -24,7 +24,6 @@ from gaprune_viz.study.plan import Cell
 from gaprune_viz.study.store import CellStore, content_key
 from gaprune_viz.training import train
 
-SIDES = ("domain", "general")
 # What of a calibration changes the numbers; the texts themselves are hashed.
 CALIBRATION_FIELDS = {"samples", "sampling", "seed", "temperature", "scope", "domain_columns", "general_columns"}
 Scoped = tuple[ExactScope, tuple[Target, ...]]

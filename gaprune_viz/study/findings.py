@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gaprune_viz.figures.formatting import p_value
 from gaprune_viz.study.tables import BASELINE
 
 Row = Mapping[str, Any]
@@ -56,9 +57,5 @@ def _sentence(cells: list[Row], sparsity: float, steps: int) -> str:
     verdict = "clear" if over["p"] < CLEAR else "not clear"
     return (
         f"{text}. That is {over['points']:+.1f} points on {BASELINE} (95 % {over['low']:+.1f} to {over['high']:+.1f}, "
-        f"p {_p(over['p'])}: {verdict})."
+        f"p {p_value(over['p'])}: {verdict})."
     )
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

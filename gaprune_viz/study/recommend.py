@@ -6,7 +6,7 @@ The search is a plain grid, then steps around its best point. Nothing is chosen 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gaprune_viz.config import Alignment, MaskSpec, RecommendSpec, ScoreSpec, Settings
+from gaprune_viz.config import SIDES, Alignment, MaskSpec, RecommendSpec, ScoreSpec, Settings
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.pruning import masked
@@ -26,7 +26,6 @@ from gaprune_viz.pipeline import exact_scope, load_dense
 from gaprune_viz.presets import PRESETS
 from gaprune_viz.study.store import CellStore, content_key, rounded
 
-SIDES = ("domain", "general")
 FOLDER = "recommend"
 COMPARED = ("magnitude", "paper", "balanced", "obd")
 GRID: dict[str, tuple[Any, ...]] = {
@@ -200,7 +199,7 @@ def _test_table(
     for name, values in measured.items():
         row: dict[str, Any] = {"row": name}
         for side, task in tasks.items():
-            clusters = task.clusters(_judged(task))
+            clusters = task.clusters(task.judged)
             scale = 100 / max(dense[side].mean(), 1e-12)
             low, high = paired_bootstrap(values[side] - dense[side], clusters=clusters)
             row[side] = {
@@ -216,10 +215,6 @@ def _test_table(
                 }
         rows.append(row)
     return rows
-
-
-def _judged(task: RetrievalTask) -> Sequence[str]:
-    return [query_id for query_id in task.queries if task.relevant(query_id)]
 
 
 def _sentence(spec: RecommendSpec, table: list[dict[str, Any]], task: RetrievalTask) -> str:

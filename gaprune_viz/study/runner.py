@@ -8,11 +8,11 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from gaprune_viz.config import StudySpec
+from gaprune_viz.config import SIDES, StudySpec
 from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.pipeline import versions
-from gaprune_viz.study.bench import SIDES, Bench
+from gaprune_viz.study.bench import Bench
 from gaprune_viz.study.document import STUDY_FILE, STUDY_FORMAT, check_study
 from gaprune_viz.study.plan import Cell, cells
 from gaprune_viz.study.tables import study_document

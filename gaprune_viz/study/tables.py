@@ -60,7 +60,7 @@ def _side(
     found: dict[str, Any], dense: dict[str, Any], baseline: dict[str, Any] | None, side: str, task: RetrievalTask
 ) -> dict[str, Any]:
     values, reference = _values(found, side), _values(dense, side)
-    clusters = task.clusters([query_id for query_id in task.queries if task.relevant(query_id)])
+    clusters = task.clusters(task.judged)
     scale = 100 / reference.mean() if reference.mean() > 0 else math.nan
     low, high = paired_bootstrap(values - reference, clusters=clusters)
     side_row: dict[str, Any] = {

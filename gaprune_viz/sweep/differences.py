@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from gaprune_viz.config import SIDES
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.retrieval import RetrievalTask, load_task
 from gaprune_viz.evaluation.significance import paired_bootstrap, sign_flip_test
-from gaprune_viz.sweep.plan import SIDES, Place, SweepPlan
+from gaprune_viz.sweep.plan import Place, SweepPlan
 from gaprune_viz.sweep.run import bench_of, place_label
 
 
@@ -58,8 +59,7 @@ def difference(
 
 
 def _difference(side: str, task: RetrievalTask, first: np.ndarray, second: np.ndarray) -> CellDifference:
-    judged = [query_id for query_id in task.queries if task.relevant(query_id)]
-    groups = task.clusters(judged)
+    groups = task.clusters(task.judged)
     values = first - second
     low, high = paired_bootstrap(values, clusters=groups)
     return CellDifference(
@@ -71,7 +71,7 @@ def _difference(side: str, task: RetrievalTask, first: np.ndarray, second: np.nd
         low=low,
         high=high,
         p=sign_flip_test(values, clusters=groups),
-        queries=len(judged),
+        queries=len(groups),
         clusters=int(groups.max()) + 1,
     )
 

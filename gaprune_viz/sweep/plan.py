@@ -6,13 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gaprune_viz.config import SWEEP_KINDS, CalibrationSpec, MaskSpec, RunSpec, ScoreSpec, Settings, Spec, SweepKind
+from gaprune_viz.config import (
+    SWEEP_KINDS,
+    CalibrationSpec,
+    MaskSpec,
+    RunSpec,
+    ScoreSpec,
+    Settings,
+    Spec,
+    SweepKind,
+)
 from gaprune_viz.core.scoring import criterion
 from gaprune_viz.errors import GapruneError
 
 Value = str | float
 Place = tuple[Value, Value]
-SIDES = ("domain", "general")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from gaprune_viz.config import SIDES
 from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.statistics import Statistics
@@ -18,7 +19,7 @@ from gaprune_viz.evaluation.retrieval import load_task
 from gaprune_viz.pipeline import analyze
 from gaprune_viz.results import COMPARED
 from gaprune_viz.sweep.cells import Bench, read_document, write_document
-from gaprune_viz.sweep.plan import SIDES, Place, SweepPlan, Value
+from gaprune_viz.sweep.plan import Place, SweepPlan, Value
 from gaprune_viz.workspace import workspace
 
 NUMBERS = (*COMPARED, "dense_ndcg_at_10", "of_dense", "low", "high", "p")

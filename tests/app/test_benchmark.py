@@ -9,13 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import gradio as gr
 import pandas as pd
 import pytest
 
 from gaprune_viz.app import benchmark_handlers, jobs, retrain_handlers, views
 from gaprune_viz.app.access import Access, Visitor, visit, visitor
-from gaprune_viz.app.page import Page, _compose
+from gaprune_viz.app.page import Page
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tabs.benchmark import chosen_tasks
 from gaprune_viz.app.tabs.retraining import FIELDS, spec_from
@@ -27,15 +26,6 @@ from gaprune_viz.results import compare_models, load_pair, prune
 
 REQUEST = SimpleNamespace(session_hash="benchmark")
 HALF = Settings(score=ScoreSpec(criterion="magnitude"), mask=MaskSpec(sparsity=0.6))
-
-
-@pytest.fixture(scope="module")
-def page() -> Page:
-    """The page's components, outside a running server."""
-    view, settings = views.View(), Settings()
-    with gr.Blocks():
-        parts = {"view": gr.State(view.model_dump()), "active": gr.State("atlas"), "query": gr.Textbox()}
-        return Page(**parts, look=gr.Textbox(), goto=gr.HTML(), **_compose(views.live(view, settings), view))
 
 
 @pytest.fixture(scope="module")

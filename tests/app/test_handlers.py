@@ -18,7 +18,7 @@ import pytest
 
 from gaprune_viz.app import address, data_handlers, handlers, inside_handlers, jobs, views
 from gaprune_viz.app.access import visitor
-from gaprune_viz.app.page import Page, _compose, build
+from gaprune_viz.app.page import Page, build
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
 from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.store import DEMO, STORE, Cache
@@ -33,22 +33,6 @@ from gaprune_viz.presets import PRESETS
 
 VIEW = views.View().model_dump()
 REQUEST = SimpleNamespace(session_hash="test")
-
-
-@pytest.fixture(scope="module")
-def page() -> Page:
-    """The page's components, outside a running server."""
-    view, settings = views.View(), Settings()
-    with gr.Blocks():
-        composed = _compose(views.live(view, settings), view)
-        return Page(
-            view=gr.State(VIEW),
-            active=gr.State("atlas"),
-            query=gr.Textbox(),
-            look=gr.Textbox(),
-            goto=gr.HTML(),
-            **composed,
-        )
 
 
 def sent(**data: object) -> Any:

@@ -16,7 +16,7 @@ import pytest
 
 from gaprune_viz.app import handlers, live, views
 from gaprune_viz.app.access import visitor
-from gaprune_viz.app.page import Page, _compose
+from gaprune_viz.app.page import Page
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tabs import retrieval as search
 from gaprune_viz.app.tuning import values_of
@@ -27,22 +27,6 @@ from gaprune_viz.pipeline import Analysis
 
 REQUEST: Any = SimpleNamespace(session_hash="live")
 SETTINGS = Settings(mask=MaskSpec(sparsity=0.8))
-
-
-@pytest.fixture(scope="module")
-def page() -> Page:
-    """The page's components, outside a running server."""
-    view = views.View()
-    with gr.Blocks():
-        composed = _compose(views.live(view, Settings()), view)
-        return Page(
-            view=gr.State(view.model_dump()),
-            active=gr.State("retrieval"),
-            query=gr.Textbox(),
-            look=gr.Textbox(),
-            goto=gr.HTML(),
-            **composed,
-        )
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 
 from gaprune_viz.app import compare_handlers, inside_handlers, runs_handlers, views
 from gaprune_viz.app.access import visitor
-from gaprune_viz.app.page import Page, _compose
+from gaprune_viz.app.page import Page
 from gaprune_viz.app.scripts import head
 from gaprune_viz.app.store import DEMO, STORE
 from gaprune_viz.app.tabs.compare import difference_of
@@ -37,15 +37,6 @@ from gaprune_viz.workspace import workspace
 VIEW = views.View().model_dump()
 REQUEST = SimpleNamespace(session_hash="test")
 BALANCED = PRESETS["balanced"].settings
-
-
-@pytest.fixture(scope="module")
-def page() -> Page:
-    view = views.View()
-    with gr.Blocks():
-        composed = _compose(views.live(view, Settings()), view)
-        hidden = {"query": gr.Textbox(), "look": gr.Textbox(), "goto": gr.HTML()}
-        return Page(view=gr.State(VIEW), active=gr.State("atlas"), **hidden, **composed)
 
 
 def event(**data: object) -> Any:

@@ -15,7 +15,7 @@ import pytest
 
 from gaprune_viz.app import jobs, sweep_handlers, views
 from gaprune_viz.app.access import visitor
-from gaprune_viz.app.page import Page, _compose
+from gaprune_viz.app.page import Page
 from gaprune_viz.app.store import DEMO, STORE
 from gaprune_viz.app.tabs.sweep import plan_from
 from gaprune_viz.app.tuning import FIELDS, settings_from, values_of
@@ -27,22 +27,6 @@ from tests.unit.test_sweep import write_beir
 REQUEST = SimpleNamespace(session_hash="sweep")
 SETTINGS = Settings(score=ScoreSpec(fisher_scale="auto"), mask=MaskSpec(sparsity=0.6))
 SPARE = 6
-
-
-@pytest.fixture(scope="module")
-def page() -> Page:
-    """The page's components, outside a running server."""
-    view = views.View()
-    with gr.Blocks():
-        composed = _compose(views.live(view, Settings()), view)
-        return Page(
-            view=gr.State(view.model_dump()),
-            active=gr.State("sweep"),
-            query=gr.Textbox(),
-            look=gr.Textbox(),
-            goto=gr.HTML(),
-            **composed,
-        )
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,51 +16,9 @@ import pytest
 from gaprune_viz import cli
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, ScoreSpec
 from gaprune_viz.presets import PRESETS
+from tests.commands import Result, Run
 
 WEIGHT = "encoder.layer.0.intermediate.dense.weight"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
-
-    def json(self) -> dict[str, Any]:
-        """The one object on standard output; nothing else may be there."""
-        assert self.status == 0, self.err
-        assert self.out.count("\n") == 1, self.out
-        document = json.loads(self.out)
-        assert isinstance(document, dict)
-        return document
-
-    def refusal(self) -> str:
-        """The one line of a refused command."""
-        assert self.status == 2, (self.status, self.out, self.err)
-        assert self.out == ""
-        assert self.err.startswith("gaprune-viz: "), self.err
-        assert self.err.count("\n") == 1, self.err
-        return self.err.removeprefix("gaprune-viz: ").strip()
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in this process, with all that it writes caught."""
-
-    def call(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["gaprune-viz", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capfd.readouterr()
-        return Result(int(end.value.code or 0), captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")

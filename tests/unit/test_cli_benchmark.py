@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from gaprune_viz import cli
 from gaprune_viz.benchmark import BEGIN, END, attach, with_section
 from gaprune_viz.config import Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.benchmarks.report import COLUMNS
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.commands import Run
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Status, standard output and standard error of `gaprune-viz benchmark ...`."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gaprune-viz", "benchmark", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        caught = capfd.readouterr()
-        return int(end.value.code or 0), caught.out, caught.err
-
-    return call
+def run(run: Run) -> Run:
+    """`gaprune-viz benchmark ...`"""
+    return lambda *arguments: run("benchmark", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gaprune_viz import cli
 from gaprune_viz.config import RecommendSpec, ScoreSpec, Settings
 from gaprune_viz.core.pruning import masked
 from gaprune_viz.core.statistics import Statistics
@@ -23,6 +21,7 @@ from gaprune_viz.presets import PRESETS
 from gaprune_viz.saved import find_preset, save_preset, saved_presets
 from gaprune_viz.study import recommend as module
 from gaprune_viz.study.recommend import recommend
+from tests.commands import Run
 from tests.unit.test_sweep import write_beir
 
 
@@ -106,18 +105,14 @@ def test_the_command_saves_the_winner_as_a_preset(
     found: dict[str, Any],
     analysis: Path,
     spec: RecommendSpec,
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("GAPRUNE_VIZ_WORKSPACE", str(tmp_path))
     words = ["recommend", str(analysis), "--task", spec.task, "--general-task", spec.general_task]
     words += ["--sparsity", "0.6", "--trials", "9", "--save", "mine", "--json"]
-    monkeypatch.setattr(sys, "argv", ["gaprune-viz", *words])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert stopped.value.code == 0
-    assert json.loads(capsys.readouterr().out) == found
+    assert run(*words).json() == found
     assert find_preset("mine").settings == Settings.parse(found["settings"])
     assert find_preset("mine").sentence == found["sentence"]
     assert find_preset("balanced") is PRESETS["balanced"]

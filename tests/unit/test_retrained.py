@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from gaprune_viz import cli
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RetrainSpec, RunSpec, Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.pipeline import analyze, drain
 from gaprune_viz.results import load_pair, prune
 from gaprune_viz.retrained import read_masks, retrain_export
+from tests.commands import Run
 from tests.unit.test_sweep import write_beir
 
 SPEC = RetrainSpec(steps=4, batch_size=4, learning_rate=1e-3, warmup=1)
@@ -83,24 +82,16 @@ def test_a_run_that_was_stopped_goes_on_and_leaves_nothing_behind(
     assert np.allclose(first, second, atol=1e-6)
 
 
-def test_the_command(pruned: Path, task: str, tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gaprune-viz", "retrain", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        told = capsys.readouterr()
-        return int(stopped.value.code or 0), told.out, told.err.strip()
-
-    status, out, _ = run(pruned, "--out", tmp_path / "m", "--steps", 2, "--batch-size", 4, "--task", task, "--json")
-    assert status == 0 and json.loads(out)["spec"]["steps"] == 2
+def test_the_command(run: Run, pruned: Path, task: str, tmp_path: Path) -> None:
+    told = run("retrain", pruned, "--out", tmp_path / "m", "--steps", 2, "--batch-size", 4, "--task", task, "--json")
+    assert told.json()["spec"]["steps"] == 2
     for words, expected in (
         ((pruned, "--out", tmp_path / "x"), "there are 12 triplets and the batch size is 32"),
         ((pruned, "--out", pruned), "is the pruned model itself"),
         ((tmp_path, "--out", tmp_path / "x"), "is not a pruned model"),
         ((pruned, "--out", tmp_path / "x", "--steps", 0), "steps"),
     ):
-        status, _, error = run(*words)
-        assert status == 2 and expected in error and "\n" not in error
+        assert expected in run("retrain", *words).refusal()
 
 
 def test_a_table_with_columns_of_its_own_is_read_as_in_the_analysis(tiny_bert: Path, tmp_path: Path) -> None:

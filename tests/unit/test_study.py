@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import gaprune_viz
-from gaprune_viz import cli
 from gaprune_viz.config import Allocation, StudySpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.pipeline import drain
@@ -26,6 +25,7 @@ from gaprune_viz.study.plan import cells, row_settings
 from gaprune_viz.study.report import write_report
 from gaprune_viz.study.runner import run_study
 from gaprune_viz.study.tables import frame
+from tests.commands import Run
 from tests.unit.test_sweep import write_beir
 
 Arguments = list[str]
@@ -161,9 +161,7 @@ def test_a_part_of_a_study_is_reported_as_such(spec: StudySpec, whole: Path, tmp
     assert all(again[r["row"]] == r["sides"] or r["sparsity"] == 0.3 for r in document["rows"])
 
 
-def test_a_wrong_word_is_one_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path
-) -> None:  # type: ignore[no-untyped-def]
+def test_a_wrong_word_is_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     for words, told in (
         (["--rows", "magnitude,magnitud"], "magnitud"),
@@ -175,11 +173,7 @@ def test_a_wrong_word_is_one_line(
         (["--out", str(tmp_path)], "is not a study"),
     ):
         out = [] if "--out" in words else ["--out", str(tmp_path / "s")]
-        monkeypatch.setattr(sys, "argv", ["gaprune-viz", "study", *out, *words])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        error = capsys.readouterr().err.strip()
-        assert stopped.value.code == 2 and told in error and "\n" not in error, (words, error)
+        assert told in run("study", *out, *words).refusal(), words
 
 
 def test_rows_are_presets_and_criteria() -> None:

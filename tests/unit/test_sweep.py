@@ -6,8 +6,6 @@ import csv
 import json
 import re
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from gaprune_viz import cli
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, Sampling, Scope, ScoreSpec, Settings
 from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.errors import GapruneError
@@ -24,6 +21,7 @@ from gaprune_viz.figures.sweep_map import difference_html, sweep_map_html
 from gaprune_viz.figures.sweep_words import sweep_sentences
 from gaprune_viz.pipeline import analyze, drain, iterate
 from gaprune_viz.sweep import CELL_FOLDER, CELL_FORMAT, COLUMNS, SweepPlan, difference, sweep
+from tests.commands import Run
 
 TEXTS = (
     "salt in water",
@@ -396,24 +394,6 @@ def test_the_table_has_every_cell(swept: pd.DataFrame, alpha_swept: pd.DataFrame
     assert table["Sparsity"].tolist()[:4] == ["50 %", "50 %", "90 %", "90 %"]
     assert sweep_table(alpha_swept)["Alignment weight α"].tolist()[2] == "α = 0"
     assert sweep_table(swept[:0]).empty
-
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in this process: status, standard output, standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gaprune-viz", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capfd.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 def test_the_command_prints_one_object(run: Run, analysis: Path, tasks: tuple[str, str], swept: pd.DataFrame) -> None:

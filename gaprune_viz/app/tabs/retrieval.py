@@ -12,7 +12,7 @@ import numpy as np
 
 from gaprune_viz.app.elements import html, with_files
 from gaprune_viz.app.store import STORE
-from gaprune_viz.config import STARTER_DOMAINS, STARTER_LABELS, Settings
+from gaprune_viz.config import SIDES, STARTER_DOMAINS, STARTER_LABELS, Settings
 from gaprune_viz.core.encoder import check_finite
 from gaprune_viz.core.pruning import masked
 from gaprune_viz.errors import Cancelled, GapruneError
@@ -29,7 +29,6 @@ from gaprune_viz.pipeline import Analysis
 LONGEST_QUERY = 2_000
 # How many of the dense model's best passages live mode ranks anew.
 LIVE_DEPTH = 50
-SIDES = ("domain", "general")
 # A part that is encoded in about the time of a starter collection.
 ONTOLOGY_PASSAGES = 300
 ONTOLOGY_TASKS = tuple(

@@ -9,7 +9,7 @@ import gradio as gr
 
 from gaprune_viz.app.elements import html
 from gaprune_viz.app.tabs.retrieval import both_sides
-from gaprune_viz.config import SWEEP_KINDS, Settings
+from gaprune_viz.config import SIDES, SWEEP_KINDS, Settings
 from gaprune_viz.core.scoring import criteria
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures import panels
@@ -81,7 +81,7 @@ def build_sweep() -> SweepTab:
     progress = html("", elem_id="gv-sweep-progress")
     maps, curves = {}, {}
     with gr.Row(elem_classes=["gv-sweep-maps"]):
-        for side in ("domain", "general"):
+        for side in SIDES:
             maps[side] = html(
                 "",
                 js_on_load=HEATMAP_JS + SWEEP_JS,
@@ -90,7 +90,7 @@ def build_sweep() -> SweepTab:
                 min_width=320,
             )
     with gr.Row():
-        for side in ("domain", "general"):
+        for side in SIDES:
             curves[side] = gr.Plot(visible=False, show_label=False, elem_id=f"gv-sweep-{side}", min_width=320)
     words = html("", elem_id="gv-sweep-words")
     with gr.Row():

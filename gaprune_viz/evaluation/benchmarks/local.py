@@ -49,7 +49,7 @@ def _task_class() -> Any:
             if self.data_loaded:
                 return
             task = self.task
-            judged = {query_id: task.qrels[query_id] for query_id in task.queries if task.relevant(query_id)}
+            judged = {query_id: task.qrels[query_id] for query_id in task.judged}
             corpus = [{"id": p.id, "title": "", "text": p.embedding_text} for p in task.corpus]
             queries = [{"id": query_id, "text": task.queries[query_id]} for query_id in judged]
             self.dataset = {
