@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,9 @@ from gaprune_viz.core.statistics import MatrixInfo
 from gaprune_viz.figures import atlas, distributions, inside, panels
 from gaprune_viz.figures.formatting import count, number, percent
 from gaprune_viz.figures.metrics import METRICS, ROLE_LABELS
+from gaprune_viz.figures.sweep_words import collapse_sentence
 from gaprune_viz.pipeline import Analysis
+from gaprune_viz.sweep import LEVELS, collapses
 
 
 class View(Spec):
@@ -98,7 +101,23 @@ def headline_html(now: Live) -> str:
         panels.Card("Gradients in conflict", conflict, "of the weights: domain and general pull apart"),
         panels.Card("Fisher scale κ", number(preview.kappa), _starved_note(now)),
     ]
-    return panels.sentence_card(preview.sentence) + settings_line(preview.settings) + panels.stat_cards(cards)
+    return (
+        panels.sentence_card(preview.sentence)
+        + settings_line(preview.settings)
+        + collapse_html(now)
+        + panels.stat_cards(cards)
+    )
+
+
+def collapse_html(now: Live) -> str:
+    """Where retrieval collapses, as far as sweeps of these settings have measured it; a mark on the slider too."""
+    found = collapses(now.analysis.folder, now.preview.settings)
+    first = now.analysis.statistics.document["data"]["domain"]["name"]
+    found.sort(key=lambda curve: curve.task != first)
+    text = " ".join(collapse_sentence(curve.task, len(curve.points), curve.below) for curve in found)
+    edge = found[0].below[max(LEVELS)] if found else None
+    mark = "" if edge is None else f"<style>#gv-sparsity{{--gv-break:{edge:.4f};--gv-break-on:1}}</style>"
+    return f'{mark}<p class="gv-settings-line"><b>Measured in sweeps.</b> {escape(text)}</p>' if found else ""
 
 
 def reasons_html(now: Live) -> str:

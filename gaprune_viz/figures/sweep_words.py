@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -30,6 +30,19 @@ def sweep_sentences(frame: pd.DataFrame, enough: float = ENOUGH) -> list[str]:
         if len(cells)
     ]
     return [*said, CAUTION] if say is _grid else said
+
+
+def collapse_sentence(task: str, points: int, below: Mapping[float, float | None]) -> str:
+    """Up to which sparsity a collection keeps which share of the dense model's nDCG@10, as far as it was measured.
+
+    Args:
+        points: how many sparsities were measured.
+        below: share of dense -> the sparsity from which on the curve is below it; None where it never is.
+    """
+    kept = [f"{percent(level, 0)} up to {percent(edge, 0)}" for level, edge in below.items() if edge is not None]
+    if not kept:
+        return f"{task}: nowhere below {percent(max(below), 0)} of dense nDCG@10 ({points} sparsities tried)."
+    return f"{task} keeps {' and '.join(kept)} sparsity (share of dense nDCG@10, {points} sparsities tried)."
 
 
 def _falls(cells: pd.DataFrame, enough: float) -> str:

@@ -32,6 +32,7 @@ from gaprune_viz.core.kinds import kinds_of
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.history import delete_run, kept_runs, label_run
 from gaprune_viz.presets import PRESETS
+from gaprune_viz.sweep import CELL_FOLDER, CELL_FORMAT, collapses
 from gaprune_viz.workspace import workspace
 
 VIEW = views.View().model_dump()
@@ -219,3 +220,35 @@ def test_runs_are_listed_named_and_deleted(tiny_analysis: Path) -> None:
     with pytest.raises(GapruneError, match="too long"):
         label_run(tiny_analysis, "x" * 100, "")
     assert json.loads((tiny_analysis / "spec.json").read_text())["format"]
+
+
+def test_where_retrieval_collapses_is_read_from_the_sweeps(tiny_analysis: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "analysis"
+    shutil.copytree(tiny_analysis, folder)
+    shutil.rmtree(folder / CELL_FOLDER, ignore_errors=True)
+    assert collapses(folder, BALANCED) == []
+    for sparsity, kept in ((0.3, 1.0), (0.5, 0.9), (0.7, 0.7)):
+        _write_cell(folder, Settings(score=BALANCED.score, mask=MaskSpec(sparsity=sparsity)), kept)
+    _write_cell(folder, Settings(mask=MaskSpec(sparsity=0.4)), 0.1)
+    (folder / CELL_FOLDER / "altered.json").write_text(
+        '{"format": 3, "settings": {"mask": 5}, "numbers": {}, "task": 1}'
+    )
+    (curve,) = collapses(folder, BALANCED)
+    assert [kept for _, kept in curve.points] == pytest.approx([1.0, 0.9, 0.7])
+    assert curve.below == {0.95: pytest.approx(0.4), 0.8: pytest.approx(0.6)}
+    name = visitor().admit(folder)
+    headline = views.headline_html(views.live(views.View(analysis=name), BALANCED))
+    assert "--gv-break:0.4000" in headline
+    assert "keeps 95 % up to 40 % and 80 % up to 60 % sparsity" in headline
+
+
+def _write_cell(folder: Path, settings: Settings, kept: float) -> None:
+    numbers = {"ndcg_at_10": 0.5 * kept, "dense_ndcg_at_10": 0.5}
+    document = {
+        "format": CELL_FORMAT,
+        "settings": settings.model_dump(mode="json"),
+        "task": "chemistry",
+        "numbers": numbers,
+    }
+    (folder / CELL_FOLDER).mkdir(exist_ok=True)
+    (folder / CELL_FOLDER / f"{settings.key()}.json").write_text(json.dumps(document), encoding="utf-8")
