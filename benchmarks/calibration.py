@@ -1,8 +1,10 @@
-"""What per-sample Fisher information costs beside a plain backward, and beside one backward per sample.
+"""What per-sample Fisher information costs beside a plain backward, the published procedure, and a loop of backwards.
 
-Three ways through the same texts in one process, in turn: the engine's calibration; a forward and backward of the same
+Four ways through the same texts in one process, in turn: the engine's calibration; a forward and backward of the same
 batches that leaves plain weight gradients (the least any gradient-based criterion needs, and too little for a
-per-sample one); and the exact loop everybody writes first, one backward per sample. Medians over the rounds.
+per-sample one); the published procedure, two passes with every text padded to 512 tokens; and the exact loop everybody
+writes first, one backward per sample. Medians over the rounds. The last two take so long that they run over a share of
+the samples, and their time is multiplied.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks._published_calibration import PADDED, published, share_of
+from benchmarks._time_split import time_split
 from gaprune_viz.config import CalibrationSpec, ModelSpec, Scope
 from gaprune_viz.core.batching import Step, plan_steps
 from gaprune_viz.core.calibration import DomainStatistics, calibrate
@@ -37,10 +41,11 @@ from tests.conformance.reference import naive as reference
 
 SPEC = CalibrationSpec()
 # Words that make about 20 and about 200 tokens of the starter's chemistry passages.
-WORDS = {"short": 10, "long": 120}
+WORDS = {"short": 15, "long": 150}
 EXACT_SAMPLES = 8
-# The loop takes so much longer that it runs over every k-th sample, and its time is multiplied.
+# The loop runs over every k-th sample; the published procedure over this many micro-batches, all of one cost.
 NAIVE_SHARE = 4
+PUBLISHED_BATCHES = 1
 # Three long samples weigh as much as thirty short ones.
 LONG_SHARE = 4
 
@@ -51,6 +56,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--samples", type=int, default=64, help="short triplets; a quarter as many long ones")
     parser.add_argument("--repeats", type=int, default=5, help="rounds; each runs every way once")
+    parser.add_argument("--kinds", nargs="+", choices=list(WORDS), default=list(WORDS), help="which lengths of text")
     parser.add_argument("--scope", choices=[s.value for s in Scope], default=Scope.LINEAR.value)
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -67,7 +73,7 @@ def main() -> None:
         "versions": versions(),
         "texts": {},
     }
-    for kind in WORDS:
+    for kind in options.kinds:
         samples = options.samples if kind == "short" else max(EXACT_SAMPLES, options.samples // LONG_SHARE)
         found["texts"][kind] = measure(model, targets, triplets(kind, samples), options.repeats)
     if options.json:
@@ -75,8 +81,9 @@ def main() -> None:
         return
     for kind, row in found["texts"].items():
         print(
-            f"{kind}: ours {row['ours_s']:.2f} s, plain {row['plain_s']:.2f} s, naive {row['naive_s']:.2f} s; "
-            f"ours/plain {row['ours_over_plain']:.2f}, naive/ours {row['naive_over_ours']:.2f}, "
+            f"{kind}: ours {row['ours_s']:.2f} s, plain {row['plain_s']:.2f} s, published {row['published_s']:.1f} s, "
+            f"naive {row['naive_s']:.2f} s; ours/plain {row['ours_over_plain']:.2f}, "
+            f"published/ours {row['published_over_ours']:.1f}, naive/ours {row['naive_over_ours']:.2f}, "
             f"error {row['exactness']['worst']:.1e}"
         )
 
@@ -96,17 +103,19 @@ def triplets(kind: str, count: int) -> tuple[Triplet, ...]:
 
 
 def measure(
-    model: EmbeddingModel, targets: Sequence[Target], samples: Sequence[Triplet], repeats: int
+    model: EmbeddingModel, targets: Sequence[Target], samples: Sequence[Triplet], repeats: int, pad_to: int = PADDED
 ) -> dict[str, Any]:
-    """Times of every way through the samples, exactness, and the floor."""
+    """Times of every way through the samples, where ours goes, exactness, and the floor."""
     steps = plan_steps(model, samples, SPEC.token_budget)
-    few = samples[::NAIVE_SHARE]
+    few, padded = samples[::NAIVE_SHARE], share_of(samples, PUBLISHED_BATCHES)
     alone = [plan_steps(model, [sample], SPEC.token_budget)[0] for sample in few]
     ways: dict[str, Callable[[], object]] = {
         "ours": lambda: ours(model, targets, samples, steps),
         "plain": lambda: plain(model, targets, steps),
+        "published": lambda: published(model, targets, padded, pad_to),
         "naive": lambda: naive(model, targets, alone),
     }
+    scale = {"published": len(samples) / len(padded), "naive": len(samples) / len(few)}
     times: dict[str, list[float]] = {name: [] for name in ways}
     for name, way in ways.items():
         way()
@@ -115,9 +124,7 @@ def measure(
         for name, way in ways.items():
             began = time.perf_counter()
             way()
-            times[name].append(time.perf_counter() - began)
-    scale = len(samples) / len(few)
-    times["naive"] = [seconds * scale for seconds in times["naive"]]
+            times[name].append((time.perf_counter() - began) * scale.get(name, 1.0))
     median = {name: statistics.median(values) for name, values in times.items()}
     _say(f"medians {median}")
     tokens = sum(step.tokens for step in steps)
@@ -127,6 +134,7 @@ def measure(
     return {
         "samples": len(samples),
         "naive_samples": len(few),
+        "published_samples": len(padded),
         "tokens": tokens,
         "tokens_per_text": tokens / (3 * len(samples)),
         "padded_tokens": sum(len(c.ids) * max(map(len, c.ids)) for s in steps for c in s.chunks),
@@ -135,7 +143,9 @@ def measure(
         **{f"{name}_all_s": [round(v, 3) for v in values] for name, values in times.items()},
         "ours_over_plain": median["ours"] / median["plain"],
         "ours_over_plain_by_round": [round(a / b, 3) for a, b in zip(times["ours"], times["plain"], strict=True)],
+        "published_over_ours": median["published"] / median["ours"],
         "naive_over_ours": median["naive"] / median["ours"],
+        "time_split": time_split(lambda: ours(model, targets, samples, steps)),
         "floor_gflop": {name: value / 1e9 for name, value in floor.items()},
         "floor": "6 x weights x tokens; ours adds 3 x weights x samples (square, two additions)",
         "gflop_per_s": {name: value / 1e9 / median[name] for name, value in floor.items()},

@@ -1,7 +1,7 @@
 """A stratified sample of weights: what makes the sliders live, whatever the model's size.
 
-Two samples of every matrix are kept. The *scattered* one takes every k-th weight in the order of |theta| and, among
-weights of like magnitude, of domain Fisher information, so that quantiles of the usual scores are caught closely.
+Two samples of every matrix are kept. The *scattered* one takes every k-th weight in an order in which neighbours are
+alike in all that the criteria read (`strata`), so that quantiles of the usual scores are caught closely.
 The *segments* are stretches of consecutive inputs of a row, for what is decided within a row: N:M and row allocation.
 """
 
@@ -19,11 +19,11 @@ from gaprune_viz.config import SKETCH_CAP, SKETCH_PER_MATRIX, Alignment
 from gaprune_viz.core.alignment import correlation, sign_agreement
 from gaprune_viz.core.criteria import WeightStatistics
 from gaprune_viz.core.statistics import DAMAGED, MatrixInfo, MatrixStatistics
+from gaprune_viz.core.strata import along_the_scores
 from gaprune_viz.errors import GapruneError
 
 SEGMENT = 64
 SEGMENT_SHARE = 0.25
-MAGNITUDE_STRATA = 64
 
 
 @dataclass(frozen=True)
@@ -162,17 +162,12 @@ def allot(sizes: Sequence[int], cap: int, least: int) -> list[int]:
 
 
 def _scattered(stats: MatrixStatistics, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Every k-th weight, from a random start, in the order of magnitude stratum and then domain Fisher."""
-    theta = stats.theta.abs().reshape(-1).numpy()
-    if count >= theta.size:
-        return np.arange(theta.size)
-    by_magnitude = np.argsort(theta)
-    stratum = np.empty(theta.size, dtype=np.float32)
-    stratum[by_magnitude] = np.arange(theta.size) * MAGNITUDE_STRATA // theta.size
-    by_fisher = np.argsort(stats.fisher_domain.reshape(-1).numpy())
-    order = by_fisher[np.argsort(stratum[by_fisher], kind="stable")]
-    places = (np.arange(count) + generator.random()) * (theta.size / count)
-    return np.sort(order[places.astype(np.int64)])
+    """Every k-th weight, from a random start, in the order of what the criteria read."""
+    size = stats.theta.numel()
+    if count >= size:
+        return np.arange(size)
+    places = (np.arange(count) + generator.random()) * (size / count)
+    return np.sort(along_the_scores(stats)[places.astype(np.int64)])
 
 
 def _segments(info: MatrixInfo, count: int, length: int, generator: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,69 @@
+"""An order of a matrix's weights in which neighbours are alike in whatever the criteria read.
+
+Every k-th weight of that order is a sample that catches the quantiles of all usual scores closely. Weights lie in a
+grid of quantile levels of |theta|, domain Fisher information, the ratio of the two Fishers and the correlation of the
+two gradients (its sign apart, because `sign` jumps there). The cells are walked along a Gray-coded Morton curve, on
+which no step changes more than one bit, so that any stretch of it is compact in every direction.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from gaprune_viz.core.statistics import MatrixStatistics
+
+# Bits of each quantity; together 16, so that numpy sorts the cells by radix.
+BITS = {"theta": 6, "fisher": 4, "ratio": 3, "sign": 1, "correlation": 2}
+# Whose next bit comes next, from the most significant one on.
+WALK = (
+    *("sign", "theta", "fisher", "ratio", "theta", "correlation", "fisher", "theta"),
+    *("ratio", "fisher", "theta", "correlation", "fisher", "ratio", "theta", "theta"),
+)
+# Quantiles of the levels are taken over about this many weights.
+LOOKED_AT = 16_384
+
+
+def along_the_scores(stats: MatrixStatistics) -> np.ndarray:
+    """Positions (row * in + column) of all weights in that order, int64 [out * in]; within a cell by position."""
+    theta, fisher, general, grad, grad_general = (
+        _flat(getattr(stats, name))
+        for name in ("theta", "fisher_domain", "fisher_general", "grad_domain", "grad_general")
+    )
+    least = np.float32(np.finfo(np.float32).tiny)
+    # The signs of the product, because the product of two small gradients underflows.
+    together = np.sign(grad) * np.sign(grad_general) > 0
+    size = (
+        np.abs(grad) / np.sqrt(np.maximum(fisher, least)) * (np.abs(grad_general) / np.sqrt(np.maximum(general, least)))
+    )
+    levels = {
+        "theta": _levels(np.abs(theta), BITS["theta"]),
+        "fisher": _levels(fisher, BITS["fisher"]),
+        "ratio": _levels(general / np.maximum(fisher, least), BITS["ratio"]),
+        "sign": together.astype(np.uint16),
+        "correlation": _levels(size, BITS["correlation"]),
+    }
+    return np.argsort(_place_on_curve(levels), kind="stable")
+
+
+def _flat(values: Tensor) -> np.ndarray:
+    return values.reshape(-1).float().numpy()
+
+
+def _levels(values: np.ndarray, bits: int) -> np.ndarray:
+    """Which of 2**bits equally full classes each value belongs to, uint16 [n]; equal values share a class."""
+    looked_at = values[:: max(1, len(values) // LOOKED_AT)]
+    edges = np.quantile(looked_at, np.arange(1, 2**bits) / 2**bits, method="lower")
+    return np.searchsorted(edges, values, side="right").astype(np.uint16)
+
+
+def _place_on_curve(levels: dict[str, np.ndarray]) -> np.ndarray:
+    """Interleave the bits of all levels, and say how far along the Gray curve that cell is; uint16 [n]."""
+    left = dict(BITS)
+    place = np.zeros(len(levels["theta"]), dtype=np.uint16)
+    for name in WALK:
+        left[name] -= 1
+        place = (place << np.uint16(1)) | ((levels[name] >> np.uint16(left[name])) & np.uint16(1))
+    for shift in (1, 2, 4, 8):
+        place ^= place >> np.uint16(shift)
+    return place
