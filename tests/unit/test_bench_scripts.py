@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import calibration
+from benchmarks import calibration, encoding, live, startup
 from gaprune_viz.config import ModelSpec, Scope
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.loading import load_model
@@ -25,3 +25,20 @@ def test_calibration_times_all_ways_and_splits_its_time(model: EmbeddingModel) -
     assert set(row["time_split"]["seconds"]) >= {"forward", "backward", "per-sample products", "accumulation"}
     assert min(row["time_split"]["seconds"].values()) >= 0
     assert row["published_over_ours"] > 0
+
+
+def test_encoding_agrees_with_sentence_transformers(model: EmbeddingModel) -> None:
+    row = encoding.measure(model, ["one", "two words", "and three of them"] * 4, repeats=1)
+    assert row["largest_difference"] < 1e-5
+    assert row["ours_over_theirs"] > 0
+
+
+def test_a_small_made_up_analysis_is_previewed_exactly(tmp_path: Path) -> None:
+    row = live.measure("tiny", tmp_path, moves=2)
+    assert row["sketch"] == row["weights"]
+    assert max(found["largest"] for found in row["preview"].values()) < 1e-9
+    assert row["refresh_ms"]["p50"] > 0
+
+
+def test_starting_is_timed() -> None:
+    assert 0 < startup.run("python") < startup.run("import") + 60
