@@ -10,11 +10,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 BROWSERS := chromium chromium-browser google-chrome
-BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py,$(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help .venv run test check suite browser bench study screenshots clean
+.PHONY: help .venv run test check suite browser bench fidelity study screenshots clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,10 +55,16 @@ browser:
 		|| { cat "$$log" >&2; rm -f "$$log"; exit 1; }; \
 	rm -f "$$log"
 
-bench: $(READY) ## Run every benchmark; each prints one JSON object
-	@set -e; \
-	if [ -z "$(BENCHMARKS)" ]; then echo "There are no benchmarks yet."; fi; \
-	for script in $(BENCHMARKS); do echo "$$script" >&2; $(BIN)/python $$script --json; done
+# One at a time with `make bench BENCHMARKS=benchmarks/live.py`: what was measured before stays in the document.
+bench: $(READY) browser ## Run the benchmarks (20 minutes), keep their JSON, write docs/performance.md
+	@mkdir -p docs/benchmarks
+	@set -e; for script in $(BENCHMARKS); do echo "$$script" >&2; \
+		name=$$(basename $$script .py); $(BIN)/python $$script --json >docs/benchmarks/$$name.part; \
+		mv docs/benchmarks/$$name.part docs/benchmarks/$$name.json; done
+	@$(BIN)/python benchmarks/_render.py docs/benchmarks docs/performance.md
+
+fidelity: $(READY) ## Compare the released procedure with the definition anew: docs/fidelity.md
+	$(BIN)/python benchmarks/fidelity.py --write docs/fidelity.md
 
 # About three hours on two cores the first time; what is in docs/study is not measured again.
 STUDY := $(BIN)/python -m gaprune_viz study --samples 600 --sampling random --scope linear --sparsities 0.3,0.5,0.7 --retrain-max-length 64

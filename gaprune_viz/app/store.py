@@ -15,6 +15,7 @@ from gaprune_viz.app.access import DEMO, visitor
 from gaprune_viz.config import ModelSpec, Settings
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope
+from gaprune_viz.core.live import Preview
 from gaprune_viz.core.loading import load_model, parameter_count
 from gaprune_viz.core.masking import MaskResult
 from gaprune_viz.core.targets import Target
@@ -72,6 +73,7 @@ class Store:
         self._analyses: Cache[Analysis] = Cache(8)
         self._scopes: Cache[tuple[ExactScope, tuple[Target, ...]]] = Cache(4)
         self._masks: Cache[MaskResult] = Cache(6)
+        self._previews: Cache[Preview] = Cache(16)
         self._tasks: Cache[RetrievalTask] = Cache(12)
         self._embeddings: Cache[TaskEmbeddings] = Cache(32)
         self._speeds: Cache[Speed] = Cache(32)
@@ -115,6 +117,11 @@ class Store:
 
     def scope(self, analysis: Analysis) -> tuple[ExactScope, tuple[Target, ...]]:
         return self._scopes.get(str(analysis.folder), lambda: exact_scope(analysis.statistics, self.dense(analysis)))
+
+    def preview(self, analysis: Analysis, settings: Settings) -> Preview:
+        """What the sketch says of some settings: one answer for all handlers that follow a slider's move."""
+        key = (str(analysis.folder), id(analysis), settings.key())
+        return self._previews.get(key, lambda: analysis.live.preview(settings))
 
     def masks(self, analysis: Analysis, settings: Settings) -> MaskResult:
         """The exact masks of some settings."""

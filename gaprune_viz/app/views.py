@@ -65,7 +65,7 @@ class Live:
 def live(view: View, settings: Settings) -> Live:
     """Score the sketch of the analysis that a page looks at."""
     analysis = STORE.analysis(view.analysis)
-    preview = analysis.live.preview(settings)
+    preview = STORE.preview(analysis, settings)
     table = analysis.summary.assign(
         pruned_fraction=preview.pruned_fraction, score_mean=preview.score_mean, threshold=preview.thresholds
     )

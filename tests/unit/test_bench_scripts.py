@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import calibration, encoding, live, startup
+from benchmarks import _render, calibration, encoding, live, startup
 from gaprune_viz.config import ModelSpec, Scope
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.loading import load_model
@@ -42,3 +42,16 @@ def test_a_small_made_up_analysis_is_previewed_exactly(tmp_path: Path) -> None:
 
 def test_starting_is_timed() -> None:
     assert 0 < startup.run("python") < startup.run("import") + 60
+
+
+def test_the_document_says_what_did_not_hold() -> None:
+    found = {
+        "load_average": 0.5,
+        "ours_over_theirs": 2.0,
+        "largest_difference": 1e-7,
+        "floor_gflop": 1,
+        "gflop_per_s": 1,
+    }
+    text = _render.document({"encoding": found})
+    assert "| corpus encoding: ours / sentence-transformers | ≤ 1.1 | 2 | **no** |" in text
+    assert "Not measured: run `benchmarks/live.py`." in text
