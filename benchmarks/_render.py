@@ -23,16 +23,18 @@ def main() -> None:
     """Read a folder of JSON files, write the document."""
     folder, out = Path(sys.argv[1]), Path(sys.argv[2])
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
-    out.write_text(document(found), encoding="utf-8")
+    notes = folder / "notes.md"
+    out.write_text(document(found, notes.read_text(encoding="utf-8") if notes.is_file() else ""), encoding="utf-8")
 
 
-def document(found: Found) -> str:
-    """The whole text."""
+def document(found: Found, notes: str = "") -> str:
+    """The whole text; `notes` say under what conditions these files were measured."""
     parts = [
         "# Performance",
-        f"Measured on a machine with {os.cpu_count()} processor cores ({platform.machine()}), no GPU, and written by "
-        "`make bench`. Timings are medians; the load average says what else ran when a script began. A figure that "
+        f"Measured on a machine with {os.cpu_count()} processor cores ({platform.machine()}), no GPU; written by "
+        "`make bench` from `docs/benchmarks`. The load average says what else ran when a script began. A figure that "
         "did not hold is listed as such.",
+        *([notes.strip()] if notes else []),
     ]
     for name, (title, rows, more) in SECTIONS.items():
         if name not in found:

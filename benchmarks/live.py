@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,9 @@ def repaint(presses: int) -> dict[str, Any]:
     """Milliseconds from key press to repaint, on the page as a newcomer opens it."""
     from gaprune_viz.app import launch
 
-    _, address, _ = launch(port=0, prevent_thread_lock=True, quiet=True)
+    # Gradio tells of its MCP server on standard output, which is the JSON's.
+    with redirect_stdout(sys.stderr):
+        _, address, _ = launch(port=0, prevent_thread_lock=True, quiet=True)
     with chromium() as browser:
         times = key_to_repaint(browser, str(address), presses)
     _say("browser measured")
