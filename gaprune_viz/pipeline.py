@@ -15,18 +15,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gaprune_viz import __version__
+from gaprune_viz.chosen import ChosenData, choose_data
 from gaprune_viz.config import SIDES, SKETCH_CAP, RunSpec, Sampling
 from gaprune_viz.core.calibration import Progress
+from gaprune_viz.core.checksums import check, seal, tensor_digest
 from gaprune_viz.core.collecting import Side, SideResult, collect
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope
 from gaprune_viz.core.live import LiveScope
-from gaprune_viz.core.loading import load_model
+from gaprune_viz.core.loading import load_model, refuse_changed
+from gaprune_viz.core.memory import less
 from gaprune_viz.core.plan import Plan
 from gaprune_viz.core.planning import grouped, plan_of
 from gaprune_viz.core.sketch import Sketch, SketchBuilder
 from gaprune_viz.core.statistics import (
     DAMAGED,
+    FIELDS,
     FORMAT,
     HISTOGRAM_FILE,
     SKETCH_FILE,
@@ -43,48 +47,20 @@ from gaprune_viz.core.statistics import (
     summary_row,
 )
 from gaprune_viz.core.targets import Inventory, Target, in_scope, inventory
-from gaprune_viz.core.workers import Workers, workers
+from gaprune_viz.core.workers import workers
 from gaprune_viz.data.sampling import choose
-from gaprune_viz.data.triplets import Triplet, TripletSet, calibration_triplets
+from gaprune_viz.data.triplets import calibration_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import EmbeddingCache
-from gaprune_viz.workspace import clean, whole_folder, workspace
+from gaprune_viz.workspace import alone, clean, whole_folder, workspace
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
 DEMO_SKETCH_CAP = 65_536
+WAIT_SECONDS = 0.5
 VERSIONED = ("torch", "transformers", "sentence-transformers", "numpy", "scikit-learn")
-
-
-@dataclass(frozen=True)
-class ChosenData:
-    """The samples of one side of a run."""
-
-    source: TripletSet
-    chosen: tuple[int, ...]
-
-    @property
-    def triplets(self) -> tuple[Triplet, ...]:
-        return tuple(self.source.triplets[i] for i in self.chosen)
-
-    def describe(self, asked: int) -> tuple[dict[str, Any], list[str]]:
-        """What goes into `spec.json`, and what a person should be told."""
-        notes = list(self.source.report.dropped)
-        if len(self.chosen) < asked:
-            notes.append(
-                f"{self.source.name}: {asked} samples were asked for and {len(self.chosen)} are there; all are used."
-            )
-        document = {
-            "name": self.source.name,
-            "content_hash": self.source.content_hash,
-            "available": len(self.source.triplets),
-            "samples": len(self.chosen),
-            "duplicates": self.source.report.duplicates,
-            "dropped": len(self.source.report.dropped),
-        }
-        return document, notes
 
 
 @dataclass(frozen=True)
@@ -139,28 +115,57 @@ def analyze(
     sides = {side: choose_data(run, side, model, peers) for side in SIDES}
     key = analysis_key(run, model, sides)
     place = out or workspace() / f"analysis-{key}"
-    if out is None and peers.share((place / SPEC_FILE).is_file()):
-        place.touch()
-        return place
-    groups, budget = grouped(run, model, targets, {side: data.triplets for side, data in sides.items()})
-    with whole_folder(place, marker=SPEC_FILE) if peers.is_main else nullcontext() as folder:
-        results = yield from collect(
-            model,
-            groups,
-            {side: Side(data.source.name, data.triplets) for side, data in sides.items()},
-            folder,
-            temperature=run.calibration.temperature,
-            token_budget=budget,
-            workers=peers,
-        )
-        if folder is not None:
-            yield Progress("Writing", 0, 1, 0.0)
-            document = _document(run, model, found, targets, sides, results, key)
-            _write(folder, document, targets, run.calibration.seed, sketch_cap, keep_tensors, began)
+    lock = alone(place) if out is None and peers.is_main else nullcontext(lambda: True)
+    with lock as take:
+        while not take():
+            yield Progress("Waiting: another process makes the same analysis", 0, 0, time.monotonic() - began)
+            time.sleep(WAIT_SECONDS)
+        if out is None and peers.share(_is_whole(place)):
+            place.touch()
+            return place
+        groups, budget = grouped(run, model, targets, {side: data.triplets for side, data in sides.items()})
+        texts = {side: Side(data.source.name, data.triplets) for side, data in sides.items()}
+        told: list[str] = []
+        while True:
+            try:
+                with whole_folder(place, marker=SPEC_FILE) if peers.is_main else nullcontext() as folder:
+                    results = yield from collect(
+                        model,
+                        groups,
+                        texts,
+                        folder,
+                        temperature=run.calibration.temperature,
+                        token_budget=budget,
+                        workers=peers,
+                    )
+                    if folder is not None:
+                        yield Progress("Writing", 0, 1, 0.0)
+                        refuse_changed(model)
+                        document = _document(run, model, found, targets, sides, results, key)
+                        document["notes"] += told
+                        _write(folder, document, targets, run.calibration.seed, sketch_cap, keep_tensors, began)
+                break
+            except (MemoryError, RuntimeError) as error:
+                # A batch may have been taken in by half, so all begins anew; the longest samples come first.
+                budget = less(error, budget, alone=peers.count == 1)
+                told.append(f"Memory ran out with batches of {2 * budget} tokens; {budget} were used.")
+                yield Progress(told[-1], 0, 0, time.monotonic() - began)
     peers.wait()
     if out is None and peers.is_main:
         clean(place.parent, keep=place)
     return place
+
+
+def _is_whole(place: Path) -> bool:
+    """Whether a finished analysis is there, as it was written."""
+    if not (place / SPEC_FILE).is_file():
+        return False
+    try:
+        Statistics.open(place)
+    except GapruneError:
+        # Damaged: it is made again, and replaced.
+        return False
+    return True
 
 
 def predict(run: RunSpec, *, timed: bool = False) -> Plan:
@@ -188,14 +193,6 @@ def predict(run: RunSpec, *, timed: bool = False) -> Plan:
 def _arbitrary(texts: Sequence[str], kind: str) -> np.ndarray:
     """Directions without meaning: to mine some negative for each query, whose length is all that a plan asks for."""
     return np.random.default_rng(0).standard_normal((len(texts), 8)).astype(np.float32)
-
-
-def choose_data(run: RunSpec, side: str, model: EmbeddingModel, peers: Workers | None = None) -> ChosenData:
-    """Read one side's triplets and choose the samples."""
-    spec = run.calibration
-    source = calibration_triplets(spec, side, model.encode)
-    chosen = choose(source.triplets, spec.samples, spec.sampling, spec.seed, model.encode)
-    return ChosenData(source, tuple((peers or Workers()).share(chosen)))
 
 
 def analysis_key(run: RunSpec, model: EmbeddingModel, sides: dict[str, ChosenData]) -> str:
@@ -277,13 +274,18 @@ def _write(
             yield target.weight.float().cpu().contiguous(), read_tensor(folder, target.name, "fisher_domain")
 
     medians = scope_medians(pairs, sum(info.size for info in infos))
-    if not keep_tensors:
+    digests = {}
+    if keep_tensors:
+        names = ((info.name, field) for info in infos for field in FIELDS)
+        digests = {f"{name}:{field}": tensor_digest(read_tensor(folder, name, field)) for name, field in names}
+    else:
         (folder / TENSOR_FILE).unlink()
     builder.build().save(folder / SKETCH_FILE)
     save_histograms(folder, histograms)
     pd.DataFrame(rows).to_parquet(folder / SUMMARY_FILE, index=False)
     document |= {"medians": medians, "seconds": round(time.monotonic() - began, 2)}
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    parts = (TENSOR_FILE, SKETCH_FILE, HISTOGRAM_FILE, SUMMARY_FILE)
+    text = json.dumps(seal(document, folder, parts, digests), indent=2, ensure_ascii=False)
     (folder / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -305,6 +307,24 @@ def open_analysis(folder: Path) -> Analysis:
         raise GapruneError(f"The analysis in {folder.name} is damaged: {error}.", "Run it again.") from error
     live = LiveScope(Sketch.load(folder / SKETCH_FILE), statistics.matrices, statistics.medians)
     return Analysis(folder, statistics, summary, histograms, live)
+
+
+def verify_analysis(folder: Path) -> dict[str, int]:
+    """Compare every byte of an analysis with its checksums, and open it.
+
+    Returns:
+        `files`, `tensors` and `bytes` that were compared.
+
+    Raises:
+        GapruneError: a part is missing, damaged or altered; or there are no checksums.
+    """
+    statistics = open_analysis(folder).statistics
+    sums = statistics.document.get("checksums")
+    if sums is None:
+        raise GapruneError(f"The analysis in {folder.name} is from a version without checksums.", "Run it again.")
+    check(statistics.document, folder, whole=True)
+    size = sum(record["bytes"] for record in sums["files"].values())
+    return {"files": len(sums["files"]), "tensors": len(sums["tensors"]), "bytes": size}
 
 
 def load_dense(statistics: Statistics) -> EmbeddingModel:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gaprune_viz.errors import GapruneError
 
 WORKSPACE_VARIABLE = "GAPRUNE_VIZ_WORKSPACE"
 UNFINISHED = ".unfinished-"
-RESULTS = ("analysis-*", "export-*")
+WRITING = ".writing"
+RESULTS = ("analysis-*", "export-*", "uploads/*")
 WORKSPACE_LIMIT = 20 * 2**30
 UPLOAD_PREFIX = "upload:"
 UPLOADS = "uploads"
+LOCKS = ".locks"
 STALE_SECONDS = 86_400
+SWAPS = 5
 
 
 def workspace() -> Path:
@@ -61,24 +65,74 @@ def whole_folder(place: Path, *, marker: str) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{place.name}-", dir=place.parent))
     except OSError as error:
         raise GapruneError(f"{place} cannot be written: {error.strerror}.", "Choose a folder you own.") from error
+    from filelock import FileLock
+    from safetensors import SafetensorError
+
+    writing = FileLock(folder / WRITING, thread_local=False)
     try:
-        yield folder
-        _swap_in(folder, place)
+        # Held while we live: by it, `clean` tells a folder that is being written from one whose writer was killed.
+        with writing:
+            yield folder
+            (folder / WRITING).unlink(missing_ok=True)
+            _swap_in(folder, place)
     except OSError as error:
         raise GapruneError(f"Writing {place} failed: {error.strerror}.", "Check free space and permissions.") from error
+    except SafetensorError as error:
+        raise GapruneError(f"Writing {place} failed: {error}.", "Check free space and permissions.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _swap_in(folder: Path, place: Path) -> None:
+    """Put a folder at its place, also where another process puts one there at the same time."""
     folder.chmod(0o755)
-    if place.exists():
-        old = folder.with_name(folder.name + "-old")
-        place.rename(old)
-        folder.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        folder.rename(place)
+    for swap in range(SWAPS):
+        old = folder.with_name(f"{folder.name}-old{swap}")
+        with suppress(FileNotFoundError):
+            place.rename(old)
+        try:
+            folder.rename(place)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or swap == SWAPS - 1:
+                raise
+        else:
+            return
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def alone(place: Path) -> Iterator[Callable[[], bool]]:
+    """A lock between processes on the making of one result, which is released when its holder dies.
+
+    Yields:
+        a function that tries to take it, and says whether it is held.
+
+    Raises:
+        GapruneError: the workspace cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = place.parent / LOCKS
+    try:
+        folder.mkdir(exist_ok=True)
+        lock = FileLock(folder / f"{place.name}.lock", thread_local=False)
+    except OSError as error:
+        raise GapruneError(f"{folder} cannot be made: {error.strerror}.", "Choose a folder you own.") from error
+
+    def take() -> bool:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        except OSError as error:
+            raise GapruneError(f"{folder} cannot be written: {error.strerror}.", "Choose a folder you own.") from error
+        return True
+
+    try:
+        yield take
+    finally:
+        lock.release()
 
 
 def write_whole(place: Path, text: str) -> None:
@@ -101,7 +155,7 @@ def write_whole(place: Path, text: str) -> None:
 
 
 def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMIT) -> list[str]:
-    """Delete the longest unused results until the rest fits, and what unfinished work left behind a day ago.
+    """Delete the longest unused results until the rest fits, and what work that was killed left behind.
 
     A result is in use when it is made, found again or opened: its folder's time says so.
 
@@ -115,7 +169,7 @@ def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMI
     """
     deleted = []
     for leftover in base.glob(f"{UNFINISHED}*"):
-        if time.time() - leftover.stat().st_mtime > STALE_SECONDS:
+        if _abandoned(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
             deleted.append(leftover.name)
     folders = [f for kind in RESULTS for f in base.glob(kind) if f.is_dir()]
@@ -127,6 +181,19 @@ def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMI
             shutil.rmtree(folder, ignore_errors=True)
             deleted.append(folder.name)
     return deleted
+
+
+def _abandoned(leftover: Path) -> bool:
+    """Whether an unfinished folder's writer is gone: its lock is free; or, where there is none, it is a day old."""
+    from filelock import FileLock, Timeout
+
+    try:
+        if not (leftover / WRITING).exists():
+            return time.time() - leftover.stat().st_mtime > STALE_SECONDS
+        with FileLock(leftover / WRITING, timeout=0):
+            return True
+    except (Timeout, OSError):
+        return False
 
 
 def folder_bytes(folder: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any, NoReturn
 
@@ -19,6 +20,10 @@ __all__ = ["analysis", "app", "benchmarks", "experiments", "main", "planning", "
 
 def main() -> None:
     """Run the command line; a GapruneError is one line on standard error and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a letter shows its number: no result is lost for that.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = app(standalone_mode=False)
     except GapruneError as error:

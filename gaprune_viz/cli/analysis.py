@@ -188,6 +188,21 @@ def diagnose(
 
 
 @app.command()
+def verify(
+    analyses: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of analyses.")], json_: Json = False
+) -> None:
+    """Compare every byte of finished analyses with their checksums."""
+    from gaprune_viz import pipeline
+
+    found = {str(folder): pipeline.verify_analysis(folder) for folder in analyses}
+    if json_:
+        print_json({"verified": found})
+        return
+    for name, counts in found.items():
+        print(f"{name}: {counts['files']} files, {counts['tensors']} tensors, {counts['bytes']:,} bytes: as written.")
+
+
+@app.command()
 def criteria(json_: Json = False) -> None:
     """List the saliency criteria, built in and plugged in."""
     from gaprune_viz.core.scoring import criteria as all_criteria

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gaprune_viz.config import SWEEP_KINDS, Settings
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.tables import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,7 @@ def write_csv(frame: pd.DataFrame, place: Path) -> None:
         GapruneError: the file cannot be written.
     """
     try:
-        frame.to_csv(place, index=False)
+        place.write_text(csv_text(frame), encoding="utf-8")
     except OSError as error:
         raise GapruneError(f"{place} cannot be written: {error.strerror or error}.", "Choose another file.") from error
 

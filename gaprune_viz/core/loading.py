@@ -203,6 +203,20 @@ def parameter_count(spec: ModelSpec) -> int:
     return int(stated.total)
 
 
+def refuse_changed(model: EmbeddingModel) -> None:
+    """Refuse a model whose folder is no longer the one that was loaded.
+
+    Raises:
+        GapruneError: its weights or its configuration differ.
+    """
+    source = Path(model.source)
+    if source.is_dir() and weight_hash(source, None) != model.weight_hash:
+        raise GapruneError(
+            f"The folder of the model {model.label} was changed while it was in use.",
+            "Run it again when nothing else writes there; earlier results are kept.",
+        )
+
+
 def weight_hash(source: Path | str, revision: str | None) -> str:
     """SHA-256 over the weight files of a folder; for a Hub model, over its id and commit."""
     digest = hashlib.sha256()

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from gaprune_viz.config import Alignment, RunSpec
 from gaprune_viz.core.alignment import align
+from gaprune_viz.core.checksums import check, check_tensor
 from gaprune_viz.core.selection import median_of_streamed
 from gaprune_viz.errors import GapruneError
 
@@ -103,6 +104,7 @@ class Statistics:
 
     def __init__(self, folder: Path, document: dict[str, Any]) -> None:
         self.folder = folder
+        self._checked: set[str] = set()
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']} is not {FORMAT}, the one this version reads")
         self.document = document
@@ -122,9 +124,12 @@ class Statistics:
         if not path.is_file():
             raise GapruneError(f"There is no analysis in {folder}.", "Make one: `gaprune-viz analyze --out DIR`.")
         try:
-            return cls(folder, json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, TypeError, GapruneError) as error:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            statistics = cls(folder, document)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, GapruneError) as error:
             raise GapruneError(f"{path} is damaged: {error}.", "Run the analysis again.") from error
+        check(document, folder)
+        return statistics
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,11 +151,16 @@ class Statistics:
         try:
             if self._file is None:
                 self._file = _mapped(self.folder)
-            return self._file.get_tensor(f"{name}:{field}")
+            tensor: Tensor = self._file.get_tensor(f"{name}:{field}")
         except (OSError, SafetensorError) as error:
             raise GapruneError(
                 f"{field} of {name} cannot be read from this analysis: {error}.", "Run the analysis again."
             ) from error
+        # Once: reading it again costs nothing then.
+        if (key := f"{name}:{field}") not in self._checked:
+            check_tensor(self.document, self.folder, key, tensor)
+            self._checked.add(key)
+        return tensor
 
     def matrix(self, name: str, theta: Tensor) -> MatrixStatistics:
         """All statistics of one matrix, with the weight that the model holds."""

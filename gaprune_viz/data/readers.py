@@ -196,7 +196,7 @@ def _open_parquet(path: Path) -> Table:
     try:
         with pq.ParquetFile(path) as file:
             metadata, schema = file.metadata, file.schema_arrow
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _bad_parquet(path, error) from error
     if metadata.num_rows > MAX_ROWS:
         raise too_many_rows(path)
@@ -225,7 +225,7 @@ def _parquet_rows(path: Path, schema: pa.Schema, only: Sequence[str] | None) -> 
                     if number > MAX_ROWS:
                         raise too_many_rows(path)
                     yield f"row {number}", _parquet_row(batch, index, path, number)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _bad_parquet(path, error) from error
 
 

@@ -16,6 +16,7 @@ from gaprune_viz.figures.study import ablation_figure, loss_figure, samples_figu
 from gaprune_viz.study.findings import all_steps, findings
 from gaprune_viz.study.plan import ABLATION_BASES
 from gaprune_viz.study.tables import frame
+from gaprune_viz.tables import csv_text
 from gaprune_viz.workspace import write_whole
 
 REPORT_FILE = "report.html"
@@ -56,7 +57,7 @@ def write_report(document: Mapping[str, Any], folder: Path) -> None:
         GapruneError: they cannot be written.
     """
     table = frame(document)
-    write_whole(folder / CSV_FILE, table.to_csv(index=False))
+    write_whole(folder / CSV_FILE, csv_text(table))
     write_whole(folder / REPORT_FILE, report_html(document, table))
 
 

@@ -22,7 +22,7 @@ LONGEST = 400  # lines
 
 LOWEST = {"config", "errors", "paths"}
 EXPERIMENTS = {"benchmark", "trial", "saved", "training", "retrained", "study", "sweep", "results", "pipeline"}
-PIPELINE = {"core", "data", "evaluation", "workspace", *LOWEST}
+PIPELINE = {"chosen", "core", "data", "evaluation", "workspace", *LOWEST}
 # Room -> rooms that it may import. "" is the package itself, which holds the version and imports nothing.
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
@@ -33,6 +33,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fields": {"config"},
     "workspace": {"errors"},
     "history": {"workspace", "errors"},
+    "tables": set(),
+    "chosen": {"core", "data", *LOWEST},
     "core": {"core", "config", "errors"},
     "data": {"data", "workspace", *LOWEST},
     "evaluation": {"evaluation", "data", "core", "config", "errors"},
@@ -41,14 +43,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": {"pipeline", *PIPELINE},
     "speed": {"results", "pipeline", *PIPELINE},
     "sweep": {"sweep", "results", "pipeline", *PIPELINE},
-    "app": {"app", "fields", "presets", "history", *EXPERIMENTS, "figures", *PIPELINE},
+    "app": {"tables", "app", "fields", "presets", "history", *EXPERIMENTS, "figures", *PIPELINE},
     "saved": {"presets", "workspace", "config", "errors"},
     "benchmark": {"results", "pipeline", *PIPELINE},
     "training": PIPELINE,
     "trial": {"training", *PIPELINE},
     "retrained": {"training", "results", "pipeline", *PIPELINE},
-    "study": {"study", "training", "presets", "pipeline", "figures", *PIPELINE},
-    "cli": {"cli", "speed", "app", "fields", "presets", *EXPERIMENTS, "figures", *PIPELINE},
+    "study": {"tables", "study", "training", "presets", "pipeline", "figures", *PIPELINE},
+    "cli": {"tables", "cli", "speed", "app", "fields", "presets", *EXPERIMENTS, "figures", *PIPELINE},
     "__main__": {"cli"},
 }
 # Names of types only, never loaded.

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import make_archive
 
 import gradio as gr
 
 from gaprune_viz.app import views
 from gaprune_viz.app.elements import html
 from gaprune_viz.config import MaskSpec, RunSpec, ScoreSpec, Settings, Spec
+from gaprune_viz.tables import csv_text
 from gaprune_viz.workspace import workspace
+
+KEPT_SECONDS = 3_600
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def _flags(spec: Spec, default: Spec) -> list[str]:
 def write_table(now: views.Live) -> str:
     """The matrix table as CSV; the path of the file."""
     path = fresh("matrices.csv")
-    views.matrix_table(now).to_csv(path, index=False)
+    path.write_text(csv_text(views.matrix_table(now)), encoding="utf-8")
     return str(path)
 
 
@@ -122,11 +128,15 @@ def export_place(now: views.Live) -> Path:
 
 def zipped(folder: Path) -> str:
     """The folder as one file to download; its path."""
-    return make_archive(str(fresh("pruned-model")), "zip", folder)
+    return shutil.make_archive(str(fresh("pruned-model")), "zip", folder)
 
 
 def fresh(name: str) -> Path:
-    """A file name in a folder of its own, below gradio's cache, which is cleaned up."""
-    base = Path(tempfile.gettempdir()) / "gaprune-viz-downloads"
-    base.mkdir(exist_ok=True)
+    """A file name in a folder of its own. Gradio copies the file at once, so earlier ones are deleted after a while."""
+    base = Path(tempfile.gettempdir()) / f"gaprune-viz-downloads-{os.getuid()}"
+    base.mkdir(exist_ok=True, mode=0o700)
+    for folder in base.iterdir():
+        with suppress(FileNotFoundError):
+            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
     return Path(tempfile.mkdtemp(dir=base)) / name
