@@ -2,6 +2,9 @@
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 7860
+SEED ?= 0
+MINUTES ?= 60
+CASES ?= 10000
 # PyTorch's CPU build, where the usual index would bring a CUDA build of several gigabytes:
 # make run TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
 TORCH_ARGS ?=
@@ -14,7 +17,7 @@ BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py,$(wildcard bench
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help .venv run test check suite browser bench fidelity study screenshots clean
+.PHONY: chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study screenshots clean fidelity
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -75,6 +78,30 @@ study: $(READY) ## Finish the study of the default model and write docs/study.md
 		--task $$domain --general-task general --retrain-batch-size 8 || exit 1; done
 	$(BIN)/python -m gaprune_viz study-report docs/study/chebi docs/study/chemistry docs/study/finance --markdown docs/study.md
 	for domain in chebi chemistry finance; do cp docs/study/$$domain/study.json assets/study/$$domain.json; done
+
+chaos: $(READY) ## Inject every fault once; prints what happened (SEED=0)
+	@$(BIN)/python tests/reliability/chaos.py --seed $(SEED)
+
+load: $(READY) ## Twenty people move sliders while an analysis runs
+	@$(BIN)/python tests/reliability/load.py
+
+soak: $(READY) ## The same people for MINUTES=60
+	@$(BIN)/python tests/reliability/load.py --minutes $(MINUTES)
+
+fuzz: $(READY) ## CASES=10000 random inputs for every reader and parser
+	@GAPRUNE_FUZZ=$(CASES) $(BIN)/python -m pytest -q -o timeout=3600 tests/unit/test_fuzz.py
+
+hostile: $(READY) ## Hostile uploads and models, and the line that answers each
+	@$(BIN)/python tests/reliability/hostile.py
+
+audit: $(READY) ## Known holes in the pinned set (asks a public database)
+	@$(PIP) pip-audit && $(BIN)/python -m pip_audit --requirement constraints.txt --no-deps --disable-pip
+
+sbom: $(READY) ## A bill of materials, CycloneDX JSON
+	@$(BIN)/python scripts/sbom.py
+
+space: ## Check this clone as Hugging Face Spaces would build it
+	@scripts/check_space.sh
 
 screenshots: $(READY) browser ## Take the pictures of docs/screens anew
 	@$(BIN)/python tests/browser/screenshots.py docs/screens

@@ -121,7 +121,9 @@ def test_assets_are_found() -> None:
     assert {"chemistry.jsonl", "finance.jsonl", "general.jsonl"} <= {f.name for f in (assets() / "starter").iterdir()}
 
 
-@pytest.mark.parametrize("target", ["run", "test", "check", "bench", "screenshots", "clean", ".venv"])
+@pytest.mark.parametrize(
+    "target", ["chaos", "load", "soak", "fuzz", "run", "test", "check", "bench", "screenshots", "clean", ".venv"]
+)
 def test_make_explains_its_targets(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{re.escape(target)}:[^\n]*## \w", makefile, flags=re.MULTILINE)
@@ -133,3 +135,8 @@ def test_the_readme_points_to_files_that_are_there() -> None:
     assert "LICENSE" in links
     missing = [link for link in links if not (ROOT / link).exists()]
     assert missing == []
+
+
+def test_each_dependency_is_justified() -> None:
+    rows = re.findall(r"^\| ([\w-]+) \| \S.+ \| \S.+ \|$", (ROOT / "docs" / "dependencies.md").read_text(), flags=re.M)
+    assert sorted(set(rows) - {"package"}) == sorted(Requirement(line).name for line in PROJECT["dependencies"])

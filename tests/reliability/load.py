@@ -1,0 +1,175 @@
+"""Many people at once, on this machine only: `make load`, and for longer `make soak MINUTES=N`.
+
+The page is served on 127.0.0.1 in a process of its own. Each person is a session that moves the sparsity slider and
+checks that the answer is for the value that it sent, and for its own analysis. Meanwhile another runs an analysis.
+
+    python tests/reliability/load.py [--people 20] [--moves 15] [--minutes 0] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+SERVER = """
+import sys
+from gaprune_viz.app import launch
+from gaprune_viz.config import ServeSpec
+serve = ServeSpec(public=True, models=("default", sys.argv[1]), pages_per_address=1000, moves_per_minute=100000)
+_, local, _ = launch(port=0, serve=serve, prevent_thread_lock=True, quiet=True)
+print("AT", local, flush=True)
+sys.stdin.read()
+"""
+SLOWEST_START = 300
+
+
+class Served:
+    """A page in a process of its own."""
+
+    def __init__(self, model: str, workspace: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "GAPRUNE_VIZ_WORKSPACE": workspace}
+        environment |= {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVER, model],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+        assert self.process.stdout is not None
+        line = next((line for line in self.process.stdout if line.startswith("AT ")), "")
+        self.address = line.removeprefix("AT ").strip()
+        assert self.address.startswith("http://127.0.0.1"), "the server did not start"
+
+    def memory(self) -> float:
+        """Resident memory, MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        return int(found[1]) / 1024 if found else float("nan")
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+class Person(threading.Thread):
+    """Moves the slider, one move after another, and checks each answer."""
+
+    def __init__(self, address: str, number: int, moves: int, until: float, pause: Callable[[], float]) -> None:
+        super().__init__(daemon=True)
+        from tests.app.served import Caller
+
+        self.caller = Caller(address, f"person-{number:04d}-{os.urandom(6).hex()}")
+        self.moves, self.until, self.pause = moves, until, pause
+        self.random = random.Random(number)
+        self.seconds: list[float] = []
+        self.wrong: list[str] = []
+
+    def run(self) -> None:
+        event = self.caller.event("gv-sparsity", "input")
+        done = 0
+        while done < self.moves or time.monotonic() < self.until:
+            done += 1
+            sparsity = round(self.random.uniform(0.05, 0.94), 2)
+            began = time.monotonic()
+            seen = self.caller.call(event, self.caller.values(event, gv_sparsity=sparsity))["seen"]
+            self.seconds.append(time.monotonic() - began)
+            if f"sparsity={sparsity:g}" not in seen:
+                self.wrong.append(f"{sparsity}: {seen[:200]}")
+            if "encoder.layer.5" not in seen:
+                self.wrong.append("the answer shows another analysis")
+            time.sleep(self.pause())
+
+
+def crowd(address: str, people: int, moves: int, minutes: float = 0) -> list[Person]:
+    pause = random.Random(0)
+    until = time.monotonic() + 60 * minutes
+    persons = [Person(address, n, moves, until, lambda: pause.uniform(0.2, 1.0)) for n in range(people)]
+    for person in persons:
+        person.start()
+    return persons
+
+
+def p95(values: list[float]) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--moves", type=int, default=15)
+    parser.add_argument("--minutes", type=float, default=0, help="go on for this long, as a soak")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    from tests.tiny_models import build
+
+    with tempfile.TemporaryDirectory(prefix="gaprune-load-") as name:
+        served = Served(str(build(Path(name) / "model", "bert")), str(Path(name) / "workspace"))
+        try:
+            report = measure(served, arguments, str(Path(name) / "model"))
+        finally:
+            served.close()
+    print(json.dumps(report, indent=None if arguments.json else 1))
+    return 0 if report["held"] else 1
+
+
+def measure(served: Served, arguments: argparse.Namespace, model: str) -> dict[str, Any]:
+    from tests.app.served import Caller
+
+    alone = crowd(served.address, 1, max(10, arguments.moves))
+    for person in alone:
+        person.join()
+    runner = Caller(served.address, f"runner-{os.urandom(6).hex()}")
+    event = runner.event("gv-run", "click")
+    job: list[dict[str, Any]] = []
+    data = runner.values(event, gv_samples=128, gv_model="default", gv_domain="finance", gv_seed=3)
+    thread = threading.Thread(target=lambda: job.append(runner.call(event, data)), daemon=True)
+    thread.start()
+    curve = [served.memory()]
+    persons = crowd(served.address, arguments.people, arguments.moves, arguments.minutes)
+    while any(person.is_alive() for person in persons):
+        time.sleep(1 if arguments.minutes < 2 else 15)
+        curve.append(served.memory())
+    thread.join(600)
+    times = [t for person in persons for t in person.seconds]
+    wrong = [text for person in [*alone, *persons] for text in person.wrong]
+    unloaded, loaded = p95(alone[0].seconds), p95(times)
+    return {
+        "people": arguments.people,
+        "moves": len(times),
+        "unloaded_p95_ms": round(1_000 * unloaded),
+        "loaded_p95_ms": round(1_000 * loaded),
+        "ratio": round(loaded / unloaded, 2),
+        "wrong_answers": len(wrong),
+        "first_wrong": wrong[:1],
+        "analysis_done": bool(job) and "Done." in job[0]["seen"],
+        "memory_mib": {"start": round(curve[0]), "most": round(max(curve)), "end": round(curve[-1])},
+        "memory_curve_mib": [round(value) for value in curve[:: max(1, len(curve) // 30)]],
+        "processors": os.cpu_count(),
+        "load_average": [round(value, 1) for value in os.getloadavg()],
+        "held": loaded <= 3 * unloaded and not wrong and bool(job) and "Done." in job[0]["seen"],
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
