@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_UNCOMPRESSED_BYTES = 1024 * MIB
+MAX_COLUMNS = 1_000
 SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet")
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -169,10 +171,19 @@ def _delimiter(path: Path, header: str) -> str:
 
 def _csv_header(path: Path, record: list[str]) -> tuple[str, ...]:
     header = tuple(name.strip() for name in record)
-    twice = sorted({name for name in header if header.count(name) > 1 and name})
+    _refuse_many_columns(path, len(header))
+    twice = sorted(name for name, count in Counter(header).items() if count > 1 and name)
     if twice:
         raise GapruneError(f"{path.name} has two columns called {twice[0]!r}.", "Give every column its own name.")
     return header
+
+
+def _refuse_many_columns(path: Path, columns: int) -> None:
+    if columns > MAX_COLUMNS:
+        raise GapruneError(
+            f"{path.name} has {columns:,} columns; the limit is {MAX_COLUMNS:,}.",
+            "Keep those of query, positive and negatives.",
+        )
 
 
 def _csv_rows(path: Path) -> Iterator[Row]:
@@ -198,6 +209,7 @@ def _open_parquet(path: Path) -> Table:
             metadata, schema = file.metadata, file.schema_arrow
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _bad_parquet(path, error) from error
+    _refuse_many_columns(path, len(schema.names))
     if metadata.num_rows > MAX_ROWS:
         raise too_many_rows(path)
     size = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
