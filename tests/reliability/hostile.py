@@ -138,8 +138,7 @@ def model_folders(folder: Path) -> Iterator[tuple[str, Path]]:
     (coded / "evil.py").write_text("raise SystemExit('code ran')\n")
     yield "a model that brings its own code", coded
     module = model("module")
-    modules = json.loads((module / "modules.json").read_text())
-    modules[0]["type"] = "os.system"
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "os.system"}]
     (module / "modules.json").write_text(json.dumps(modules))
     yield "a module type that is a function of the system", module
     header = model("header")
