@@ -25,6 +25,7 @@ from gaprune_viz.figures.sweep_map import difference_html, sweep_map_html
 from gaprune_viz.figures.sweep_words import sweep_sentences
 from gaprune_viz.pipeline import Analysis
 from gaprune_viz.sweep import SweepPlan, difference, sweep
+from gaprune_viz.tables import csv_text
 
 if TYPE_CHECKING:
     from gaprune_viz.app.page import Page
@@ -176,5 +177,5 @@ def _number(name: object, swept: Swept) -> int | None:
 
 def _csv(frame: pd.DataFrame) -> str:
     path = fresh("sweep.csv")
-    frame.to_csv(path, index=False)
+    path.write_text(csv_text(frame), encoding="utf-8")
     return str(path)

@@ -16,6 +16,7 @@ import pytest
 import torch
 from filelock import FileLock
 
+import gaprune_viz
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.core import checksums
 from gaprune_viz.core.loading import load_model
@@ -222,3 +223,9 @@ def test_a_formula_in_a_table_is_text(text: str) -> None:
     assert escaped("-0.25") == "-0.25"
     assert escaped(-1) == -1
     assert csv_text(frame).count("-1.5") == 1
+
+
+def test_every_table_is_written_by_the_one_that_escapes() -> None:
+    package = Path(gaprune_viz.__file__).parent
+    users = [path.name for path in package.rglob("*.py") if ".to_csv(" in path.read_text(encoding="utf-8")]
+    assert users == ["tables.py"]
