@@ -18,7 +18,7 @@ def csv_text(frame: pd.DataFrame) -> str:
     safe = frame.copy()
     for position in range(safe.shape[1]):
         column = safe.iloc[:, position]
-        if column.map(type).eq(str).any():
+        if any(isinstance(value, str) for value in column):
             safe.isetitem(position, [escaped(value) for value in column])
     safe.columns = [escaped(name) for name in frame.columns]
     return safe.to_csv(index=False)
