@@ -85,8 +85,8 @@ chaos: $(READY) ## Inject every fault once; prints what happened (SEED=0)
 load: $(READY) ## Twenty people move sliders while an analysis runs
 	@$(BIN)/python tests/reliability/load.py
 
-soak: $(READY) ## The same people for MINUTES=60
-	@$(BIN)/python tests/reliability/load.py --minutes $(MINUTES)
+soak: $(READY) ## People come and go for MINUTES=60; the memory curve
+	@$(BIN)/python tests/reliability/soak.py --minutes $(MINUTES)
 
 fuzz: $(READY) ## CASES=10000 random inputs for every reader and parser
 	@GAPRUNE_FUZZ=$(CASES) $(BIN)/python -m pytest -q -o timeout=3600 tests/unit/test_fuzz.py

@@ -23,6 +23,7 @@ from gaprune_viz.figures import panels
 from gaprune_viz.figures.benchmark import benchmark_figure, benchmark_table, estimate_text
 from gaprune_viz.figures.progress import progress_html
 from gaprune_viz.pipeline import Analysis
+from gaprune_viz.tables import csv_text
 
 if TYPE_CHECKING:
     from gaprune_viz.app.page import Page
@@ -119,5 +120,5 @@ def drawn(page: Page, scores: list[Score]) -> Changes:
 def csv_of(scores: list[Score]) -> Any:
     """The scores as a file to download."""
     place = fresh("benchmark.csv")
-    frame(scores).to_csv(place, index=False)
+    place.write_text(csv_text(frame(scores)), encoding="utf-8")
     return gr.update(value=str(place), visible=True)
