@@ -20,7 +20,7 @@ _CHUNK = 2**20
 
 def tensor_digest(tensor: Tensor) -> str:
     """SHA-256 of a CPU tensor's values."""
-    return hashlib.sha256(memoryview(tensor.detach().contiguous().numpy()).cast("B")).hexdigest()
+    return hashlib.sha256(tensor.detach().contiguous().numpy().tobytes()).hexdigest()
 
 
 def file_digest(path: Path) -> str:
