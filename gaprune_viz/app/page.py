@@ -17,6 +17,7 @@ from gaprune_viz.app.elements import bell, html
 from gaprune_viz.app.gate import Gate
 from gaprune_viz.app.guard import guard
 from gaprune_viz.app.line import MOST_WAITING
+from gaprune_viz.app.sessions import MOST_SESSIONS
 from gaprune_viz.app.sidebar import Sidebar, build_sidebar
 from gaprune_viz.app.store import DEMO
 from gaprune_viz.app.study_handlers import study_choices
@@ -227,6 +228,7 @@ def launch(
         head=style.head() + scripts.head() + _ON_LOAD,
         max_file_size=serve.upload_limit,
         max_threads=MOST_THREADS,
+        state_session_capacity=MOST_SESSIONS,
         app_kwargs={"middleware": [(Gate, (), {"spec": serve})]} if serve.public else None,
         footer_links=["settings"] if serve.public else ["api", "settings"],
         # What went wrong unforeseen may name the server's files: it is in its log.

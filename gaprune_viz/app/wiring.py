@@ -13,11 +13,13 @@ from gaprune_viz.app import inside_handlers as inside
 from gaprune_viz.app import jobs, live
 from gaprune_viz.app import runs_handlers as runs
 from gaprune_viz.app import sweep_handlers as sweeps
+from gaprune_viz.app.access import visitor
 from gaprune_viz.app.address import from_address, go, matrix_figure, opened, restored
 from gaprune_viz.app.benchmark_wiring import wire_benchmark
 from gaprune_viz.app.guard import COMPUTE
 from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.page import Page
+from gaprune_viz.app.sessions import let_go
 from gaprune_viz.app.study_handlers import wire_study
 from gaprune_viz.app.tabs.runs import OPEN_JS, SURE_JS
 
@@ -34,7 +36,7 @@ HEAVY: dict[str, Any] = {
 def wire(page: Page, demo: gr.Blocks) -> None:
     """Connect every control."""
     _wire_address(page, demo)
-    demo.unload(jobs.forget)
+    _wire_closing(demo)
     _wire_tuning(page)
     _wire_atlas(page)
     _wire_run(page)
@@ -49,6 +51,16 @@ def wire(page: Page, demo: gr.Blocks) -> None:
     _wire_inside(page)
     _wire_compare(page)
     _wire_runs(page)
+
+
+def _wire_closing(demo: gr.Blocks) -> None:
+    """A closed page leaves nothing behind."""
+
+    def closed(request: gr.Request) -> None:
+        jobs.forget(request)
+        let_go(demo, visitor().session, wholly=visitor().public)
+
+    demo.unload(closed)
 
 
 def _wire_address(page: Page, demo: gr.Blocks) -> None:

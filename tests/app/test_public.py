@@ -14,12 +14,14 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from gradio_client import Client
 
 from gaprune_viz.app import handlers, jobs, launch, views
 from gaprune_viz.app.access import Access, Visitor, visit
 from gaprune_viz.app.guard import address_of, guard, without_paths
 from gaprune_viz.app.limits import Limits, Window
 from gaprune_viz.app.line import Line
+from gaprune_viz.app.sessions import MOST_SESSIONS, let_go
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tuning import values_of
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec, Settings
@@ -309,3 +311,43 @@ def test_spaces_are_public_by_themselves(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ServeSpec.here().proxies == 1
     assert not ServeSpec.here(public=False).public
     assert re.fullmatch(r"\d+mb", ServeSpec.here().upload_limit)
+
+
+def test_what_gradio_keeps_of_a_page_can_be_let_go_of_and_is_bounded() -> None:
+    app, address, _ = launch(port=0, serve=ServeSpec(public=True), prevent_thread_lock=True, quiet=True)
+    session, kept = "cid-0123456789", app.state_holder
+    caller = Caller(str(address), session)
+    event = caller.event("gv-sparsity", "input")
+    assert caller.call(event, caller.values(event))["success"]
+    assert kept.session_data[session].config_values
+    let_go(app.get_blocks(), session, wholly=False)
+    assert not kept.session_data[session].config_values
+    let_go(app.get_blocks(), session, wholly=True)
+    assert session not in kept.session_data
+    assert kept.capacity == MOST_SESSIONS
+
+
+def test_a_client_finds_no_named_endpoint_to_try_ids_at(address: str) -> None:
+    offered = Client(address, verbose=False).view_api(return_format="dict", print_info=False)
+    assert offered == {"named_endpoints": {}, "unnamed_endpoints": {}}
+
+
+def test_the_list_of_runs_is_ones_own_and_others_are_neither_renamed_nor_deleted(
+    address: str, ann: dict[str, Any]
+) -> None:
+    bob, names = Caller(address, BOB), analyses()
+    assert names
+    for event in bob.config["dependencies"]:
+        ids = {target[0] for target in event["targets"]}
+        kinds = {c["id"]: str(c["props"].get("elem_id") or "") for c in bob.config["components"]}
+        if not any(kinds.get(i, "").startswith("gv-run") or "runs" in kinds.get(i, "") for i in ids):
+            continue
+        if any(kinds.get(i) == "gv-run" for i in ids):
+            continue
+        for name in names:
+            seen = bob.call(event, [name if i == event["inputs"][0] else "x" for i in event["inputs"]])["seen"]
+            # Gradio's own refusal quotes what was sent.
+            assert name not in seen.replace(f"Value: {name} is not in the list of choices: []", "")
+    assert analyses() == names
+    label = {folder.name: (folder / "label.json").exists() for folder in workspace().glob("analysis-*")}
+    assert not any(label.values())

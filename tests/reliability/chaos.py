@@ -9,21 +9,24 @@ ones (a signal, a limit of the kernel, a changed file). The choice of moments is
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 WORKER = """
 import resource, sys
@@ -33,19 +36,29 @@ from gaprune_viz.pipeline import analyze, drain, verify_analysis
 from gaprune_viz.sweep import SweepPlan, sweep
 
 model, seed, what, limit = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+samples, budget = (64, 16_384) if what == "memory" else (24, 512)
 run = RunSpec(model=ModelSpec(model=model, device="cpu"),
-              calibration=CalibrationSpec(domain="finance", samples=24, sampling="random", seed=seed, token_budget=512))
+              calibration=CalibrationSpec(domain="finance", samples=samples, sampling="random", seed=seed,
+                                          token_budget=budget))
+
+def bound():
+    import re
+    taken = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (taken + limit, taken + limit))
 
 def told(work):
-    box = []
+    box, bounded = [], False
     def inner():
         box.append((yield from work))
     for step in inner():
+        if what == "memory" and limit and not bounded and step.stage.startswith("Calibrating"):
+            bounded = True
+            bound()
         print("STAGE", step.stage, step.done, flush=True)
     return box[0]
 
 try:
-    if limit:
+    if limit and what != "memory":
         import signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -54,6 +67,14 @@ try:
         plan = SweepPlan("criteria", ("magnitude", "obd_joint"), (0.3, 0.5), ("finance", "general"))
         frame = told(sweep(place, plan))
         print("CELLS", frame.round(9).to_json(), flush=True)
+    if what == "retrain":
+        from gaprune_viz.config import RetrainSpec, Settings
+        from gaprune_viz.results import prune
+        from gaprune_viz.retrained import retrain_export
+        exported = place.parent / "exported"
+        if not exported.exists():
+            prune(place, Settings(), exported)
+        print("STEPS", told(retrain_export(exported, RetrainSpec(steps=30, batch_size=4), place.parent / "retrained")))
     verify_analysis(place)
     print("WHOLE", place, flush=True)
 except GapruneError as error:
@@ -87,8 +108,9 @@ class Chaos:
         assert code == 0, text
         self.kept = self.place(text)
 
-    def start(self, *, seed: int, what: str = "analysis", limit: int = 0, **options: object) -> subprocess.Popen[str]:
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             **os.environ,
             "GAPRUNE_VIZ_WORKSPACE": str(self.workspace),
             "HF_HUB_OFFLINE": "1",
@@ -96,9 +118,13 @@ class Chaos:
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(ROOT),
         }
-        command = [sys.executable, "-c", WORKER, str(self.model), str(seed), what, str(limit)]
+
+    def start(
+        self, *, seed: int, what: str = "analysis", limit: int = 0, model: Path | None = None, **options: object
+    ) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", WORKER, str(model or self.model), str(seed), what, str(limit)]
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, **options
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment, **options
         )
 
     def finish(self, process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -178,18 +204,131 @@ class Chaos:
             self.tell(f"disk full after {limit:,} bytes of a file", _short(said, self.folder), good)
 
     def read_only(self) -> None:
-        def drop() -> None:
-            if os.geteuid() == 0:
-                os.setgid(65_534)
-                os.setuid(65_534)
-
         for path in (self.folder, *self.folder.rglob("*")):
             path.chmod(0o555 if path.is_dir() else 0o444)
-        code, text = self.finish(self.start(seed=61, preexec_fn=drop, cwd="/"))
+        code, text = self.finish(self.start(seed=61, preexec_fn=_without_privilege))
         for path in (self.folder, *self.folder.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         said = next((line for line in text.splitlines() if line.startswith("SAID")), text[-300:])
         self.tell("read-only workspace", _short(said, self.folder), code == 2 and self.whole_or_none())
+
+    def killed_retraining(self) -> None:
+        struck = self.kill_at(self.start(seed=51, what="retrain"), "Retraining", least=5)
+        exported, made = self.workspace / "exported", self.workspace / "retrained"
+        none = exported.is_dir() and not made.exists()
+        digest = (exported / "model.safetensors").read_bytes() if none else b""
+        code, text = self.finish(self.start(seed=51, what="retrain"))
+        whole = code == 0 and (made / "gaprune.json").is_file() and (made / "model.safetensors").is_file()
+        same = none and (exported / "model.safetensors").read_bytes() == digest
+        how = "killed" if struck else "ended first"
+        self.tell(
+            "SIGKILL in retraining",
+            f"{how}; no retrained model is there, the pruned one is untouched; the next start makes it whole"
+            if whole and same
+            else _short(text[-300:], self.folder),
+            struck and whole and same and not self.leftovers(),
+        )
+
+    def bad_loss(self) -> None:
+        from safetensors.torch import load_file, save_file
+
+        for value in (float("nan"), float("inf")):
+            model = Path(shutil.copytree(self.model, self.folder / f"model-{value}"))
+            tensors = load_file(model / "model.safetensors")
+            tensors["embeddings.LayerNorm.bias"][0] = value
+            save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+            code, text = self.finish(self.start(seed=62, model=model))
+            said = next((line for line in text.splitlines() if line.startswith("SAID")), text[-300:])
+            named = "sample" in said.lower()
+            self.tell(
+                f"a loss that is not a number (a weight of {value})",
+                _short(said, self.folder),
+                code == 2 and named and self.whole_or_none() and not self.leftovers(),
+            )
+
+    def little_memory(self) -> None:
+        from gaprune_viz.core.statistics import FIELDS, Statistics
+
+        code, text = self.finish(self.start(seed=63, what="memory"))
+        place = self.place(text).rename(self.workspace / "reference")
+        whole = Statistics.open(place)
+        for mebibytes in (4, 8, 12, 16, 24, 32, 48, 64, 96):
+            code, text = self.finish(self.start(seed=63, what="memory", limit=mebibytes * 2**20))
+            told = next((line for line in text.splitlines() if line.startswith("STAGE Memory ran out")), "")
+            if code == 0 and told:
+                break
+        worst = float("inf")
+        if code == 0:
+            halved = Statistics.open(self.place(text))
+            pairs = ((whole.tensor(n, f), halved.tensor(n, f)) for n in whole.names for f in FIELDS)
+            worst = max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs)
+        shutil.rmtree(place)
+        self.tell(
+            "out of memory",
+            f"{told.removeprefix('STAGE ').rsplit(' ', 1)[0]} Statistics differ by {worst:.1e} of the largest"
+            if told
+            else _short(text[-300:], self.folder),
+            bool(told) and worst <= 1e-6 and self.whole_or_none(),
+        )
+
+    def dead_worker(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        launcher = f"--cpu --num_processes 2 --num_machines 1 --mixed_precision no --main_process_port {port}"
+        launcher += " --dynamo_backend no"
+        flags = "analyze --domain finance --samples 128 --sampling random --seed 64 --token-budget 256 --device cpu"
+        words = ["-m", "accelerate.commands.launch", *launcher.split(), "-m", "gaprune_viz", *flags.split()]
+        process = subprocess.Popen(
+            [sys.executable, *words, "--model", str(self.model)],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until = time.monotonic() + 120
+        while not self.leftovers() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        victim = _second_worker(process.pid)
+        if victim is not None:
+            os.kill(victim, signal.SIGKILL)
+        code = process.wait(120)
+        whole = self.whole_or_none()
+        again, _ = self.finish(self.start(seed=65))
+        self.tell(
+            "one of two workers dies",
+            f"the run ends with status {code}, earlier results whole; the next start cleans up",
+            victim is not None and code != 0 and whole and again == 0 and not self.leftovers(),
+        )
+
+    def two_apps(self) -> None:
+        from load import Served
+
+        from tests.app.served import Caller
+
+        served = [Served(str(self.model), str(self.workspace)) for _ in range(2)]
+        answers: list[str] = []
+
+        def run(address: str) -> None:
+            caller = Caller(address, f"chaos-{os.urandom(8).hex()}")
+            event = caller.event("gv-run", "click")
+            data = caller.values(
+                event, gv_model=str(self.model), gv_domain="finance", gv_samples=64, gv_sampling="random", gv_seed=9
+            )
+            answers.append(caller.call(event, data)["seen"])
+
+        threads = [threading.Thread(target=run, args=(app.address,)) for app in served]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        for app in served:
+            app.close()
+        done = sum("Done." in answer for answer in answers)
+        self.tell(
+            "two apps on one workspace run the same analysis",
+            f"{done} of 2 pages show the whole result",
+            done == 2 and self.whole_or_none() and not self.leftovers(),
+        )
 
     def altered(self) -> None:
         from gaprune_viz.errors import GapruneError
@@ -270,6 +409,26 @@ class Chaos:
         self.tell("a clock that was ten years ahead", "nothing is deleted for it", self.whole_or_none())
 
 
+def _without_privilege() -> None:
+    """Take from root what lets it write where the modes forbid it (capabilities 1 and 2), from the next exec on."""
+    if os.geteuid() == 0:
+        for capability in (1, 2):
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+
+
+def _second_worker(parent: int) -> int | None:
+    """The process below a launcher whose rank is 1."""
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            environ = (place / "environ").read_bytes()
+            above = int((place / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+        if above == parent and b"\0LOCAL_RANK=1\0" in environ:
+            return int(place.name)
+    return None
+
+
 def _short(text: str, folder: Path) -> str:
     return " ".join(text.replace("SAID ", "").replace(str(folder), "…").split())[:220]
 
@@ -286,6 +445,11 @@ def main() -> int:
         chaos.killed_sweep,
         chaos.full_disk,
         chaos.read_only,
+        chaos.killed_retraining,
+        chaos.bad_loss,
+        chaos.little_memory,
+        chaos.dead_worker,
+        chaos.two_apps,
         chaos.altered,
         chaos.damaged_in_place,
         chaos.changed_model,
@@ -294,7 +458,10 @@ def main() -> int:
     )
     try:
         for step in steps:
-            step()
+            try:
+                step()
+            except (OSError, LookupError, StopIteration, AssertionError, subprocess.TimeoutExpired) as error:
+                chaos.tell(step.__name__, f"the check itself failed: {error!r}", False)
     finally:
         shutil.rmtree(chaos.folder, ignore_errors=True)
     if arguments.json:
