@@ -64,7 +64,7 @@ def click(page: Page) -> Callable[..., Heavy]:
         elif isinstance(row, int) and isinstance(column, int) and data.get("act") == "zoom":
             yield from _drawn(page, request, view, what, side, state, values, _closer(row, column))
         elif isinstance(row, int) and isinstance(column, int) and data.get("act") == "weight":
-            yield {page.inside.weight.row: row, page.inside.weight.column: column}
+            yield _asked(page, row, column)
             yield from explained(page, request, view, row, column, values)
 
     return handler
@@ -78,7 +78,7 @@ def explain_line(page: Page) -> Callable[..., Heavy]:
     ) -> Heavy:
         place = place_in_table(table, event.index)
         if place is not None:
-            yield {page.inside.weight.row: place[0], page.inside.weight.column: place[1]}
+            yield _asked(page, *place)
             yield from explained(page, request, view, *place, values)
 
     return handler
@@ -91,6 +91,12 @@ def explain(page: Page) -> Callable[..., Heavy]:
         yield from explained(page, request, view, int(row or 0), int(column or 0), values)
 
     return handler
+
+
+def _asked(page: Page, row: int, column: int) -> dict[Any, Any]:
+    """The card, open, and the weight that it is about."""
+    card = page.inside.weight
+    return {card.box: gr.Accordion(open=True), card.row: row, card.column: column}
 
 
 def explained(

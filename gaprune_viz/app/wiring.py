@@ -255,7 +255,7 @@ def _wire_inside(page: Page) -> None:
     weight, follow = tab.weight, _refresh(page)
     common = [page.view, page.sidebar.current]
     seen = [*common, tab.progress, tab.picture, tab.units, tab.extremes, tab.window]
-    card = [weight.row, weight.column, weight.progress, weight.card]
+    card = [weight.box, weight.row, weight.column, weight.progress, weight.card]
     asked = [page.view, tab.what, tab.side, tab.window, *controls]
     gr.on([tab.look.click, tab.what.input, tab.side.input], inside.look(page), asked, seen, **HEAVY).then(**follow)
     tab.out.click(inside.out(page), asked, seen, **HEAVY)

@@ -208,6 +208,8 @@ def _cell(
     data = {"name": cell.name, "where": where, "value": f"{look.label}: {says}{rank}", "shape": shape}
     label = f"{where}: {_in_sentence(look.label)} {says}{rank}" + (f", {cell.shape}" if len(cell.names) > 1 else "")
     text, unit = _short(look.metric, cell.value)
+    # Who speaks to the page says what stands there: the name holds it (WCAG 2.5.3).
+    label += "" if text in label else f", shown as {text}{unit}"
     return (
         f'<span role="gridcell" class="gv-hm-cell gv-hm-fit{min(6, len(text))}" '
         + "".join(f'data-{key}="{escape(value, quote=True)}" ' for key, value in data.items())

@@ -108,8 +108,10 @@ def test_a_cell_says_what_it_shows() -> None:
     frame = table().assign(pruned_fraction=0.52, fisher_domain_mean=8.3e-7, alignment_cosine=-0.065)
     first = {metric: Nodes(heatmap_html(frame, metric)).cells()[0]["aria-label"] for metric in METRICS}
     assert first["pruned_fraction"] == "Layer 0, Query: pruned fraction 52.0 % of the weights"
-    assert first["fisher_domain_mean"] == "Layer 0, Query: Fisher, domain 8.3 × 10⁻⁷ (squared gradient)"
-    assert first["alignment_cosine"] == "Layer 0, Query: alignment cosine −0.065"
+    assert (
+        first["fisher_domain_mean"] == "Layer 0, Query: Fisher, domain 8.3 × 10⁻⁷ (squared gradient), shown as 8.3e−7"
+    )
+    assert first["alignment_cosine"] == "Layer 0, Query: alignment cosine −0.065, shown as −0.07"
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,9 @@ const save = (text, name, kind) => {
 };
 
 const quoted = (value) => {
-  const text = value === null || value === undefined ? '' : String(value);
+  // A spreadsheet must not run what a file of triplets says: words that begin like a formula get an apostrophe.
+  const risky = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) && !Number.isFinite(Number(value));
+  const text = value === null || value === undefined ? '' : `${risky ? "'" : ''}${value}`;
   return /[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
 };
 const csv = (columns, lines) => [columns, ...lines].map((line) => line.map(quoted).join(',')).join('\n') + '\n';
@@ -179,12 +181,12 @@ const attend = () => {
     const own = block.querySelector(':scope > .gv-chart-bar') || bar(block);
     if (own.getAttribute('aria-label') !== `Save: ${title}`) {
       own.setAttribute('aria-label', `Save: ${title}`);
-      plot.setAttribute('role', 'img');
+      plot.setAttribute('role', 'figure');
       plot.setAttribute('aria-label', `${title}. The button Table below gives its numbers.`);
     }
     if (!watched.has(plot) && plot.on) {
       watched.add(plot);
-      plot.setAttribute('role', 'img');
+      plot.setAttribute('role', 'figure');
       plot.setAttribute('aria-label', `${title}. The button Table below gives its numbers.`);
       plot.on('plotly_click', (event) => {
         const to = event.points && event.points[0] && event.points[0].customdata;

@@ -16,6 +16,7 @@ from gaprune_viz.figures.formatting import number
 class WeightCard:
     """The components that handlers read and write."""
 
+    box: gr.Accordion
     row: gr.Number
     column: gr.Number
     explain: gr.Button
@@ -25,7 +26,7 @@ class WeightCard:
 
 def build_weight() -> WeightCard:
     """Lay the card out."""
-    with gr.Accordion("Why was this weight pruned?", open=False, elem_id="gv-weight"):
+    with gr.Accordion("Why was this weight pruned?", open=False, elem_id="gv-weight") as box:
         with gr.Row(equal_height=True):
             row = gr.Number(0, label="Row (output)", minimum=0, precision=0, elem_id="gv-weight-row", min_width=110)
             column = gr.Number(
@@ -40,7 +41,7 @@ def build_weight() -> WeightCard:
             ),
             elem_id="gv-weight-card",
         )
-    return WeightCard(row, column, explain, progress, card)
+    return WeightCard(box, row, column, explain, progress, card)
 
 
 def weight_html(answer: dict[str, Any]) -> str:

@@ -1,0 +1,136 @@
+"""The page for everybody: axe-core finds nothing serious, and a whole visit needs no mouse."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+SECOND = 1_000
+TABS = (
+    "Atlas",
+    "Matrix",
+    "Distributions",
+    "Compare",
+    "Retrieval",
+    "Sweep",
+    "Benchmark",
+    "Study",
+    "Data",
+    "Export",
+    "Runs",
+    "Learn",
+)
+# Gradio's own parts that the page cannot change are left out by name, each with its reason.
+LEFT_OUT = [
+    [".cm-editor"],  # CodeMirror's read-only editor: its scroller has no label of its own.
+]
+
+
+def findings(page: Page) -> list[str]:
+    """Serious and critical findings of axe-core on what is open, as `rule: selector`."""
+    result = page.evaluate(
+        "(out) => axe.run({exclude: out}, {resultTypes: ['violations']})",
+        LEFT_OUT,
+    )
+    return [
+        f"{found['id']}: {node['target'][0]}"
+        for found in result["violations"]
+        if found["impact"] in ("serious", "critical")
+        for node in found["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(page: Page, theme: str) -> None:
+    page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", theme == "dark")
+    page.add_script_tag(path=AXE)
+    expect(page.locator("#gv-profile .js-plotly-plot")).to_be_visible()
+    found: dict[str, list[str]] = {}
+    for tab in TABS:
+        page.get_by_role("tab", name=tab, exact=True).click()
+        page.wait_for_timeout(SECOND)
+        found[tab] = findings(page)
+    unmet = {tab: lines for tab, lines in found.items() if lines}
+    assert not unmet, "\n".join(f"{tab}: {line}" for tab, lines in unmet.items() for line in lines)
+
+
+def tab_to(page: Page, inside: str, most: int = 120) -> None:
+    """Press Tab until the focus is inside a part."""
+    for _ in range(most):
+        if page.evaluate("(inside) => !!document.activeElement.closest(inside)", inside):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"the keyboard does not reach {inside}")
+
+
+def test_a_whole_visit_by_keyboard_alone(page: Page) -> None:
+    """Tune, undo, select a matrix, pin, compare, take the tour, copy the link: no mouse."""
+    page.locator("body").focus()
+    tab_to(page, "#gv-tour")
+    page.keyboard.press("Enter")
+    panel = page.locator("#gv-tour-panel")
+    expect(panel).to_contain_text("1 of 8")
+    for step in range(2, 9):
+        tab_to(page, "#gv-tour-panel .gv-tool-main")
+        page.keyboard.press("Enter")
+        expect(panel).to_contain_text(f"{step} of 8")
+    page.keyboard.press("Escape")
+    expect(panel).to_have_count(0)
+    assert page.evaluate("document.activeElement.id") == "gv-tour"
+    expect(page).to_have_url(re.compile("preset=balanced"))
+
+    tab_to(page, "#gv-sparsity input[type=range]")
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    expect(page).to_have_url(re.compile("sparsity=0.67"))
+    tab_to(page, "#gv-pin")
+    page.keyboard.press("Enter")
+
+    tab_to(page, "[role=tab]")
+    for _ in range(12):
+        if page.evaluate("document.activeElement.innerText").strip() == "Compare":
+            break
+        page.keyboard.press("ArrowRight")
+        if page.evaluate("document.activeElement.innerText").strip() != "Compare":
+            page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#gv-board")).to_contain_text("Balanced, Sparsity 0.67")
+    expect(page.locator("#gv-difference")).to_contain_text("minus")
+
+
+def test_pictures_tables_and_the_inside_of_a_matrix(page: Page) -> None:
+    bar = page.locator("#gv-profile .gv-chart-bar")
+    expect(bar).to_be_visible()
+    for name, ending in (("CSV", ".csv"), ("SVG", ".svg"), ("HTML", ".html")):
+        with page.expect_download() as held:
+            bar.get_by_role("button", name=name, exact=True).click()
+        path = Path(held.value.path())
+        assert held.value.suggested_filename.endswith(ending)
+        assert path.stat().st_size > 200
+        if name == "HTML":
+            assert "https://" not in path.read_text(encoding="utf-8")[:2_000]
+    bar.get_by_role("button", name="Table", exact=True).click()
+    expect(page.locator("#gv-profile .gv-chart-table")).to_contain_text("uniform")
+
+    page.get_by_role("tab", name="Matrix", exact=True).click()
+    page.locator("#gv-inside-look").click()
+    frame = page.locator(".gv-inside-frame")
+    expect(frame).to_be_visible(timeout=240 * SECOND)
+    for _ in range(4):
+        if frame.get_attribute("data-exact") == "1":
+            break
+        before = frame.get_attribute("data-rows")
+        frame.focus()
+        page.keyboard.press("ArrowDown")
+        expect(page.locator(".gv-inside-says")).to_contain_text("% of the weights")
+        page.keyboard.press("Enter")
+        expect(frame).not_to_have_attribute("data-rows", str(before), timeout=60 * SECOND)
+    expect(frame).to_have_attribute("data-exact", "1")
+    frame.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#gv-weight-card")).to_contain_text("threshold", timeout=60 * SECOND)
+    expect(page.locator("#gv-extremes")).to_contain_text("least")
