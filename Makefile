@@ -45,8 +45,9 @@ check: $(READY) ## Style, types and import walls: what CI runs first
 	@$(BIN)/pyright
 	@$(BIN)/python -m pytest --quiet tests/unit/test_walls.py
 
+# Two files at a time: the tests of a file share what is dear to make.
 suite: $(READY) browser ## The tests alone
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 browser:
 	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \

@@ -31,7 +31,7 @@ def small_task(folder: Path) -> Path:
     return folder
 
 
-def test_a_benchmark_is_estimated_stopped_run_and_downloaded(page: Page) -> None:
+def test_a_benchmark_is_estimated_stopped_run_and_downloaded(page: Page, tmp_path: Path) -> None:
     open_benchmark(page)
     expect(page.locator("#gv-bench-estimate")).to_contain_text("for 2 models that read", timeout=LONG)
     progress, table = page.locator("#gv-bench-progress"), page.locator("#gv-bench-table")
@@ -40,9 +40,13 @@ def test_a_benchmark_is_estimated_stopped_run_and_downloaded(page: Page) -> None
     expect(progress).to_contain_text("Encoding", timeout=LONG)
     page.locator("#gv-bench-stop").click()
     expect(progress).to_contain_text("Stopped", timeout=20 * SECOND)
+    page.locator("#gv-bench-starter").get_by_label("Chemistry").uncheck()
+    own = page.locator("#gv-bench-own").locator("input, textarea").first
+    own.fill(str(small_task(tmp_path / "small")))
+    own.press("Tab")
     page.locator("#gv-bench-run").click()
     expect(progress).to_contain_text("Done", timeout=LONG)
-    for word in ("starter:chemistry", "nDCG@10", "Pruned − dense"):
+    for word in ("small", "nDCG@10", "Pruned − dense"):
         expect(table).to_contain_text(word)
     expect(page.locator("#gv-bench-figure .main-svg").first).to_be_visible()
     with page.expect_download() as download:
