@@ -117,7 +117,7 @@ def tune(analysis: str = DEMO, preset: str = "paper", settings: dict[str, str | 
             "kappa": preview.kappa,
             "sentence": preview.sentence,
             "term_shares": preview.term_shares,
-            "overlap": preview.overlap,
+            "overlap": now.overlaps.overlap,
             "rank_correlation_with_magnitude": preview.rank_correlation,
             "pruned_fraction": dict(zip(names, preview.pruned_fraction.tolist(), strict=True)),
             "settings": preview.settings.model_dump(mode="json"),

@@ -46,16 +46,16 @@ if TYPE_CHECKING:
     from gaprune_viz.app.page import Page
 
 TUNED = 12
-SLOW = 17
+SLOW = 18
 
 
 def light_outputs(page: Page) -> list[Any]:
     """What follows a slider at once."""
-    return [page.tuning.preset, page.headline, page.atlas.heatmap, page.atlas.reasons, page.atlas.detail, page.query]
+    return [page.tuning.preset, page.headline, page.atlas.heatmap, page.atlas.detail, page.query]
 
 
 def refresh(view: dict[str, Any], *values: Any) -> list[Any]:
-    """Answer a slider: figures, sentence, heatmap, the selected matrix."""
+    """Answer a slider at once: figures, sentence, heatmap, the selected matrix."""
     try:
         settings = settings_from(values)
         shown = View.parse(view)
@@ -64,12 +64,11 @@ def refresh(view: dict[str, Any], *values: Any) -> list[Any]:
             preset_of(settings),
             views.headline_html(now),
             views.atlas_html(now, shown),
-            views.reasons_html(now),
             views.detail_html(now, shown),
             settings_query(settings),
         ]
     except GapruneError as error:
-        return [gr.skip(), panels.error_card(error.message, error.hint), *[gr.skip()] * 4]
+        return [gr.skip(), panels.error_card(error.message, error.hint), *[gr.skip()] * 3]
 
 
 def slow_outputs(page: Page) -> list[Any]:
@@ -89,6 +88,7 @@ def slow_outputs(page: Page) -> list[Any]:
         page.kinds.table,
         page.compare.difference,
         page.compare.table,
+        page.atlas.reasons,
     ]
 
 
@@ -114,6 +114,7 @@ def follow(view: dict[str, Any], active: str, only: str, *rest: Any) -> list[Any
         out[13:15] = [views.kinds_figure_of(now, shown, only), views.kinds_html(now, shown, only)]
     elif active == "atlas":
         out[5:8] = [views.profile_figure(now), views.matrix_table(now), views.overlap_table(now)]
+        out[17] = views.reasons_html(now)
     elif active == "export":
         run = now.analysis.run
         out[8:12] = [write_table(now), write_settings(now), shell_text(run, settings), python_text(run, settings)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 
 import numpy as np
@@ -14,7 +15,7 @@ from gaprune_viz.app.store import DEMO, STORE
 from gaprune_viz.app.tuning import settings_line
 from gaprune_viz.config import Settings, Spec
 from gaprune_viz.core.kinds import kinds_of
-from gaprune_viz.core.live import Preview
+from gaprune_viz.core.live import Overlaps, Preview
 from gaprune_viz.core.masking import sparsity_of
 from gaprune_viz.core.scoring import criteria, criterion
 from gaprune_viz.core.statistics import MatrixInfo
@@ -54,6 +55,11 @@ class Live:
     analysis: Analysis
     preview: Preview
     table: pd.DataFrame
+
+    @cached_property
+    def overlaps(self) -> Overlaps:
+        """The mask against every criterion's."""
+        return self.analysis.live.overlaps(self.preview.settings)
 
     @property
     def label(self) -> str:
@@ -95,7 +101,7 @@ def headline_html(now: Live) -> str:
         panels.Card("Sparsity of the scope", percent(zeros / sizes.sum()), note),
         panels.Card("Zeros", count(zeros), f"{percent(zeros / whole)} of the whole model"),
         panels.Card(
-            "Same as magnitude", percent(preview.overlap["magnitude"]), "of the pruned weights would go either way"
+            "Same as magnitude", percent(preview.overlap_with_magnitude), "of the pruned weights would go either way"
         ),
         panels.Card("Spearman with |θ|", number(rank), "rank correlation; 1 is the same order"),
         panels.Card("Gradients in conflict", conflict, "of the weights: domain and general pull apart"),
@@ -124,7 +130,7 @@ def reasons_html(now: Live) -> str:
     """What decides, and how much the mask shares with those of the other criteria."""
     preview = now.preview
     labels = {name: c.label for name, c in criteria().items()}
-    others = {k: v for k, v in preview.overlap.items() if k != preview.settings.score.criterion}
+    others = {k: v for k, v in now.overlaps.overlap.items() if k != preview.settings.score.criterion}
     return (
         '<div class="gv-two">' + panels.term_bar(preview.term_shares) + panels.overlap_bars(others, labels) + "</div>"
     )
@@ -132,13 +138,13 @@ def reasons_html(now: Live) -> str:
 
 def overlap_table(now: Live) -> pd.DataFrame:
     """The mask against every criterion's at the same settings."""
-    preview, known = now.preview, criteria()
-    names = sorted(preview.overlap, key=lambda name: -preview.overlap[name])
+    found, known = now.overlaps, criteria()
+    names = sorted(found.overlap, key=lambda name: -found.overlap[name])
     return pd.DataFrame(
         {
             "Criterion": [known[name].label for name in names],
-            "Overlap": [round(preview.overlap[name], 5) for name in names],
-            "Jaccard index": [round(preview.jaccard[name], 5) for name in names],
+            "Overlap": [round(found.overlap[name], 5) for name in names],
+            "Jaccard index": [round(found.jaccard[name], 5) for name in names],
         }
     )
 
@@ -196,22 +202,23 @@ def profile_figure(now: Live) -> go.Figure:
 def distribution_figures(now: Live) -> list[go.Figure]:
     """Fisher (two sides), score and alignment: layer by value."""
     histograms, matrices = now.analysis.histograms, now.analysis.summary[["name", "layer"]]
-    preview = now.preview
+    live_scope = now.analysis.live
+    scores, alignments = live_scope.densities(now.preview.settings)
     return [
         distributions.fisher_density(histograms, matrices, "domain"),
         distributions.fisher_density(histograms, matrices, "general"),
         distributions.density_heatmap(
-            preview.scores.edges,
-            preview.scores.counts,
-            list(preview.layers),
+            scores.edges,
+            scores.counts,
+            list(live_scope.layers),
             title=f"{now.label} by layer",
             x_title=f"{now.label}: pruned on the left of the threshold",
             thresholds=_layer_thresholds(now),
         ),
         distributions.density_heatmap(
-            preview.alignments.edges,
-            preview.alignments.counts,
-            list(preview.layers),
+            alignments.edges,
+            alignments.counts,
+            list(live_scope.layers),
             title="Alignment s by layer",
             x_title="s: −1 conflict, +1 agreement",
             thresholds=None,
@@ -272,7 +279,7 @@ def _layer_thresholds(now: Live) -> list[float]:
     """One threshold per layer: common to its matrices, else their size-weighted mean."""
     table = now.table.assign(weighted=now.table["threshold"] * now.table["size"])
     grouped = table.groupby("layer")[["weighted", "size"]].sum(min_count=1)
-    return [float(v) for v in (grouped["weighted"] / grouped["size"]).reindex(list(now.preview.layers))]
+    return [float(v) for v in (grouped["weighted"] / grouped["size"]).reindex(list(now.analysis.live.layers))]
 
 
 def matrix_table(now: Live) -> pd.DataFrame:

@@ -48,10 +48,8 @@ class Preview:
         pruned_fraction: float64 [matrices].
         score_mean: float64 [matrices].
         thresholds: float64 [matrices]; nan where there is no common one.
-        layers: the layer indices, the rows of the densities.
-        scores, alignments: density over score and over s.
         term_shares: share of each term in the variance of the score.
-        overlap, jaccard: with every other criterion's mask at the same settings, by its name.
+        overlap_with_magnitude: share of the pruned weights that magnitude would prune at the same settings.
         rank_correlation: Spearman's, of the score with |theta|; nan where the score is constant.
         disagreement: fraction of weights whose domain and general gradients point apart.
         starved: matrices of which more than 95 % would go.
@@ -63,16 +61,25 @@ class Preview:
     pruned_fraction: np.ndarray
     score_mean: np.ndarray
     thresholds: np.ndarray
-    layers: tuple[int, ...]
-    scores: Density
-    alignments: Density
     term_shares: dict[str, float]
-    overlap: dict[str, float]
-    jaccard: dict[str, float]
+    overlap_with_magnitude: float
     rank_correlation: float
     disagreement: float
     starved: tuple[str, ...]
     sentence: str
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """How far a mask prunes the weights that each criterion would at the same settings, by its name.
+
+    Attributes:
+        overlap: share of the mask's pruned weights.
+        jaccard: share of the weights that either of the two prunes.
+    """
+
+    overlap: dict[str, float]
+    jaccard: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -127,24 +134,23 @@ class LiveScope:
         mask = settings.mask
         view = self.segments if _within_rows(mask) else self.scattered
         pruned, thresholds = self._prune(view, view.scored(settings.score, self.kappa), mask)
-        overlap, jaccard = self._overlaps(view, pruned, settings)
+        magnitude = settings.score.with_(criterion="magnitude")
+        mine, overlap = view.total(pruned), 1.0
+        if mine:
+            overlap = view.total(pruned & self._prune(view, view.scored(magnitude, self.kappa), mask)[0]) / mine
         shown = self.scattered.scored(settings.score, self.kappa)
         shares = term_shares(self.scattered.terms(chosen, kind, numbers), self.scattered.weight)
         fraction = view.share_by_matrix(pruned)
-        magnitude = self.scattered.scored(settings.score.model_copy(update={"criterion": "magnitude"}), self.kappa)
+        other = self.scattered.scored(magnitude, self.kappa)
         return Preview(
             settings=settings,
             kappa=numbers.kappa,
             pruned_fraction=fraction,
             score_mean=self.scattered.mean_by_matrix(shown.values),
             thresholds=thresholds,
-            layers=self.layers,
-            scores=self._density(shown.values, _score_edges(shown)),
-            alignments=self._density(self.scattered.alignment(kind), np.linspace(-1, 1, 82)),
             term_shares=shares,
-            overlap=overlap,
-            jaccard=jaccard,
-            rank_correlation=spread_correlation(shown.spread, magnitude.spread),
+            overlap_with_magnitude=overlap,
+            rank_correlation=spread_correlation(shown.spread, other.spread),
             disagreement=self.disagreement,
             starved=tuple(m.name for m, f in zip(self.matrices, fraction, strict=True) if f > STARVED),
             sentence=plain_sentence(
@@ -152,9 +158,22 @@ class LiveScope:
                 settings.score,
                 mask,
                 shares=shares,
-                overlap_with_magnitude=overlap["magnitude"],
+                overlap_with_magnitude=overlap,
                 pruned_fraction=float((fraction * self.sizes).sum() / self.sizes.sum()),
             ),
+        )
+
+    def densities(self, settings: Settings) -> tuple[Density, Density]:
+        """How the score and the alignment s spread in every layer (rows: `layers`).
+
+        Raises:
+            GapruneError: as `preview`.
+        """
+        kind = alignment_of(criterion(settings.score.criterion), settings.score)
+        shown = self.scattered.scored(settings.score, self.kappa)
+        return (
+            self._density(shown.values, _score_edges(shown)),
+            self._density(self.scattered.alignment(kind), np.linspace(-1, 1, 82)),
         )
 
     def scatter(self, preview: Preview, most: int, matrix: int | None = None) -> Points:
@@ -196,23 +215,26 @@ class LiveScope:
         union = view.total(mine | theirs)
         return view.total(mine & theirs) / union if union else 1.0
 
-    def _overlaps(
-        self, view: SampleView, pruned: np.ndarray, settings: Settings
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        overlap, jaccard = {}, {}
+    def overlaps(self, settings: Settings) -> Overlaps:
+        """The mask against every criterion's at the same settings; a criterion that the run cannot serve is left out.
+
+        Raises:
+            GapruneError: as `preview`.
+        """
+        view, pruned = self.pruned(settings)
+        found = Overlaps({}, {})
         mine = view.total(pruned)
         for name in criteria():
             try:
-                scored = view.scored(settings.score.model_copy(update={"criterion": name}), self.kappa)
+                scored = view.scored(settings.score.with_(criterion=name), self.kappa)
             except GapruneError:
-                # A criterion that this run cannot serve has no overlap to show.
                 continue
             theirs, _ = self._prune(view, scored, settings.mask)
             both = view.total(pruned & theirs)
             union = mine + view.total(theirs) - both
-            overlap[name] = both / mine if mine else 1.0
-            jaccard[name] = both / union if union else 1.0
-        return overlap, jaccard
+            found.overlap[name] = both / mine if mine else 1.0
+            found.jaccard[name] = both / union if union else 1.0
+        return found
 
     def _prune(self, view: SampleView, scored: Scored, mask: MaskSpec) -> tuple[np.ndarray, np.ndarray]:
         """Pruned entries, bool [n], and the threshold of each matrix, float64 [matrices]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -106,6 +107,7 @@ class SampleView:
         self._blocks: dict[Alignment, list[WeightStatistics]] = {}
         self._alignments: dict[Alignment, np.ndarray] = {}
         self._scored: OrderedDict[tuple[object, ...], Scored] = OrderedDict()
+        self._lock = threading.Lock()
 
     def blocks(self, kind: Alignment) -> list[WeightStatistics]:
         """What the criteria take, with the alignment of a kind, in blocks that torch works on without threads."""
@@ -135,16 +137,19 @@ class SampleView:
         chosen = criterion(spec.criterion)
         kind = alignment_of(chosen, spec)
         key = (chosen.name, kind if "alignment" in chosen.needs else None, *(getattr(spec, k) for k in chosen.uses))
-        if key in self._scored:
-            self._scored.move_to_end(key)
-            return self._scored[key]
+        with self._lock:
+            if key in self._scored:
+                self._scored.move_to_end(key)
+                return self._scored[key]
         kappa = kappa_of(spec) if "fisher_scale" in chosen.uses else 1.0
         numbers = resolve(spec, kappa)
         values = np.concatenate([score_weights(chosen, block, numbers).numpy() for block in self.blocks(kind)])
-        while len(self._scored) >= REMEMBERED:
-            self._scored.popitem(last=False)
-        self._scored[key] = Scored(values, self.weight)
-        return self._scored[key]
+        with self._lock:
+            # Another thread may have been first: then its order and ranks are of use to this one.
+            made = self._scored.setdefault(key, Scored(values, self.weight))
+            while len(self._scored) > REMEMBERED:
+                self._scored.popitem(last=False)
+        return made
 
     def total(self, chosen: np.ndarray) -> float:
         """How many weights of the model a bool [n] stands for."""

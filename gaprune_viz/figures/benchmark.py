@@ -95,7 +95,7 @@ def benchmark_figure(frame: pd.DataFrame) -> go.Figure:
         )
     reach = float(np.nanmax(np.abs(cells[["difference", "low", "high"]].to_numpy(float)))) * 1.1 or 0.01
     figure.add_vline(x=0, line={"color": scales.DENSE, "width": 2, "dash": "dash"})
-    figure.update_xaxes(**axis("Score less the dense model's", range=[-reach, reach]))
+    figure.layout.xaxis = axis("Score less the dense model's", range=[-reach, reach])
     figure.update_yaxes(
         **axis(
             "",

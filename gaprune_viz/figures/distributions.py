@@ -83,7 +83,7 @@ def density_heatmap(
     )
     if lines and thresholds is not None:
         _draw_thresholds(figure, thresholds, low, high)
-    figure.update_xaxes(**axis(x_title, range=[low, high], **(log_ticks(low, high) if log10 else {"nticks": 7})))
+    figure.layout.xaxis = axis(x_title, range=[low, high], **(log_ticks(low, high) if log10 else {"nticks": 7}))
     figure.update_yaxes(
         **axis("Layer", range=[len(layers) - 0.5, -0.5], showgrid=False, **layer_ticks([int(x) for x in layers]))
     )

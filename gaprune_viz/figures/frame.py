@@ -35,8 +35,8 @@ def framed(height: int, title: str, subtitle: str = "", *, left: int = 64, legen
     text = f"<b>{plain(title)}</b>"
     if subtitle:
         text += f'<br><span style="font-size:12px">{plain(subtitle)}</span>'
-    figure = go.Figure()
-    figure.update_layout(
+    # All at once: `update_layout` and its like take ten times as long.
+    layout = go.Layout(
         height=height,
         autosize=True,
         margin={"l": left, "r": 20, "t": 68 if subtitle else 46, "b": 52, "pad": 0},
@@ -78,10 +78,10 @@ def framed(height: int, title: str, subtitle: str = "", *, left: int = 64, legen
         dragmode=False,
         hovermode="closest",
         bargap=0.2,
+        xaxis=axis(),
+        yaxis=axis(),
     )
-    figure.update_xaxes(**axis())
-    figure.update_yaxes(**axis())
-    return figure
+    return go.Figure(layout=layout)
 
 
 def axis(title: str = "", **more: Any) -> dict[str, Any]:

@@ -94,8 +94,8 @@ def unit_figure(values: np.ndarray, side: str, what: str) -> go.Figure:
             hovertemplate=f"<b>{unit} %{{x}}</b><br>%{{y:.3~g}} {metric.unit}<extra></extra>",
         )
     )
-    figure.update_xaxes(**axis("Head", dtick=1, showgrid=False))
-    figure.update_yaxes(**axis(metric.unit, ticksuffix=" %" if metric.kind == "fraction" else "", rangemode="tozero"))
+    figure.layout.xaxis = axis("Head", dtick=1, showgrid=False)
+    figure.layout.yaxis = axis(metric.unit, ticksuffix=" %" if metric.kind == "fraction" else "", rangemode="tozero")
     return figure
 
 
@@ -140,8 +140,8 @@ def kinds_figure(
             font={"size": 12, "color": scales.INK},
         )
     ticks = {"tickvals": [-2, -1, 0, 1, 2], "ticktext": ["1/100", "1/10", "1", "10", "100"]}
-    figure.update_xaxes(**axis("domain Fisher / general Fisher", **ticks))
-    figure.update_yaxes(**axis("gradient correlation", range=[-top, top], nticks=5))
+    figure.layout.xaxis = axis("domain Fisher / general Fisher", **ticks)
+    figure.layout.yaxis = axis("gradient correlation", range=[-top, top], nticks=5)
     return figure
 
 

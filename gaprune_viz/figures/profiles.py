@@ -63,8 +63,8 @@ def layer_profile(table: pd.DataFrame) -> go.Figure:
             hoverinfo="skip",
         )
     )
-    figure.update_xaxes(**axis("Layer", range=[-0.5, len(layers) - 0.5], showgrid=False, **layer_ticks(layers)))
-    figure.update_yaxes(**axis("", range=[0, 1.02], **FRACTION_TICKS))
+    figure.layout.xaxis = axis("Layer", range=[-0.5, len(layers) - 0.5], showgrid=False, **layer_ticks(layers))
+    figure.layout.yaxis = axis("", range=[0, 1.02], **FRACTION_TICKS)
     return figure
 
 
@@ -127,8 +127,8 @@ def row_profile(
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
-    figure.update_xaxes(**axis("Output row", showgrid=False, range=[0, max(1, len(values) - 1)]))
-    figure.update_yaxes(**axis(y_title, **({"range": [0, 1.02], **FRACTION_TICKS} if fraction else {"nticks": 5})))
+    figure.layout.xaxis = axis("Output row", showgrid=False, range=[0, max(1, len(values) - 1)])
+    figure.layout.yaxis = axis(y_title, **({"range": [0, 1.02], **FRACTION_TICKS} if fraction else {"nticks": 5}))
     return figure
 
 

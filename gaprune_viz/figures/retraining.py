@@ -67,8 +67,8 @@ def loss_figure(curves: Curves, steps: int) -> go.Figure:
                 hovertemplate=f"{plain(name)}, step %{{x}}: %{{customdata:.3f}}<extra></extra>",
             )
         )
-    figure.update_xaxes(**axis("Step", range=[0, steps]))
-    figure.update_yaxes(**axis("Loss", rangemode="tozero"))
+    figure.layout.xaxis = axis("Step", range=[0, steps])
+    figure.layout.yaxis = axis("Loss", rangemode="tozero")
     return figure
 
 
@@ -109,8 +109,8 @@ def quality_figure(curves: Curves, steps: int, dense: Mapping[str, float]) -> go
         )
     figure.add_hline(y=100, line={"color": scales.INK, "width": 1, "dash": "dot"})
     reach = max(1, steps) * 0.03
-    figure.update_xaxes(**axis("Step", range=[-reach, steps + reach]))
-    figure.update_yaxes(**axis("% of dense", ticksuffix=" %"))
+    figure.layout.xaxis = axis("Step", range=[-reach, steps + reach])
+    figure.layout.yaxis = axis("% of dense", ticksuffix=" %")
     return figure
 
 

@@ -170,8 +170,8 @@ def per_query_figure(per_query: pd.DataFrame, *, measure: str = "ndcg_at_10", na
     )
     reach = max(0.1, float(np.abs(delta).max())) * 1.05
     figure.update_layout(bargap=0 if len(delta) > 60 else 0.15)
-    figure.update_xaxes(**axis("Queries, from most harmed to most helped", showgrid=False, nticks=6))
-    figure.update_yaxes(**axis("pruned less dense", range=[-reach, reach], nticks=5, tickformat="+.2~f"))
+    figure.layout.xaxis = axis("Queries, from most harmed to most helped", showgrid=False, nticks=6)
+    figure.layout.yaxis = axis("pruned less dense", range=[-reach, reach], nticks=5, tickformat="+.2~f")
     figure.add_hline(y=0, line={"color": scales.INK, "width": 1})
     return figure
 

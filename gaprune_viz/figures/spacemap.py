@@ -56,8 +56,8 @@ def map_figure(found: TaskMap, title: str) -> go.Figure:
                 )
             )
     first, second = found.explained
-    figure.update_xaxes(**axis(f"Component 1 ({percent(first, 0)})", showticklabels=False))
-    figure.update_yaxes(**axis(f"Component 2 ({percent(second, 0)})", showticklabels=False, scaleanchor="x"))
+    figure.layout.xaxis = axis(f"Component 1 ({percent(first, 0)})", showticklabels=False)
+    figure.layout.yaxis = axis(f"Component 2 ({percent(second, 0)})", showticklabels=False, scaleanchor="x")
     return figure
 
 

@@ -46,7 +46,7 @@ def study_curves(frame: pd.DataFrame, side: str, steps: int) -> go.Figure:
     figure.update_xaxes(
         **axis("Sparsity", tickmode="array", tickvals=ticks, ticktext=[f"{100 * s:g} %" for s in ticks])
     )
-    figure.update_yaxes(**axis(PERCENT_OF_DENSE, ticksuffix=" %"))
+    figure.layout.yaxis = axis(PERCENT_OF_DENSE, ticksuffix=" %")
     return figure
 
 
@@ -94,8 +94,8 @@ def ablation_figure(frame: pd.DataFrame, base: str) -> go.Figure:
             hovertemplate=f"{plain(name)} %{{x:g}}: %{{y:.1f}} % of dense<extra></extra>",
             selector={"name": plain(str(name))},
         )
-    figure.update_xaxes(**axis("Value of the one that is moved"))
-    figure.update_yaxes(**axis(PERCENT_OF_DENSE, ticksuffix=" %"))
+    figure.layout.xaxis = axis("Value of the one that is moved")
+    figure.layout.yaxis = axis(PERCENT_OF_DENSE, ticksuffix=" %")
     return figure
 
 
@@ -113,8 +113,8 @@ def samples_figure(frame: pd.DataFrame) -> go.Figure:
     for number, (row, cells) in enumerate(both.groupby("row", sort=False)):
         _line(figure, number, str(row), cells.sort_values("sparsity"))
     figure.update_traces(hovertemplate="%{x:,.0f} samples: %{y:.1f} % of dense<extra></extra>")
-    figure.update_xaxes(**axis("Samples a side", type="log"))
-    figure.update_yaxes(**axis(PERCENT_OF_DENSE, ticksuffix=" %"))
+    figure.layout.xaxis = axis("Samples a side", type="log")
+    figure.layout.yaxis = axis(PERCENT_OF_DENSE, ticksuffix=" %")
     return figure
 
 
@@ -147,8 +147,8 @@ def loss_figure(rows: Sequence[Mapping[str, Any]], sparsity: float) -> go.Figure
                 hovertemplate=f"{plain(row['row'])}, step %{{x}}: %{{y:.3f}}<extra></extra>",
             )
         )
-    figure.update_xaxes(**axis("Step"))
-    figure.update_yaxes(**axis("Loss"))
+    figure.layout.xaxis = axis("Step")
+    figure.layout.yaxis = axis("Loss")
     return figure
 
 

@@ -52,7 +52,7 @@ def sweep_curves(frame: pd.DataFrame, side: str) -> go.Figure:
         for number, name in enumerate(names):
             _draw_line(figure, number, cells[cells["row"] == name].sort_values("column"), row_label(name, axes))
     _draw_dense(figure, cells, "row" if seeds else "column")
-    figure.update_yaxes(**axis("nDCG@10, % of dense", ticksuffix=" %"))
+    figure.layout.yaxis = axis("nDCG@10, % of dense", ticksuffix=" %")
     return figure
 
 
@@ -74,7 +74,7 @@ def _draw_dense(figure: go.Figure, cells: pd.DataFrame, along: str) -> None:
     shown = values if len(values) <= 9 else values[:: math.ceil(len(values) / 9)]
     text = [f"{value:g}" if along == "row" else column_label(value, axes) for value in shown]
     title = axes.row_label if along == "row" else axes.column_label
-    figure.update_xaxes(**axis(title, range=ends, tickmode="array", tickvals=shown, ticktext=text))
+    figure.layout.xaxis = axis(title, range=ends, tickmode="array", tickvals=shown, ticktext=text)
 
 
 def _draw_seeds(figure: go.Figure, cells: pd.DataFrame) -> None:
@@ -180,8 +180,8 @@ def sweep_map(frame: pd.DataFrame, side: str) -> go.Figure:
         )
     )
     _write_labels(figure, shares, scales.Scale(scales.DIVERGING, 100 - span, 100 + span))
-    figure.update_xaxes(**axis(axes.column_label, type="category", showgrid=False))
-    figure.update_yaxes(**axis("", type="category", autorange="reversed", showgrid=False))
+    figure.layout.xaxis = axis(axes.column_label, type="category", showgrid=False)
+    figure.layout.yaxis = axis("", type="category", autorange="reversed", showgrid=False)
     return figure
 
 

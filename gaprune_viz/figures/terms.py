@@ -76,8 +76,8 @@ def scatter_terms(
                 hoverinfo="skip",
             )
         )
-    figure.update_xaxes(**axis("magnitude term γ √|θ|", range=list(spans[0]), nticks=6))
-    figure.update_yaxes(**axis("Fisher term", range=list(spans[1]), nticks=6, exponentformat="power"))
+    figure.layout.xaxis = axis("magnitude term γ √|θ|", range=list(spans[0]), nticks=6)
+    figure.layout.yaxis = axis("Fisher term", range=list(spans[1]), nticks=6, exponentformat="power")
     return figure
 
 

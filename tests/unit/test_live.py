@@ -48,9 +48,11 @@ def test_preview_and_exact_mask_agree_where_the_sketch_is_whole(
     truth = exact.diagnostics(settings, exact.masks(settings), others=("obd_joint",))
     # Quantiles round a count up where masks round it down: a few of the 1,024 weights of the smallest matrix.
     assert list(preview.pruned_fraction) == pytest.approx(list(truth.pruned_fraction.values()), abs=5e-3)
-    assert preview.overlap["magnitude"] == pytest.approx(truth.overlap["magnitude"], abs=5e-3)
-    assert preview.overlap["obd_joint"] == pytest.approx(truth.overlap["obd_joint"], abs=5e-3)
-    assert preview.jaccard["obd_joint"] == pytest.approx(truth.jaccard["obd_joint"], abs=8e-3)
+    found = analysis.live.overlaps(settings)
+    assert preview.overlap_with_magnitude == found.overlap["magnitude"]
+    assert found.overlap["magnitude"] == pytest.approx(truth.overlap["magnitude"], abs=5e-3)
+    assert found.overlap["obd_joint"] == pytest.approx(truth.overlap["obd_joint"], abs=5e-3)
+    assert found.jaccard["obd_joint"] == pytest.approx(truth.jaccard["obd_joint"], abs=8e-3)
     assert preview.term_shares == pytest.approx(truth.term_shares, abs=1e-6)
     assert sum(preview.term_shares.values()) == pytest.approx(1, abs=1e-6)
     assert preview.disagreement == pytest.approx(truth.disagreement, abs=1e-12)
@@ -60,9 +62,9 @@ def test_preview_and_exact_mask_agree_where_the_sketch_is_whole(
 def test_every_preset_has_a_preview(analysis: Analysis, name: str) -> None:
     preview = analysis.live.preview(PRESETS[name].settings)
     assert np.isfinite(preview.score_mean).all()
-    assert preview.scores.counts.sum() == pytest.approx(analysis.live.sizes.sum())
-    assert preview.alignments.counts.sum() == pytest.approx(analysis.live.sizes.sum())
-    assert preview.overlap[preview.settings.score.criterion] == 1.0
+    for density in analysis.live.densities(preview.settings):
+        assert density.counts.sum() == pytest.approx(analysis.live.sizes.sum())
+    assert analysis.live.overlaps(preview.settings).overlap[preview.settings.score.criterion] == 1.0
 
 
 def test_kappa_auto_makes_the_medians_equal(analysis: Analysis) -> None:

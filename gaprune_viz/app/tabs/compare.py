@@ -178,7 +178,7 @@ def _facts(now: views.Live, shared: str) -> dict[str, str]:
         "Sparsity of the scope": percent(zeros / float(sizes.sum())),
         "Zeros": count(zeros),
         "Same weights as A (Jaccard)": shared,
-        "Same as magnitude": percent(preview.overlap["magnitude"]),
+        "Same as magnitude": percent(preview.overlap_with_magnitude),
         "Spearman with |θ|": number(preview.rank_correlation),
         "Largest term": deciding if np.isfinite(preview.term_shares.get(strongest, np.nan)) else "-",
         "Fisher scale κ": number(preview.kappa),

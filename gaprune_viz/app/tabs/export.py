@@ -110,8 +110,8 @@ def write_settings(now: views.Live) -> str:
         "preview": {
             "kappa": preview.kappa,
             "term_shares": preview.term_shares,
-            "overlap": preview.overlap,
-            "jaccard": preview.jaccard,
+            "overlap": now.overlaps.overlap,
+            "jaccard": now.overlaps.jaccard,
             "pruned_fraction": dict(zip(now.analysis.statistics.names, preview.pruned_fraction.tolist(), strict=True)),
             "sentence": preview.sentence,
         },
