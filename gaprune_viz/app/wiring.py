@@ -74,7 +74,8 @@ def _wire_address(page: Page, demo: gr.Blocks) -> None:
     for arrival, draw in ((start, {**_follow(page), "fn": opened}), (again, _follow(page))):
         arrival.then(do.knobs, [controls[1]], controls, **LIGHT)
         shown = arrival.then(**_refresh(page)).then(**draw)
-        shown.then(matrix_figure, [page.view, *controls], page.atlas.histogram, **LIGHT)
+        whole = shown.then(matrix_figure, [page.view, *controls], page.atlas.histogram, **LIGHT)
+        whole.then(None, None, None, js="() => gv.settle()", api_visibility="private")
     browser: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     page.query.change(None, page.query, None, js="(query) => gv.write(query, 'settings')", **browser)
     page.look.change(None, page.look, None, js="(query) => gv.write(query, 'look')", **browser)

@@ -9,6 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from gaprune_viz.app import launch
+from gaprune_viz.config import CalibrationSpec, RunSpec
+from gaprune_viz.pipeline import analyze, drain
 
 FLAGS = [
     "--no-sandbox",
@@ -53,6 +55,20 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     yield from opened(browser, address, 1400, 950)
 
 
+@pytest.fixture(scope="session")
+def small_run() -> str:
+    """The query of an analysis of eight samples a side: exact masks without the minutes of the bundled one's."""
+    run = RunSpec(calibration=CalibrationSpec(samples=8))
+    folder = drain(analyze(run))
+    return f"?run={folder.name.removeprefix('analysis-')}"
+
+
+@pytest.fixture
+def small(browser: Browser, address: str, small_run: str) -> Iterator[Page]:
+    """The page with that analysis."""
+    yield from opened(browser, address, 1400, 950, small_run)
+
+
 @pytest.fixture
 def phone(browser: Browser, address: str) -> Iterator[Page]:
     """The page on a narrow phone."""
@@ -68,7 +84,7 @@ def opened(browser: Browser, address: str, width: int, height: int, query: str =
     tab.on("pageerror", lambda error: trouble.append(str(error)))
     tab.on("request", lambda request: outside.append(request.url) if _leaves(request.url, address) else None)
     tab.goto(f"{address.rstrip('/')}/{query}")
-    tab.wait_for_selector("#gv-atlas [role=gridcell]")
+    tab.wait_for_selector("html[data-gv-settled] #gv-atlas [role=gridcell]", timeout=60_000)
     yield tab
     context.close()
     assert trouble == []

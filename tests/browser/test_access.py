@@ -102,7 +102,8 @@ def test_a_whole_visit_by_keyboard_alone(page: Page) -> None:
     expect(page.locator("#gv-difference")).to_contain_text("minus")
 
 
-def test_pictures_tables_and_the_inside_of_a_matrix(page: Page) -> None:
+def test_pictures_tables_and_the_inside_of_a_matrix(small: Page) -> None:
+    page = small
     bar = page.locator("#gv-profile .gv-chart-bar")
     expect(bar).to_be_visible()
     for name, ending in (("CSV", ".csv"), ("SVG", ".svg"), ("HTML", ".html")):

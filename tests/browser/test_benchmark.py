@@ -31,7 +31,8 @@ def small_task(folder: Path) -> Path:
     return folder
 
 
-def test_a_benchmark_is_estimated_stopped_run_and_downloaded(page: Page, tmp_path: Path) -> None:
+def test_a_benchmark_is_estimated_stopped_run_and_downloaded(small: Page, tmp_path: Path) -> None:
+    page = small
     open_benchmark(page)
     expect(page.locator("#gv-bench-estimate")).to_contain_text("for 2 models that read", timeout=LONG)
     progress, table = page.locator("#gv-bench-progress"), page.locator("#gv-bench-table")
@@ -56,7 +57,8 @@ def test_a_benchmark_is_estimated_stopped_run_and_downloaded(page: Page, tmp_pat
     assert [line.split(",")[2] for line in lines[1:]] == ["dense", "pruned"]
 
 
-def test_retraining_is_stopped_and_run_with_a_curve(page: Page, tmp_path: Path) -> None:
+def test_retraining_is_stopped_and_run_with_a_curve(small: Page, tmp_path: Path) -> None:
+    page = small
     page.get_by_role("tab", name="Retrieval", exact=True).click()
     task = page.locator("#gv-task input")
     task.fill(str(small_task(tmp_path / "small")))

@@ -92,6 +92,12 @@ def test_hard_enough_to_measure_with_the_default_model(domain: str, minilm: Embe
     task = load_task(domain)
     dense = evaluate(task, *encode_task(minilm, task)).means["ndcg_at_10"]
     assert 0.6 <= dense <= 0.95
+
+
+@pytest.mark.minilm
+def test_pruning_by_magnitude_costs_retrieval(minilm: EmbeddingModel) -> None:
+    task = load_task("chemistry")
+    dense = evaluate(task, *encode_task(minilm, task)).means["ndcg_at_10"]
     targets = find_targets(minilm, Scope.LINEAR)
     scores = {t.name: t.weight.abs() for t in targets}
     masks = make_masks(scores, {t.name: t.layer for t in targets}, MaskSpec(sparsity=0.7)).masks

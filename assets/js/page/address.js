@@ -101,6 +101,11 @@ gv.begin = () => {
   begun = true;
 };
 
+// What the address asked for is on the page: whoever drives or photographs it may begin.
+gv.settle = () => {
+  document.documentElement.dataset.gvSettled = '1';
+};
+
 // A part of the address that only the browser knows; an empty value takes it out.
 gv.part = (key, value) => {
   if (!begun) return;
