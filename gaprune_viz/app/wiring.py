@@ -108,8 +108,8 @@ def _follow(page: Page) -> dict[str, Any]:
 def _wire_tuning(page: Page) -> None:
     tuning, controls = page.tuning, list(page.tuning.controls)
     refresh, follow = _refresh(page), _follow(page)
-    gr.on(_moved(page), trigger_mode="always_last", **refresh)
-    gr.on(_moved(page), trigger_mode="always_last", **follow)
+    # One after the other: a chart drawn first would hold up the headline.
+    gr.on(_moved(page), trigger_mode="always_last", **refresh).then(trigger_mode="always_last", **follow)
     criterion = controls[1]
     criterion.input(do.knobs, [criterion], controls, **LIGHT)
     everything = [tuning.preset, *controls]
