@@ -15,6 +15,7 @@ import gradio as gr
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.line import LINE, Ticket
 from gaprune_viz.core.calibration import Progress
+from gaprune_viz.core.memory import release
 from gaprune_viz.errors import Cancelled, GapruneError
 
 T = TypeVar("T")
@@ -146,6 +147,7 @@ def _start(
             failure.append(error)
         finally:
             LINE.leave(ticket)
+            release()
 
     # The thread is still the visitor's.
     thread = threading.Thread(target=contextvars.copy_context().run, args=(body,), daemon=True)

@@ -17,7 +17,7 @@ from gaprune_viz.app.elements import bell, html
 from gaprune_viz.app.gate import Gate
 from gaprune_viz.app.guard import guard
 from gaprune_viz.app.line import MOST_WAITING
-from gaprune_viz.app.sessions import MOST_SESSIONS
+from gaprune_viz.app.sessions import MOST_SESSIONS, keep_few_events
 from gaprune_viz.app.sidebar import Sidebar, build_sidebar
 from gaprune_viz.app.store import DEMO
 from gaprune_viz.app.study_handlers import study_choices
@@ -218,6 +218,7 @@ def launch(
     logging.getLogger("httpx").setLevel(logging.WARNING)
     serve = serve or ServeSpec.here()
     demo = demo or build(serve)
+    keep_few_events()
     demo.queue(default_concurrency_limit=8)
     return demo.launch(
         server_name=host,

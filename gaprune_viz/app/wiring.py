@@ -19,7 +19,7 @@ from gaprune_viz.app.benchmark_wiring import wire_benchmark
 from gaprune_viz.app.guard import COMPUTE
 from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.page import Page
-from gaprune_viz.app.sessions import let_go
+from gaprune_viz.app.sessions import closed
 from gaprune_viz.app.study_handlers import wire_study
 from gaprune_viz.app.tabs.runs import OPEN_JS, SURE_JS
 
@@ -56,11 +56,11 @@ def wire(page: Page, demo: gr.Blocks) -> None:
 def _wire_closing(demo: gr.Blocks) -> None:
     """A closed page leaves nothing behind."""
 
-    def closed(request: gr.Request) -> None:
+    def forget(request: gr.Request) -> None:
         jobs.forget(request)
-        let_go(demo, visitor().session, wholly=visitor().public)
+        closed(demo, visitor().session, wholly=visitor().public)
 
-    demo.unload(closed)
+    demo.unload(forget)
 
 
 def _wire_address(page: Page, demo: gr.Blocks) -> None:

@@ -1,9 +1,11 @@
-"""Memory that runs out: told apart from other errors, whatever raises it."""
+"""Memory that runs out, told apart from other errors, whatever raises it; and memory that is given back."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import re
+import sys
 
 import torch
 
@@ -21,10 +23,17 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release() -> None:
-    """Give back what is no longer used."""
+    """Give back what is no longer used, to the card and to the system.
+
+    glibc keeps freed blocks between those in use: after some fifty analyses they were more than what was in use.
+    """
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def less(error: MemoryError | RuntimeError, budget: int, *, alone: bool) -> int:

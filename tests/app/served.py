@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -62,6 +63,14 @@ class Caller:
                 last = message
                 break
         return {**last, "seen": "\n".join(seen)}
+
+
+@contextmanager
+def open_tab(address: str, session: str) -> Iterator[None]:
+    """What a browser keeps open for a tab; the server frees what the tab held when this ends."""
+    with httpx.stream("GET", f"{address.rstrip('/')}/gradio_api/heartbeat/{session}", timeout=60) as reply:
+        reply.raise_for_status()
+        yield
 
 
 def wait_for(condition: Any, seconds: float = 60) -> None:

@@ -53,32 +53,20 @@ class Guest(threading.Thread):
                 time.sleep(1)
 
     def visit(self) -> None:
-        from tests.app.served import Caller
+        from tests.app.served import Caller, open_tab
 
         caller = Caller(self.address, f"guest-{self.number:04d}-{os.urandom(6).hex()}")
-        closing = threading.Event()
-        tab = threading.Thread(target=self.stay_connected, args=(caller.session, closing), daemon=True)
-        tab.start()
         self.tabs += 1
         event = caller.event("gv-sparsity", "input")
         leave = min(self.until, time.monotonic() + self.random.uniform(0.5, 1.5) * self.stay)
-        while time.monotonic() < leave:
-            sparsity = slider_value(self.random)
-            seen = caller.call(event, caller.values(event, gv_sparsity=sparsity))["seen"]
-            self.wrong += check_answer(seen, sparsity)
-            self.moves += 1
-            time.sleep(self.random.uniform(1, 3))
-        closing.set()
+        with open_tab(self.address, caller.session):
+            while time.monotonic() < leave:
+                sparsity = slider_value(self.random)
+                seen = caller.call(event, caller.values(event, gv_sparsity=sparsity))["seen"]
+                self.wrong += check_answer(seen, sparsity)
+                self.moves += 1
+                time.sleep(self.random.uniform(1, 3))
         caller.http.close()
-        tab.join(30)
-
-    def stay_connected(self, session: str, closing: threading.Event) -> None:
-        """What a browser keeps open; the server frees what a tab held when this ends."""
-        address = f"{self.address.rstrip('/')}/gradio_api/heartbeat/{session}"
-        with httpx.stream("GET", address, timeout=60) as reply:
-            for _ in reply.iter_raw():
-                if closing.is_set():
-                    return
 
 
 class Runner(threading.Thread):
@@ -90,7 +78,7 @@ class Runner(threading.Thread):
         self.done, self.failed = 0, 0
 
     def run(self) -> None:
-        from tests.app.served import Caller
+        from tests.app.served import Caller, open_tab
 
         seed = 0
         while time.monotonic() < self.until:
@@ -100,7 +88,8 @@ class Runner(threading.Thread):
             data = caller.values(
                 event, gv_samples=16, gv_model=self.model, gv_domain="finance", gv_seed=seed, gv_sampling="random"
             )
-            good = "Done." in caller.call(event, data)["seen"]
+            with open_tab(self.address, caller.session):
+                good = "Done." in caller.call(event, data)["seen"]
             self.done, self.failed = self.done + good, self.failed + (not good)
             caller.http.close()
             time.sleep(max(0.0, min(began + self.every, self.until) - time.monotonic()))
