@@ -108,7 +108,7 @@ def synthetic(size: str) -> Synthetic:
 def write(made: Synthetic, folder: Path) -> Path:
     """Write the analysis as a run does, less the tensors."""
     folder.mkdir()
-    builder, rows, histograms = SketchBuilder(made.matrices, 0), [], []
+    builder, rows, histograms = SketchBuilder(made.matrices, 0, medians=made.medians), [], []
     for info in made.matrices:
         stats = made.matrix(info.name, made.theta(info.name))
         builder.add(stats)

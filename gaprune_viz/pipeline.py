@@ -262,18 +262,18 @@ def _write(
     import pandas as pd
 
     infos = [MatrixInfo(**row) for row in document["matrices"]]
-    builder, rows, histograms = SketchBuilder(infos, seed, sketch_cap), [], []
-    for target, info in zip(targets, infos, strict=True):
-        stats = read_matrix(folder, target.name, target.weight.float().cpu().contiguous())
-        rows.append(summary_row(info, stats))
-        histograms.append(histogram_rows(stats))
-        builder.add(stats)
 
     def pairs() -> Iterator[tuple[Tensor, Tensor]]:
         for target in targets:
             yield target.weight.float().cpu().contiguous(), read_tensor(folder, target.name, "fisher_domain")
 
     medians = scope_medians(pairs, sum(info.size for info in infos))
+    builder, rows, histograms = SketchBuilder(infos, seed, sketch_cap, medians), [], []
+    for target, info in zip(targets, infos, strict=True):
+        stats = read_matrix(folder, target.name, target.weight.float().cpu().contiguous())
+        rows.append(summary_row(info, stats))
+        histograms.append(histogram_rows(stats))
+        builder.add(stats)
     digests = {}
     if keep_tensors:
         names = ((info.name, field) for info in infos for field in FIELDS)

@@ -102,8 +102,10 @@ class SampleView:
         self.matrix = sample.matrix.numpy()
         self.weight = sample.weight.double().numpy()
         self.weight32 = sample.weight.numpy()
-        self.totals = np.bincount(self.matrix, weights=self.weight, minlength=matrices)
         self._bounds = np.searchsorted(self.matrix, np.arange(matrices + 1))
+        each = self.weight[self._bounds[:-1]]
+        self._even = each if (self.weight == each[self.matrix]).all() else None
+        self.totals = self.by_matrix(np.ones(len(sample), dtype=bool))
         self._blocks: dict[Alignment, list[WeightStatistics]] = {}
         self._alignments: dict[Alignment, np.ndarray] = {}
         self._scored: OrderedDict[tuple[object, ...], Scored] = OrderedDict()
@@ -153,21 +155,23 @@ class SampleView:
 
     def total(self, chosen: np.ndarray) -> float:
         """How many weights of the model a bool [n] stands for."""
-        # Matrices lie one after another and each has one weight per entry, so counting is enough.
-        return float(self._counts(chosen) @ self.weight[self._bounds[:-1]])
+        return float(self.by_matrix(chosen).sum())
 
     def share_by_matrix(self, chosen: np.ndarray) -> np.ndarray:
         """Share of each matrix that a bool [n] marks, float64 [matrices]."""
-        return self._counts(chosen) / np.diff(self._bounds)
+        return self.by_matrix(chosen) / self.totals
 
-    def _counts(self, chosen: np.ndarray) -> np.ndarray:
-        """How many entries of each matrix a bool [n] marks, int64 [matrices]."""
+    def by_matrix(self, chosen: np.ndarray) -> np.ndarray:
+        """How many weights of each matrix a bool [n] stands for, float64 [matrices]."""
+        if self._even is None:
+            return np.add.reduceat(self.weight * chosen, self._bounds[:-1])
         # Not `np.add.reduceat`, which widens every bool before it adds.
-        return np.array([np.count_nonzero(chosen[a:b]) for a, b in pairwise(self._bounds.tolist())])
+        counts = [np.count_nonzero(chosen[a:b]) for a, b in pairwise(self._bounds.tolist())]
+        return np.array(counts) * self._even
 
     def mean_by_matrix(self, values: np.ndarray) -> np.ndarray:
         """Mean of values [n] in each matrix, float64 [matrices]."""
-        return np.add.reduceat(values, self._bounds[:-1], dtype=np.float64) / np.diff(self._bounds)
+        return np.add.reduceat(values * self.weight, self._bounds[:-1]) / self.totals
 
 
 def _block(whole: WeightStatistics, part: slice) -> WeightStatistics:

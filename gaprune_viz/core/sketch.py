@@ -1,13 +1,14 @@
 """A stratified sample of weights: what makes the sliders live, whatever the model's size.
 
 Two samples of every matrix are kept. The *scattered* one takes every k-th weight in an order in which neighbours are
-alike in all that the criteria read (`strata`), so that quantiles of the usual scores are caught closely.
+alike in all that the criteria read (`strata`), weighted so that it adds up in every class of the usual scores
+(`raking`): their quantiles are caught closely.
 The *segments* are stretches of consecutive inputs of a row, for what is decided within a row: N:M and row allocation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -18,12 +19,15 @@ from torch import Tensor
 from gaprune_viz.config import SKETCH_CAP, SKETCH_PER_MATRIX, Alignment
 from gaprune_viz.core.alignment import correlation, sign_agreement
 from gaprune_viz.core.criteria import WeightStatistics
+from gaprune_viz.core.raking import raked
 from gaprune_viz.core.statistics import DAMAGED, MatrixInfo, MatrixStatistics
 from gaprune_viz.core.strata import along_the_scores
 from gaprune_viz.errors import GapruneError
 
 SEGMENT = 64
 SEGMENT_SHARE = 0.25
+# Alignments of a weight that cannot be had from the weight's own gradients.
+OF_WHOLE_MATRICES = (Alignment.ROW, Alignment.MATRIX, Alignment.UNIT_PRODUCT)
 
 
 @dataclass(frozen=True)
@@ -118,15 +122,30 @@ class Sketch:
 
 
 class SketchBuilder:
-    """Takes matrices one at a time; holds no more than the samples."""
+    """Takes matrices one at a time; holds no more than the samples.
 
-    def __init__(self, matrices: Sequence[MatrixInfo], seed: int, cap: int = SKETCH_CAP) -> None:
+    Args:
+        matrices: of the scope, in the order in which they will come.
+        seed: of the sample.
+        cap: largest number of weights in it.
+        medians: of the scope (`scope_medians`), for closer weights under a balanced DAI.
+    """
+
+    def __init__(
+        self,
+        matrices: Sequence[MatrixInfo],
+        seed: int,
+        cap: int = SKETCH_CAP,
+        medians: Mapping[str, float] | None = None,
+    ) -> None:
         self.matrices = matrices
         self.generator = np.random.default_rng(seed)
         sizes = [m.size for m in matrices]
         self.length = min(SEGMENT, *(m.columns for m in matrices))
         self.counts = allot(sizes, int(cap * (1 - SEGMENT_SHARE)), SKETCH_PER_MATRIX)
         self.segment_counts = [max(1, c // self.length) for c in allot(sizes, int(cap * SEGMENT_SHARE), self.length)]
+        scale = (medians or {}).get("fisher_theta_0.5", 0.0)
+        self.kappa = medians["sqrt_theta"] / scale if medians and scale > 0 else 0.0
         self.parts: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
 
     def add(self, stats: MatrixStatistics) -> None:
@@ -135,7 +154,13 @@ class SketchBuilder:
         info = self.matrices[index]
         scattered = _scattered(stats, self.counts[index], self.generator)
         segments = _segments(info, self.segment_counts[index], self.length, self.generator)
-        self.parts.append((_take(stats, info, index, scattered), _take(stats, info, index, segments)))
+        weights = raked(stats, scattered, self.kappa), np.full(len(segments), info.size / len(segments))
+        whole = {kind: stats.alignment(kind).reshape(-1) for kind in OF_WHOLE_MATRICES}
+        first, second = (
+            _take(stats, whole, info, index, flat, weight)
+            for flat, weight in zip((scattered, segments), weights, strict=True)
+        )
+        self.parts.append((first, second))
 
     def build(self) -> Sketch:
         """The sketch of all matrices added."""
@@ -178,19 +203,25 @@ def _segments(info: MatrixInfo, count: int, length: int, generator: np.random.Ge
     return (np.sort(starts)[:, None] + np.arange(length)).reshape(-1)
 
 
-def _take(stats: MatrixStatistics, info: MatrixInfo, index: int, flat: np.ndarray) -> dict[str, Tensor]:
+def _take(
+    stats: MatrixStatistics,
+    whole: Mapping[Alignment, Tensor],
+    info: MatrixInfo,
+    index: int,
+    flat: np.ndarray,
+    weight: np.ndarray,
+) -> dict[str, Tensor]:
     places = torch.from_numpy(flat)
     taken = {
         name: getattr(stats, name).reshape(-1)[places]
         for name in ("theta", "fisher_domain", "fisher_general", "grad_domain", "grad_general")
     }
-    for kind in (Alignment.ROW, Alignment.MATRIX, Alignment.UNIT_PRODUCT):
-        taken[f"s_{kind.value}"] = stats.alignment(kind).reshape(-1)[places].float()
+    taken |= {f"s_{kind.value}": values[places].float() for kind, values in whole.items()}
     return {
         **taken,
         "matrix": torch.full((len(flat),), index, dtype=torch.long),
         "flat": places,
-        "weight": torch.full((len(flat),), info.size / len(flat)),
+        "weight": torch.from_numpy(weight).float(),
         "act_domain": stats.act_domain[places % info.columns],
     }
 

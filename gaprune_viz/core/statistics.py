@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -49,6 +50,7 @@ DAMAGED = (
     OverflowError,
     MemoryError,
     BadZipFile,
+    TokenError,
     zlib.error,
     struct.error,
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
+from gaprune_viz.core.classes import classed
 from gaprune_viz.core.statistics import MatrixStatistics
 
 # Bits of each quantity; together 16, so that numpy sorts the cells by radix.
@@ -20,8 +21,6 @@ WALK = (
     *("sign", "theta", "fisher", "ratio", "theta", "correlation", "fisher", "theta"),
     *("ratio", "fisher", "theta", "correlation", "fisher", "ratio", "theta", "theta"),
 )
-# Quantiles of the levels are taken over about this many weights.
-LOOKED_AT = 16_384
 
 
 def along_the_scores(stats: MatrixStatistics) -> np.ndarray:
@@ -37,24 +36,17 @@ def along_the_scores(stats: MatrixStatistics) -> np.ndarray:
         np.abs(grad) / np.sqrt(np.maximum(fisher, least)) * (np.abs(grad_general) / np.sqrt(np.maximum(general, least)))
     )
     levels = {
-        "theta": _levels(np.abs(theta), BITS["theta"]),
-        "fisher": _levels(fisher, BITS["fisher"]),
-        "ratio": _levels(general / np.maximum(fisher, least), BITS["ratio"]),
+        "theta": classed(np.abs(theta), 2 ** BITS["theta"])[0],
+        "fisher": classed(fisher, 2 ** BITS["fisher"])[0],
+        "ratio": classed(general / np.maximum(fisher, least), 2 ** BITS["ratio"])[0],
         "sign": together.astype(np.uint16),
-        "correlation": _levels(size, BITS["correlation"]),
+        "correlation": classed(size, 2 ** BITS["correlation"])[0],
     }
     return np.argsort(_place_on_curve(levels), kind="stable")
 
 
 def _flat(values: Tensor) -> np.ndarray:
     return values.reshape(-1).float().numpy()
-
-
-def _levels(values: np.ndarray, bits: int) -> np.ndarray:
-    """Which of 2**bits equally full classes each value belongs to, uint16 [n]; equal values share a class."""
-    looked_at = values[:: max(1, len(values) // LOOKED_AT)]
-    edges = np.quantile(looked_at, np.arange(1, 2**bits) / 2**bits, method="lower")
-    return np.searchsorted(edges, values, side="right").astype(np.uint16)
 
 
 def _place_on_curve(levels: dict[str, np.ndarray]) -> np.ndarray:
