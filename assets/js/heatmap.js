@@ -76,7 +76,8 @@ let waiting = 0; // a selection that the arrow keys are about to make
 
 const choose = (cell) => {
   clearTimeout(waiting);
-  trigger('select', { name: cell.dataset.name });
+  const data = { name: cell.dataset.name };
+  window.gv.send(element.closest('[id^="gv-"]').id, () => trigger('select', data));
 };
 
 // Everything follows the arrow keys, but not each cell that a held key runs over; and not where only Enter selects.

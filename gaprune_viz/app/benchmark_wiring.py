@@ -28,7 +28,6 @@ def wire_benchmark(page: Page, light: dict[str, Any], heavy: dict[str, Any], ref
         benchmarks.say_cost(page),
         [page.view, tab.retrained, *tab.pickers],
         tab.estimate,
-        trigger_mode="always_last",
         **light,
     )
     common = [page.view, page.sidebar.current]

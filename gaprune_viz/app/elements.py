@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-# The browser's way to call a handler without a click on one of gradio's parts: `gv.send({...})`.
+# The browser's way to call a handler without a click on one of gradio's parts: `gv.ring({...})`.
 _BELL_JS = """window.gv = window.gv || {};
-window.gv.send = (data) => trigger('select', data);
+window.gv.ring = (data) => trigger('select', data);
 window.gv.plotly = () => server.plotly_source();"""
 
 

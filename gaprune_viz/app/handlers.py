@@ -14,14 +14,13 @@ import gradio as gr
 from gaprune_viz.app import compare_handlers, jobs, views
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.heavy import Changes, Heavy, analysis_of, heavy_job, steps
+from gaprune_viz.app.reproduce import python_text, shell_text
 from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tabs import retrieval as search
 from gaprune_viz.app.tabs.atlas import selected_from
 from gaprune_viz.app.tabs.export import (
     export_place,
-    python_text,
-    shell_text,
     write_settings,
     write_table,
     zipped,

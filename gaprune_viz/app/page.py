@@ -118,7 +118,7 @@ def _compose(now: views.Live, view: views.View, saved: Sequence[Preset] = ()) ->
     html(_header(), elem_classes=["gv-header"])
     tuning = build_tuning(saved)
     headline = html(views.headline_html(now), elem_id="gv-headline")
-    with gr.Tabs(elem_id="gv-tabs") as tab_box:
+    with gr.Tabs(elem_id="gv-tabs", overflow_behavior="wrap") as tab_box:
         with gr.Tab("Atlas", id="atlas") as atlas_tab:
             atlas = build_atlas(now, view)
         with gr.Tab("Matrix", id="inside") as inside_tab:
@@ -181,7 +181,7 @@ def _compose(now: views.Live, view: views.View, saved: Sequence[Preset] = ()) ->
 def _header() -> str:
     return (
         '<header class="gv-title"><h1>gaprune_viz</h1>'
-        "<p>See what gradient-alignment pruning does to a text-embedding model, weight by weight.</p>"
+        "<p>See what gradient-alignment pruning does to an embedding model, weight by weight.</p>"
         '<nav class="gv-title-tools" aria-label="Page tools">'
         '<button type="button" class="gv-tool" data-gv="tour" id="gv-tour">Take the tour</button>'
         '<button type="button" class="gv-tool" data-gv="share" id="gv-share">Copy link</button>'

@@ -21,6 +21,21 @@ def listed(pick: str | None = None) -> list[Any]:
     return [gr.update(choices=known, value=chosen), runs_table()]
 
 
+def opened(pick: str | None, view: dict[str, Any]) -> list[Any]:
+    """What the tab shows when it is opened: the list, the analysis on screen picked, its name and note."""
+    known = {run.id for run in visible_runs()}
+    wanted = next((name for name in (pick, view.get("analysis")) if name in known), None)
+    return [*listed(wanted), *chosen(wanted)]
+
+
+def clicked(event: gr.SelectData) -> list[Any]:
+    """Pick the analysis of a clicked row. The row itself and not its place: the table may be sorted or filtered."""
+    row = [str(value) for value in getattr(event, "row_value", None) or ()]
+    table = runs_table().astype(str).to_numpy().tolist()
+    found = [run.id for run, line in zip(visible_runs(), table, strict=True) if line == row]
+    return [found[0], *chosen(found[0])] if found else [gr.skip()] * 3
+
+
 def chosen(pick: str | None) -> list[Any]:
     """Name and note of the picked analysis."""
     run = next((run for run in visible_runs() if run.id == pick), None)

@@ -90,10 +90,11 @@ def build_sidebar(current: str) -> Sidebar:
                 made[name] = gr.Textbox(**_common(ModelSpec, name), max_length=2_000)
             for name in ("domain_columns", "general_columns"):
                 made[name] = gr.Textbox(**_common(CalibrationSpec, name), max_length=512)
-        with gr.Row():
-            run = gr.Button("Run", variant="primary", elem_id="gv-run", min_width=110)
-            cancel = gr.Button("Cancel", variant="stop", elem_id="gv-cancel", min_width=110, interactive=False)
-        progress = html("", elem_id="gv-progress")
+        with gr.Column(elem_classes=["gv-run-actions"]):
+            progress = html("", elem_id="gv-progress")
+            with gr.Row():
+                run = gr.Button("Run", variant="primary", elem_id="gv-run", min_width=110)
+                cancel = gr.Button("Cancel", variant="stop", elem_id="gv-cancel", min_width=110, interactive=False)
     return Sidebar(tuple(made[name] for _, name in FIELDS), run, cancel, progress, shown)
 
 

@@ -116,8 +116,12 @@ def load_row(event: gr.SelectData) -> list[Any]:
     return values_of(settings)
 
 
-def wire_study(page: Page, light: dict[str, Any]) -> Any:
-    """Connect the tab; the returned event loads settings, and whatever follows settings can follow it."""
+def wire_study(page: Page, light: dict[str, Any], carries: dict[str, Any]) -> Any:
+    """Connect the tab; the returned event loads settings, and whatever follows settings can follow it.
+
+    Args:
+        light, carries: options of an event that answers at once, and of one that carries data of its own.
+    """
     tab = page.study
     outputs = study_outputs(page)
     inputs = [tab.pick, tab.upload, tab.step]
@@ -131,4 +135,4 @@ def wire_study(page: Page, light: dict[str, Any]) -> Any:
     tab.step.input(show, inputs, outputs, **light)
     tab.back.click(lambda step: moved(step, -1), [tab.step], tab.step, **light).then(show, inputs, outputs, **light)
     tab.ahead.click(lambda step: moved(step, 1), [tab.step], tab.step, **light).then(show, inputs, outputs, **light)
-    return tab.table.select(load_row, None, list(page.tuning.controls), **light)
+    return tab.table.select(load_row, None, list(page.tuning.controls), **carries)

@@ -16,21 +16,11 @@ from gaprune_viz.app import sweep_handlers as sweeps
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.address import from_address, go, matrix_figure, opened, restored
 from gaprune_viz.app.benchmark_wiring import wire_benchmark
-from gaprune_viz.app.guard import COMPUTE
-from gaprune_viz.app.line import MOST_WAITING
+from gaprune_viz.app.events import CARRIES, HEAVY, LIGHT, ONCE, arrived
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.sessions import closed
 from gaprune_viz.app.study_handlers import wire_study
 from gaprune_viz.app.tabs.runs import OPEN_JS, SURE_JS
-
-LIGHT: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 8, "api_visibility": "private"}
-# Heavy work stands in a line of its own (`app.line`), where its place is shown; gradio's queue lets all of it in.
-HEAVY: dict[str, Any] = {
-    "show_progress": "hidden",
-    "concurrency_id": COMPUTE,
-    "concurrency_limit": MOST_WAITING,
-    "api_visibility": "private",
-}
 
 
 def wire(page: Page, demo: gr.Blocks) -> None:
@@ -45,7 +35,7 @@ def wire(page: Page, demo: gr.Blocks) -> None:
     _wire_data(page)
     _wire_sweep(page)
     wire_benchmark(page, LIGHT, HEAVY, _refresh(page))
-    loaded = wire_study(page, LIGHT)
+    loaded = wire_study(page, LIGHT, CARRIES)
     criterion = page.tuning.controls[1]
     loaded.then(do.knobs, [criterion], list(page.tuning.controls), **LIGHT).then(**_refresh(page))
     _wire_inside(page)
@@ -68,13 +58,14 @@ def _wire_address(page: Page, demo: gr.Blocks) -> None:
     controls = list(page.tuning.controls)
     start = demo.load(from_address, [page.view], restored(page), **LIGHT)
     again = page.goto.select(  # type: ignore[attr-defined]
-        go, [page.view], restored(page), trigger_mode="always_last", **LIGHT
+        go, [page.view], restored(page), **CARRIES
     )
     start.then(None, None, None, js="() => gv.begin()", api_visibility="private")
     for arrival, draw in ((start, {**_follow(page), "fn": opened}), (again, _follow(page))):
         arrival.then(do.knobs, [controls[1]], controls, **LIGHT)
-        shown = arrival.then(**_refresh(page)).then(**draw)
-        whole = shown.then(matrix_figure, [page.view, *controls], page.atlas.histogram, **LIGHT)
+        settled = arrival.then(**_refresh(page))
+        settled.then(**arrived("gv-bell"))
+        whole = settled.then(**draw).then(matrix_figure, [page.view, *controls], page.atlas.histogram, **LIGHT)
         whole.then(None, None, None, js="() => gv.settle()", api_visibility="private")
     browser: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     page.query.change(None, page.query, None, js="(query) => gv.write(query, 'settings')", **browser)
@@ -109,7 +100,7 @@ def _wire_tuning(page: Page) -> None:
     tuning, controls = page.tuning, list(page.tuning.controls)
     refresh, follow = _refresh(page), _follow(page)
     # One after the other: a chart drawn first would hold up the headline.
-    gr.on(_moved(page), trigger_mode="always_last", **refresh).then(trigger_mode="always_last", **follow)
+    gr.on(_moved(page), **refresh).then(**follow)
     criterion = controls[1]
     criterion.input(do.knobs, [criterion], controls, **LIGHT)
     everything = [tuning.preset, *controls]
@@ -138,8 +129,8 @@ def _wire_atlas(page: Page) -> None:
         do.select,
         [page.view, *controls],
         [page.view, atlas.heatmap, atlas.detail, atlas.histogram, page.look],
-        **LIGHT,
-    )
+        **CARRIES,
+    ).then(**arrived("gv-atlas"))
 
 
 def _wire_run(page: Page) -> None:
@@ -198,7 +189,6 @@ def _wire_live(page: Page, common: list[Any]) -> None:
         live.rerank(page),
         [page.view, page.active, tab.live, tab.asked, *controls],
         [*common, tab.ranking],
-        trigger_mode="always_last",
         **LIGHT,
     ).then(**_refresh(page))
 
@@ -241,12 +231,12 @@ def _wire_sweep(page: Page) -> None:
         **HEAVY,
     )
     tab.stop.click(jobs.stop, None, None, **LIGHT)
-    chosen = {"inputs": [tab.swept, tab.second], "outputs": sweeps.load_outputs(page), **LIGHT}
-    for loaded in (
-        *(part.select(sweeps.clicked_cell, **chosen) for part in tab.maps.values()),  # type: ignore[attr-defined]
-        tab.table.select(sweeps.clicked_row, **chosen),
-    ):
-        loaded.then(do.knobs, [controls[1]], controls, **LIGHT).then(**_refresh(page))
+    chosen = {"inputs": [tab.swept, tab.second], "outputs": sweeps.load_outputs(page), **CARRIES}
+    for part in (*tab.maps.values(), tab.table):
+        clicked = sweeps.clicked_row if part is tab.table else sweeps.clicked_cell
+        loaded = part.select(clicked, **chosen)  # type: ignore[attr-defined]
+        settled = loaded.then(do.knobs, [controls[1]], controls, **LIGHT).then(**_refresh(page))
+        settled.then(**arrived(str(part.elem_id)))
     compare = [tab.swept, tab.first, tab.second]
     gr.on([tab.first.input, tab.second.input], sweeps.compared, compare, tab.difference, **LIGHT)
 
@@ -277,10 +267,10 @@ def _wire_compare(page: Page) -> None:
     tab, controls = page.compare, list(page.tuning.controls)
     drawn = [tab.board, tab.difference, tab.table]
     page.tuning.pin.click(
-        compare.pin, [page.view, tab.pins, tab.metric, *controls], compare.outputs(page), **LIGHT
+        compare.pin, [page.view, tab.pins, tab.metric, *controls], compare.outputs(page), **ONCE
     ).then(**_follow(page))
     tab.board.select(  # type: ignore[attr-defined]
-        compare.drop, [tab.pins, tab.metric], compare.outputs(page), **LIGHT
+        compare.drop, [tab.pins, tab.metric], compare.outputs(page), **CARRIES
     ).then(**_follow(page))
     gr.on(
         [tab.one.input, tab.other.input, tab.metric.input],
@@ -297,8 +287,11 @@ def _wire_compare(page: Page) -> None:
 def _wire_runs(page: Page) -> None:
     tab = page.runs
     listed = [tab.pick, tab.table]
-    next(t for t in page.tabs if t.id == "runs").select(runs.listed, [tab.pick], listed, **LIGHT)
-    tab.pick.input(runs.chosen, [tab.pick], [tab.name, tab.note], **LIGHT)
+    words = [tab.name, tab.note]
+    opened = next(t for t in page.tabs if t.id == "runs").select
+    opened(runs.opened, [tab.pick, page.view], [*listed, *words], **LIGHT)
+    tab.table.select(runs.clicked, None, [tab.pick, *words], **CARRIES)
+    tab.pick.input(runs.chosen, [tab.pick], words, **LIGHT)
     tab.open.click(None, [tab.pick], None, js=OPEN_JS, api_visibility="private")
-    tab.save.click(runs.save, [tab.pick, tab.name, tab.note], [tab.said, *listed], **LIGHT)
-    tab.delete.click(runs.delete, [tab.pick, page.view], [tab.said, *listed], js=SURE_JS, **LIGHT)
+    tab.save.click(runs.save, [tab.pick, tab.name, tab.note], [tab.said, *listed], **ONCE)
+    tab.delete.click(runs.delete, [tab.pick, page.view], [tab.said, *listed], js=SURE_JS, **ONCE)

@@ -103,7 +103,7 @@ def kinds_figure(
     ratio_edges: np.ndarray, alignment_edges: np.ndarray, counts: np.ndarray, pruned: np.ndarray, where: str
 ) -> go.Figure:
     """Fisher ratio against alignment; colour is how many weights, hover says how many of them would go."""
-    figure = framed(HEIGHT + 40, "Whom a weight serves, and whether both sides agree", where)
+    figure = framed(HEIGHT + 40, "Whom a weight serves", f"and whether both sides agree; {where}")
     share = counts / max(1.0, float(counts.sum()))
     gone = np.divide(pruned, counts, out=np.full_like(counts, np.nan), where=counts > 0)
     x, y = (ratio_edges[:-1] + ratio_edges[1:]) / 2, (alignment_edges[:-1] + alignment_edges[1:]) / 2
@@ -145,6 +145,12 @@ def kinds_figure(
     return figure
 
 
+KINDS_HELP = (
+    "Domain or general: which side has the larger Fisher information at the weight. Agreeing or conflicting: whether "
+    "both mean gradients point the same way. GAPrune means to keep the first kind and to let go of the last."
+)
+
+
 def kinds_table_html(quadrants: Mapping[str, tuple[float, float]]) -> str:
     """The table beside `kinds_figure`."""
     rows = "".join(
@@ -154,7 +160,8 @@ def kinds_table_html(quadrants: Mapping[str, tuple[float, float]]) -> str:
     return (
         '<section class="gv-panel gv-facts"><table><caption>Four kinds of weights, after the two questions of the '
         'paper</caption><thead><tr><th scope="col">Kind</th><th scope="col">Of the weights</th>'
-        f'<th scope="col">Of these pruned</th></tr></thead><tbody>{rows}</tbody></table></section>'
+        f'<th scope="col">Of these pruned</th></tr></thead><tbody>{rows}</tbody></table>'
+        f'<p class="gv-sub">{escape(KINDS_HELP)}</p></section>'
     )
 
 

@@ -33,6 +33,19 @@ ROLE_LABELS = {
     "attention": "Attention",
     "mlp": "MLP",
 }
+# What the page calls the criteria that come with it; one of somebody's own keeps its name.
+CRITERION_LABELS = {
+    "dai": "DAI",
+    "dai_released": "DAI, published code",
+    "magnitude": "Magnitude",
+    "random": "Random",
+    "fisher_domain": "Domain Fisher",
+    "fisher_general": "General Fisher",
+    "taylor_domain": "Domain Taylor",
+    "obd_domain": "Domain OBD",
+    "obd_joint": "Joint OBD",
+    "wanda": "Wanda",
+}
 BLOCKS = dict.fromkeys(("query", "key", "value", "fused_qkv", "attention_output"), "attention")
 
 

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from gaprune_viz.figures import scales
 from gaprune_viz.figures.formatting import MISSING, percent
 from gaprune_viz.figures.frame import axis, empty, framed, plain
+from gaprune_viz.figures.metrics import CRITERION_LABELS
 from gaprune_viz.figures.sweep import LINE_COLORS, MARKERS, SIDES
 
 PERCENT_OF_DENSE = "nDCG@10, % of dense"
@@ -35,7 +36,7 @@ def study_curves(frame: pd.DataFrame, side: str, steps: int) -> go.Figure:
     figure = framed(360 + LEGEND_HEIGHT, title, "Bars: 95 % interval of the difference to dense", legend=True)
     figure.update_layout(margin={"b": 52 + LEGEND_HEIGHT})
     for number, (row, cells) in enumerate(lines.groupby("row", sort=False)):
-        _line(figure, number, str(row), cells.sort_values("sparsity"))
+        _line(figure, number, _row_label(str(row)), cells.sort_values("sparsity"))
     reference = part[part["row"] == "dense"]["of_dense"]
     if len(reference):
         label = "dense" if steps == 0 else "dense, same steps"
@@ -48,6 +49,11 @@ def study_curves(frame: pd.DataFrame, side: str, steps: int) -> go.Figure:
     )
     figure.layout.yaxis = axis(PERCENT_OF_DENSE, ticksuffix=" %")
     return figure
+
+
+def _row_label(row: str) -> str:
+    """A criterion as the page calls it; a preset with a capital."""
+    return CRITERION_LABELS.get(row, row.capitalize())
 
 
 def _line(figure: go.Figure, number: int, name: str, cells: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ from gaprune_viz.config import SWEEP_KINDS, SweepKind
 from gaprune_viz.figures import scales
 from gaprune_viz.figures.formatting import MISSING, p_value, percent, signed
 from gaprune_viz.figures.frame import axis, empty, framed, plain
+from gaprune_viz.figures.metrics import CRITERION_LABELS
 
 SIDES = {"domain": "Domain", "general": "General"}
 # Every line has its own marker too: colour is never the only difference.
@@ -242,8 +243,8 @@ def places_of(frame: pd.DataFrame) -> list[tuple[Any, Any]]:
 
 
 def row_label(row: Any, axes: SweepKind) -> str:
-    """`magnitude`, `α = 0.2`, `κ = auto`, `n = 128`."""
-    text = row if isinstance(row, str) else f"{row:g}"
+    """`Magnitude`, `α = 0.2`, `κ = auto`, `n = 128`."""
+    text = CRITERION_LABELS.get(row, row) if isinstance(row, str) else f"{row:g}"
     return f"{axes.row_symbol} = {text}" if axes.row_symbol else str(text)
 
 

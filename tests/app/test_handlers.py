@@ -19,10 +19,10 @@ import pytest
 from gaprune_viz.app import address, data_handlers, handlers, inside_handlers, jobs, views
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.page import Page, build
+from gaprune_viz.app.reproduce import shell_text
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
 from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.store import DEMO, STORE, Cache
-from gaprune_viz.app.tabs.export import shell_text
 from gaprune_viz.app.tuning import CUSTOM, FIELDS, preset_of, settings_from, values_of
 from gaprune_viz.app.url import LOOKS, matrix_at, params_of, query_of, settings_of, view_of
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings, column_mapping
@@ -154,9 +154,10 @@ def test_the_run_of_the_sidebar() -> None:
 def test_the_shell_text_says_the_same_settings() -> None:
     run = RunSpec(calibration=CalibrationSpec(domain="my data.jsonl", samples=64))
     settings = Settings(score=ScoreSpec(fisher_scale="auto", beta=0.3), mask=MaskSpec(sparsity=0.7, allocation="layer"))
-    analyze, prune, compare = (shlex.split(line) for line in shell_text(run, settings).splitlines())
+    analyze, diagnose, prune, compare = (shlex.split(line) for line in shell_text(run, settings).splitlines())
     assert analyze == ["gaprune-viz", "analyze", "--domain", "my data.jsonl", "--samples", "64", "--out", "run"]
     assert prune[:3] == ["gaprune-viz", "prune", "run"]
+    assert diagnose == ["gaprune-viz", "diagnose", *prune[2:-2], "--json"]
     flags = dict(zip(prune[3:-2:2], prune[4:-2:2], strict=True))
     assert flags == {"--beta": "0.3", "--fisher-scale": "auto", "--sparsity": "0.7", "--allocation": "layer"}
     assert compare[:2] == ["gaprune-viz", "compare"]

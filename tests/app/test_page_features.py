@@ -18,6 +18,7 @@ import pytest
 from gaprune_viz.app import compare_handlers, inside_handlers, runs_handlers, views
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.page import Page
+from gaprune_viz.app.runs import runs_table
 from gaprune_viz.app.scripts import head
 from gaprune_viz.app.store import DEMO, STORE
 from gaprune_viz.app.tabs.compare import difference_of
@@ -210,6 +211,10 @@ def test_runs_are_listed_named_and_deleted(tiny_analysis: Path) -> None:
     run = next(run for run in kept_runs() if run.id == place.name)
     assert (run.name, run.note, run.bytes > 1000) == ("My run", "seed 3\nsmall", True)
     assert runs_handlers.chosen(place.name) == ["My run", "seed 3\nsmall"]
+    assert runs_handlers.opened(None, {"analysis": place.name})[2:] == ["My run", "seed 3\nsmall"]
+    row = next(line for line in runs_table().to_numpy().tolist() if line[0] == "My run")
+    assert runs_handlers.clicked(SimpleNamespace(row_value=row))[0] == place.name  # type: ignore[arg-type]
+    assert runs_handlers.clicked(SimpleNamespace(row_value=["x"])) == [gr.skip()] * 3  # type: ignore[arg-type]
     assert "on screen" in runs_handlers.delete(place.name, {"analysis": place.name})[0]
     assert place.is_dir()
     assert runs_handlers.delete(None, VIEW) == [gr.skip()] * 3

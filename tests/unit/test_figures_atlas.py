@@ -247,5 +247,5 @@ def test_the_table_holds_the_same_numbers() -> None:
 
 
 def test_the_script_names_the_event_that_python_listens_to() -> None:
-    assert "trigger('select', { name: cell.dataset.name })" in HEATMAP_JS
+    assert "trigger('select', data)" in HEATMAP_JS
     assert "innerHTML" not in HEATMAP_JS

@@ -74,9 +74,36 @@ const step = (by) => {
 gv.undo = () => step(-1);
 gv.redo = () => step(1);
 
-// Ask the server for a state; `exact` means that settings it does not name are the paper's. `gv.send` is the bell's.
+// What carries data goes to the server one at a time, by lanes: answers that crossed would leave the page at neither.
+// Of what is asked for meanwhile the last is sent when the answer has come, so that quick people end where they went.
+const LOST = 20_000; // ms after which an answer is no longer waited for
+const lanes = {};
+
+const depart = (lane) => {
+  if (!lane.wanted) return;
+  const send = lane.wanted;
+  lane.left = Date.now();
+  lane.wanted = null;
+  send();
+};
+
+gv.send = (name, send) => {
+  const lane = (lanes[name] = lanes[name] || { left: 0, wanted: null });
+  lane.wanted = send;
+  if (!lane.left || Date.now() - lane.left > LOST) depart(lane);
+};
+
+gv.arrived = (name) => {
+  const lane = lanes[name];
+  if (!lane) return;
+  lane.left = 0;
+  depart(lane);
+};
+
+// Ask the server for a state; `exact` means that settings it does not name are the paper's. `gv.ring` is the bell's.
 gv.go = (query, exact = false) => {
-  if (gv.send) gv.send({ query: `${exact ? 'exact&' : ''}${query}` });
+  const text = `${exact ? 'exact&' : ''}${query}`;
+  gv.send('gv-bell', () => gv.ring && gv.ring({ query: text }));
 };
 
 const show = (parts) => {

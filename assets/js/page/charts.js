@@ -173,11 +173,27 @@ const bar = (block) => {
 
 const watched = new WeakSet();
 
+// Plotly follows the window only: a sidebar that opens or closes changes the charts' width too.
+let settling = 0;
+const sizes = new WeakMap();
+const widths = new ResizeObserver((entries) => {
+  let moved = false;
+  for (const { target, contentRect } of entries) {
+    const width = Math.round(contentRect.width);
+    moved = moved || (width > 0 && sizes.has(target) && sizes.get(target) !== width);
+    sizes.set(target, width);
+  }
+  if (!moved) return;
+  clearTimeout(settling);
+  settling = setTimeout(() => dispatchEvent(new Event('resize')), 120);
+});
+
 const attend = () => {
   for (const plot of document.querySelectorAll('.js-plotly-plot')) {
     const block = plot.closest('[id^="gv-"]');
     if (!block || !plot.layout) continue;
     const title = titleOf(plot);
+    widths.observe(block);
     const own = block.querySelector(':scope > .gv-chart-bar') || bar(block);
     if (own.getAttribute('aria-label') !== `Save: ${title}`) {
       own.setAttribute('aria-label', `Save: ${title}`);

@@ -20,7 +20,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.fields import field_info
 from gaprune_viz.figures import compare, panels
 from gaprune_viz.figures.formatting import count, number, percent
-from gaprune_viz.figures.metrics import METRICS
+from gaprune_viz.figures.metrics import CRITERION_LABELS, METRICS
 from gaprune_viz.presets import PRESETS
 
 MOST = 4
@@ -171,7 +171,8 @@ def _facts(now: views.Live, shared: str) -> dict[str, str]:
     preview, sizes = now.preview, now.analysis.live.sizes
     zeros = float((preview.pruned_fraction * sizes).sum())
     strongest = max(preview.term_shares, key=lambda name: preview.term_shares[name], default="")
-    deciding = f"{panels.TERM_LABELS.get(strongest, strongest)} {percent(preview.term_shares[strongest])}"
+    name = panels.TERM_LABELS.get(strongest) or CRITERION_LABELS.get(strongest, strongest)
+    deciding = f"{name} {percent(preview.term_shares[strongest])}"
     label = now.analysis.statistics.document["data"]["domain"]["name"]
     return {
         "Analysis": f"{now.analysis.statistics.document['model']['label']}, {label}",

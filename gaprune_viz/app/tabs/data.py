@@ -55,7 +55,7 @@ def build_data() -> dict[str, SideData]:
                             label=f"Column: {field}",
                             multiselect=field == "negative",
                             visible=False,
-                            min_width=110,
+                            min_width=150,
                             elem_id=f"gv-{side}-{field}",
                         )
                         for field in FIELDS

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 from gaprune_viz.app import views
 from gaprune_viz.app.elements import html
-from gaprune_viz.config import MaskSpec, RunSpec, ScoreSpec, Settings, Spec
+from gaprune_viz.app.reproduce import python_text, shell_text
 from gaprune_viz.tables import csv_text
 from gaprune_viz.workspace import workspace
 
@@ -40,56 +40,29 @@ class ExportTab:
 def build_export(now: views.Live) -> ExportTab:
     """Lay the tab out."""
     gr.Markdown(
-        "The pruned model is a sentence-transformers folder with `mask.safetensors`, `gaprune.json` and a model card. "
-        "Its zeros are stored as zeros: it is as large and as fast as the dense one."
+        "**The pruned model** is a sentence-transformers folder with `mask.safetensors`, `gaprune.json` and a model "
+        "card: `SentenceTransformer(path)` loads it. Its zeros are stored as zeros: it is as large and as fast as the "
+        "dense one."
     )
-    with gr.Row():
-        make = gr.Button("Make pruned model", variant="primary", elem_id="gv-export", min_width=170)
+    with gr.Row(elem_classes=["gv-actions"]):
+        make = gr.Button("Make pruned model", variant="primary", elem_id="gv-export", min_width=190)
         stop = gr.Button("Stop", variant="stop", elem_id="gv-stop-export", min_width=90)
-        model = gr.DownloadButton("Model (.zip)", interactive=False, elem_id="gv-download-model")
-        table = gr.DownloadButton("Table (.csv)", elem_id="gv-download-table")
-        settings = gr.DownloadButton("Settings (.json)", elem_id="gv-download-settings")
+        model = gr.DownloadButton("Model (.zip)", interactive=False, elem_id="gv-download-model", min_width=140)
     progress = html("", elem_id="gv-export-progress")
-    run, chosen = now.analysis.run, now.preview.settings
-    with gr.Row():
-        shell = gr.Code(shell_text(run, chosen), language="shell", label="The same from a shell", elem_id="gv-shell")
-        python = gr.Code(python_text(run, chosen), language="python", label="The same from Python", elem_id="gv-python")
-    return ExportTab(make, stop, progress, model, table, settings, shell, python)
-
-
-def shell_text(run: RunSpec, settings: Settings) -> str:
-    """Commands that give the same numbers."""
-    analyze = _flags(run.model, type(run.model)()) + _flags(run.calibration, type(run.calibration)())
-    prune = _flags(settings.score, ScoreSpec()) + _flags(settings.mask, MaskSpec())
-    task = run.calibration.domain
-    return "\n".join(
-        " ".join(line)
-        for line in (
-            ["gaprune-viz analyze", *analyze, "--out run"],
-            ["gaprune-viz prune run", *prune, "--out pruned"],
-            ["gaprune-viz compare pruned", f"--task {shlex.quote(task)}", "--json"],
-        )
+    gr.Markdown("**The numbers on screen**: every matrix as a table; run, settings and what decides as JSON.")
+    with gr.Row(elem_classes=["gv-actions"]):
+        table = gr.DownloadButton("Table (.csv)", elem_id="gv-download-table", min_width=140)
+        settings = gr.DownloadButton("Settings (.json)", elem_id="gv-download-settings", min_width=140)
+    gr.Markdown(
+        "**Reproduce this**: the same analysis, the same mask, the same numbers. Counts and shares are those of the "
+        "exact mask, which the cards above show once it is made; until then they show a preview."
     )
-
-
-def python_text(run: RunSpec, settings: Settings) -> str:
-    """Python that gives the same numbers."""
-    return f"""from pathlib import Path
-
-from gaprune_viz.config import RunSpec, Settings
-from gaprune_viz.pipeline import analyze, drain
-from gaprune_viz.results import prune
-
-run = RunSpec.model_validate_json({run.model_dump_json()!r})
-settings = Settings.model_validate_json({settings.model_dump_json()!r})
-prune(drain(analyze(run, Path("run"))), settings, Path("pruned"))
-"""
-
-
-def _flags(spec: Spec, default: Spec) -> list[str]:
-    """The fields that differ from the default, as flags."""
-    values, usual = spec.model_dump(mode="json"), default.model_dump(mode="json")
-    return [f"--{name.replace('_', '-')} {shlex.quote(str(v))}" for name, v in values.items() if v != usual[name]]
+    run, chosen = now.analysis.run, now.preview.settings
+    look: dict[str, Any] = {"wrap_lines": True, "min_width": 320}
+    with gr.Row():
+        shell = gr.Code(shell_text(run, chosen), language="shell", label="From a shell", elem_id="gv-shell", **look)
+        python = gr.Code(python_text(run, chosen), language="python", label="From Python", elem_id="gv-python", **look)
+    return ExportTab(make, stop, progress, model, table, settings, shell, python)
 
 
 def write_table(now: views.Live) -> str:

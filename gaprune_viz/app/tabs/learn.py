@@ -92,9 +92,10 @@ def build_learn() -> gr.Markdown:
         with gr.Column(scale=3, min_width=340):
             gr.Markdown(ABOUT, latex_delimiters=LATEX, elem_classes=["gv-prose"])
         with gr.Column(scale=2, min_width=300):
-            html(_tour_html() + _words_html())
-            gr.Code(CITE, language=None, label="Cite the paper", elem_id="gv-cite")
+            html(_tour_html(), elem_id="gv-new-here")
+            gr.Code(CITE, language=None, label="Cite the paper", elem_id="gv-cite", wrap_lines=True)
             gr.Markdown("This page is not the authors' work.")
+    html(_words_html(), elem_id="gv-glossary")
     with gr.Accordion("Every criterion", open=False):
         gr.Markdown(
             "\n\n".join(f"**{c.label}** (`{c.name}`): $${c.formula}$$ {c.source}." for c in criteria().values()),
@@ -112,7 +113,7 @@ def _tour_html() -> str:
 
 
 def _words_html() -> str:
-    words = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in WORDS.items())
+    words = "".join(f"<div><dt>{escape(word)}</dt><dd>{escape(text)}</dd></div>" for word, text in WORDS.items())
     return f'<section class="gv-panel gv-words"><h3>Glossary</h3><dl>{words}</dl></section>'
 
 

@@ -105,7 +105,7 @@ def build_retrieval(source: str) -> RetrievalTab:
         ),
         elem_id="gv-ranking",
     )
-    with gr.Row():
+    with gr.Row(elem_classes=["gv-actions"]):
         measure = gr.Button("Measure all sample queries", variant="primary", elem_id="gv-measure", min_width=220)
         stop = gr.Button("Stop", variant="stop", elem_id="gv-stop-retrieval", min_width=90)
     metrics = html("", elem_id="gv-metrics")

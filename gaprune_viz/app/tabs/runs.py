@@ -9,6 +9,8 @@ import gradio as gr
 from gaprune_viz.app.elements import html
 from gaprune_viz.history import LONGEST_NAME, LONGEST_NOTE
 
+# Of the columns of `runs_table`, in pixels.
+WIDTHS: list[str | int] = ["150px", "140px", "110px", "100px", "80px", "90px", "90px", "150px", "220px"]
 SURE_JS = """(run, view) => [
   run && confirm('Delete this analysis and its measured results from the disk?') ? run : null, view]"""
 OPEN_JS = "(run) => { if (run) gv.go('run=' + run.replace(/^analysis-/, '')); }"
@@ -32,7 +34,7 @@ def build_runs() -> RunsTab:
     """Lay the tab out; the list is read when the tab is opened."""
     gr.Markdown(
         "Every run is kept, and found again by its content: the same model, data and settings are never calibrated "
-        "twice. The oldest go when the workspace is over its limit."
+        "twice. The oldest go when the workspace is over its limit. Click a row to pick an analysis; Open shows it."
     )
     with gr.Row(elem_classes=["gv-ask"]):
         pick = gr.Dropdown([], label="Analysis", elem_id="gv-run-pick", scale=4, min_width=280)
@@ -43,5 +45,7 @@ def build_runs() -> RunsTab:
         note = gr.Textbox(label="Note", max_length=LONGEST_NOTE, elem_id="gv-run-note", scale=3, min_width=220)
         save = gr.Button("Save", elem_id="gv-run-save", scale=1, min_width=100)
     said = html("", elem_id="gv-run-said")
-    table = gr.Dataframe(interactive=False, elem_id="gv-run-table", show_search="filter", wrap=True)
+    table = gr.Dataframe(
+        interactive=False, elem_id="gv-run-table", show_search="filter", wrap=True, column_widths=WIDTHS
+    )
     return RunsTab(pick, opened, delete, name, note, save, said, table)

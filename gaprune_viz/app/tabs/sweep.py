@@ -75,7 +75,7 @@ def build_sweep() -> SweepTab:
         elem_id="gv-sweep-rows",
     )
     about = html(about_html(FIRST), elem_id="gv-sweep-about")
-    with gr.Row():
+    with gr.Row(elem_classes=["gv-actions"]):
         run = gr.Button("Run the sweep", variant="primary", elem_id="gv-sweep-run", min_width=170)
         stop = gr.Button("Stop", variant="stop", elem_id="gv-sweep-stop", min_width=90)
     progress = html("", elem_id="gv-sweep-progress")
@@ -93,7 +93,7 @@ def build_sweep() -> SweepTab:
         for side in SIDES:
             curves[side] = gr.Plot(visible=False, show_label=False, elem_id=f"gv-sweep-{side}", min_width=320)
     words = html("", elem_id="gv-sweep-words")
-    with gr.Row():
+    with gr.Row(elem_classes=["gv-ask"]):
         first = gr.Dropdown([], label="Compare the cell", visible=False, elem_id="gv-sweep-first", min_width=220)
         second = gr.Dropdown([], label="with", visible=False, elem_id="gv-sweep-second", min_width=220)
         csv = gr.DownloadButton("All cells as CSV", visible=False, elem_id="gv-sweep-csv", min_width=150)
