@@ -8,8 +8,8 @@ import gradio as gr
 
 from gaprune_viz.app import views
 from gaprune_viz.app.handlers import SLOW, follow
+from gaprune_viz.app.searching import query_choices
 from gaprune_viz.app.store import STORE
-from gaprune_viz.app.tabs.retrieval import query_choices
 from gaprune_viz.app.tuning import FIELDS, settings_from, values_of
 from gaprune_viz.app.url import LONGEST, analysis_at, look_query, matrix_at, params_of, settings_of, view_of
 from gaprune_viz.app.views import View
@@ -88,7 +88,8 @@ def _restore(params: dict[str, str], shown: View, *, exact: bool = False) -> lis
         view.grouping,
         gr.Tabs(selected=tab[:LONGEST]) if tab else gr.skip(),
         *_search(params, analysis.run.calibration.domain, moved=view.analysis != shown.analysis),
-        ask[:LONGEST_QUERY] if ask else gr.skip(),
+        # A sample query and typed text at once would be two queries.
+        ask[:LONGEST_QUERY] if ask else ("" if params.get("pick") else gr.skip()),
         *_weight(params.get("w", "")),
         *values,
     ]

@@ -17,9 +17,9 @@ from gaprune_viz.app.access import DEMO, visitor
 from gaprune_viz.app.guard import COMPUTE
 from gaprune_viz.app.heavy import analysis_of
 from gaprune_viz.app.line import MOST_WAITING
+from gaprune_viz.app.searching import measure_tasks
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tabs.export import export_place, zipped
-from gaprune_viz.app.tabs.retrieval import measure_tasks
 from gaprune_viz.app.views import View
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.errors import Cancelled, GapruneError

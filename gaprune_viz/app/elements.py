@@ -22,11 +22,9 @@ def plotly_source(_: object = None) -> str:
     return str(get_plotlyjs())
 
 
-def bell() -> gr.HTML:
+def bell(script: str = _BELL_JS, name: str = "gv-bell") -> gr.HTML:
     """An element without a look that hands what the page's scripts send to its `select` handler."""
-    return gr.HTML(
-        "", js_on_load=_BELL_JS, server_functions=[plotly_source], elem_id="gv-bell", elem_classes=["gv-bell"]
-    )
+    return gr.HTML("", js_on_load=script, server_functions=[plotly_source], elem_id=name, elem_classes=["gv-bell"])
 
 
 def with_files(table: gr.Dataframe, name: str) -> gr.Dataframe:

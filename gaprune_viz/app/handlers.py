@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gaprune_viz.app import compare_handlers, jobs, views
+from gaprune_viz.app import searching as search
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.heavy import Changes, Heavy, analysis_of, heavy_job, steps
 from gaprune_viz.app.reproduce import python_text, shell_text
 from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.store import STORE
-from gaprune_viz.app.tabs import retrieval as search
 from gaprune_viz.app.tabs.atlas import selected_from
 from gaprune_viz.app.tabs.export import (
     export_place,
@@ -29,7 +29,7 @@ from gaprune_viz.app.tabs.learn import live_formula
 from gaprune_viz.app.tuning import CUSTOM, interactive_updates, preset_of, settings_from, values_of
 from gaprune_viz.app.url import look_query, settings_query
 from gaprune_viz.app.views import View
-from gaprune_viz.config import STARTER_DOMAINS, Settings
+from gaprune_viz.config import SIDES, STARTER_DOMAINS, Settings
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.geometry import geometry_html
@@ -321,13 +321,13 @@ def measure(page: Page) -> Callable[..., Heavy]:
             return search.measure_tasks(analysis, settings, search.both_sides(analysis, source), report, stopped)
 
         def drawn(one: search.Measured) -> Any:
-            return per_query_figure(one.comparison.per_query, name=one.task.name)
+            return per_query_figure(one.comparison.per_query, name=one.task.name, source=one.source)
 
         def mapped(one: search.Measured) -> Any:
             return map_figure(one.map, f"Map of {one.task.name}")
 
         def show(results: Any) -> Changes:
-            by_side: dict[str, search.Measured] = dict(zip(search.SIDES, results, strict=False))
+            by_side: dict[str, search.Measured] = dict(zip(SIDES, results, strict=False))
             parts = (metrics_html(r.comparison, r.task.name) + geometry_html(r.geometry) for r in results)
             return {
                 tab.metrics: sides_html([(r.task.name, r.comparison) for r in results], list(parts)),

@@ -35,6 +35,26 @@ def look(page: Page) -> Callable[..., Heavy]:
     return handler
 
 
+def follow(page: Page) -> Callable[..., Heavy]:
+    """Draw anew what was looked into, where the tab is opened, the selection is another or the settings have moved."""
+
+    def handler(
+        request: gr.Request,
+        active: str,
+        view: dict[str, Any],
+        what: str,
+        side: str,
+        state: Any,
+        *values: Any,
+    ) -> Heavy:
+        if active != "inside" or not isinstance(state, dict):
+            yield {page.inside.progress: gr.skip()}
+            return
+        yield from _drawn(page, request, view, what, side, state, values, lambda window, shape: window)
+
+    return handler
+
+
 def out(page: Page) -> Callable[..., Heavy]:
     """Four times as much in each direction."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job
-from gaprune_viz.app.tabs.retrieval import Asked, rerank_query
+from gaprune_viz.app.searching import Asked, rerank_query
 from gaprune_viz.app.tuning import settings_from
 from gaprune_viz.app.views import View
 from gaprune_viz.config import Settings

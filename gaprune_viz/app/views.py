@@ -233,9 +233,10 @@ def scatter_figure(now: Live, view: View, only: str) -> go.Figure:
     points = live_scope.scatter(preview, POINTS, _matrix_index(now, view, only))
     matrices = live_scope.matrices
     at = [place_of(m.name, matrices) for m in matrices]
+    rows = live_scope.row_of.tolist()
     links = [
-        f"at={at[m]}&w={flat // matrices[m].columns},{flat % matrices[m].columns}"
-        for m, flat in zip(points.matrix.tolist(), points.flat.tolist(), strict=True)
+        [f"at={at[m]}&w={flat // matrices[m].columns},{flat % matrices[m].columns}", scored, rows[m]]
+        for m, flat, scored in zip(points.matrix.tolist(), points.flat.tolist(), points.score.tolist(), strict=True)
     ]
     exact_line = score.criterion == "dai" and not np.isnan(preview.thresholds).any()
     return distributions.scatter_terms(

@@ -11,6 +11,7 @@ from gaprune_viz.app import data_handlers as data
 from gaprune_viz.app import handlers as do
 from gaprune_viz.app import inside_handlers as inside
 from gaprune_viz.app import jobs, live
+from gaprune_viz.app import query_handlers as queries
 from gaprune_viz.app import runs_handlers as runs
 from gaprune_viz.app import sweep_handlers as sweeps
 from gaprune_viz.app.access import visitor
@@ -156,12 +157,17 @@ def _wire_retrieval(page: Page) -> None:
         [*common, tab.ranking, tab.asked],
         **HEAVY,
     ).then(**_refresh(page))
-    tab.pick.input(lambda: "", None, tab.text, **LIGHT).then(
-        do.compare_query(page),
-        [page.view, tab.task, tab.pick, tab.text, *controls],
-        [*common, tab.ranking, tab.asked],
-        **HEAVY,
-    ).then(**_refresh(page))
+    field = [tab.pick, tab.text]
+    back, ahead = (button.click(queries.step(by), [tab.task, tab.pick], field, **LIGHT) for button, by in tab.stepping)
+    opened = tab.opener.select(queries.open_query, None, [tab.task, *field], **CARRIES)  # type: ignore[attr-defined]
+    opened.then(**arrived("gv-open"))
+    for chosen in (tab.pick.input(lambda: "", None, tab.text, **LIGHT), back, ahead, opened):
+        chosen.then(
+            do.compare_query(page),
+            [page.view, tab.task, tab.pick, tab.text, *controls],
+            [*common, tab.ranking, tab.asked],
+            **{**HEAVY, "trigger_mode": "always_last"},
+        ).then(**_refresh(page))
     tab.surprise.click(
         do.surprise(page),
         [page.view, tab.task, *controls],
@@ -252,6 +258,9 @@ def _wire_inside(page: Page) -> None:
     tab.out.click(inside.out(page), asked, seen, **HEAVY)
     clicked = tab.picture.select  # type: ignore[attr-defined]
     clicked(inside.click(page), asked, [*seen, *card], **HEAVY)
+    again = {**HEAVY, "trigger_mode": "always_last"}
+    shown = next(t for t in page.tabs if t.id == "inside").select
+    gr.on([shown, page.query.change], inside.follow(page), [page.active, *asked], seen, **again)
     tab.extremes.select(inside.explain_line(page), [page.view, tab.extremes, *controls], [*common, *card], **HEAVY)
     gr.on(
         [weight.explain.click, weight.row.submit, weight.column.submit],

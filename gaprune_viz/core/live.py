@@ -86,7 +86,8 @@ class Overlaps:
 class Points:
     """Some sampled weights: the two parts of DAI before alignment, float64 [n], and whether they would go, bool [n].
 
-    `matrix` and `flat` (row * in + column), int64 [n], say which weights they are.
+    `matrix` and `flat` (row * in + column), int64 [n], say which weights they are; `score`, float64 [n], is that of the
+    criterion in use.
     """
 
     magnitude: np.ndarray
@@ -94,6 +95,7 @@ class Points:
     pruned: np.ndarray
     matrix: np.ndarray
     flat: np.ndarray
+    score: np.ndarray
 
 
 class LiveScope:
@@ -195,6 +197,7 @@ class LiveScope:
             pruned[places],
             view.matrix[places],
             view.sample.flat.numpy()[places],
+            view.scored(score, self.kappa).values[places].astype(np.float64),
         )
 
     def pruned(self, settings: Settings, *, by_row: bool = False) -> tuple[SampleView, np.ndarray]:

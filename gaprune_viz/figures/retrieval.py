@@ -136,11 +136,14 @@ def _kept(comparison: Comparison, measure: str = "ndcg_at_10") -> str:
     return f"keeps {kept} of dense {MEASURES[measure]} ({signed(comparison.delta[measure])}{span}, p {p})"
 
 
-def per_query_figure(per_query: pd.DataFrame, *, measure: str = "ndcg_at_10", name: str = "") -> go.Figure:
+def per_query_figure(
+    per_query: pd.DataFrame, *, measure: str = "ndcg_at_10", name: str = "", source: str = ""
+) -> go.Figure:
     """Change of every query, worst first.
 
     Args:
         name: of the collection.
+        source: where the collection is from; with it, a click on a bar opens its query.
         per_query: `query`, `dense_<measure>`, `pruned_<measure>`, `delta_<measure>`; one row per query.
     """
     label = MEASURES[measure]
@@ -153,10 +156,21 @@ def per_query_figure(per_query: pd.DataFrame, *, measure: str = "ndcg_at_10", na
     worse, better = int((delta < 0).sum()), int((delta > 0).sum())
     note = f"{worse:,} worse, {len(delta) - worse - better:,} unchanged, {better:,} better"
     figure = framed(310, title, note)
+    click = "<br>click: compare this query" if source else ""
     hover = [
-        f"<b>{plain(shortened(str(query), 70))}</b><br>dense {a:.3f}, pruned {b:.3f}<br>change {signed(d)}"
-        for query, a, b, d in zip(
-            rows["query"], rows[f"dense_{measure}"], rows[f"pruned_{measure}"], delta.tolist(), strict=True
+        [
+            f"<b>{plain(shortened(str(query), 70))}</b><br>dense {a:.3f}, pruned {b:.3f} {label}"
+            f"<br>change {signed(d)}{click}",
+            f"query={qid}" if source else "",
+            source,
+        ]
+        for qid, query, a, b, d in zip(
+            rows["qid"],
+            rows["query"],
+            rows[f"dense_{measure}"],
+            rows[f"pruned_{measure}"],
+            delta.tolist(),
+            strict=True,
         )
     ]
     figure.add_trace(
@@ -165,7 +179,7 @@ def per_query_figure(per_query: pd.DataFrame, *, measure: str = "ndcg_at_10", na
             y=delta,
             marker={"color": [scales.PRUNED if d < 0 else scales.KEPT for d in delta], "line": {"width": 0}},
             customdata=hover,
-            hovertemplate="%{customdata}<extra></extra>",
+            hovertemplate="%{customdata[0]}<extra></extra>",
         )
     )
     reach = max(0.1, float(np.abs(delta).max())) * 1.05

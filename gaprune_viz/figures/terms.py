@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import compress
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ def scatter_terms(
     alpha: float = 0.0,
     title: str = "The two terms of the weights",
     same_scale: bool = False,
-    links: Sequence[str] = (),
+    links: Sequence[Sequence[Any]] = (),
 ) -> go.Figure:
     """Fisher term against magnitude term of sampled weights, kept and pruned.
 
@@ -35,7 +37,8 @@ def scatter_terms(
         threshold: of the score.
         alpha: the alignment weight. The score is the sum of the terms times 1 + alpha s with s in [-1, 1], so the cut
             is not one line but lies between the two for s = 1 and s = -1, which are drawn; one line where alpha is 0.
-        links: an address for each weight, where a click on it leads.
+        links: of each weight the address where a click on it leads, its score, and its row in the densities by layer,
+            where its place is shown while it is pointed at.
         same_scale: draw both axes to one scale, which shows how small one term is.
     """
     x, y = np.asarray(theta_term, dtype=np.float64), np.asarray(fisher_term, dtype=np.float64)
@@ -44,7 +47,7 @@ def scatter_terms(
         return empty(title, "There are no weights to show.")
     x, y, gone = x[usable], y[usable], np.asarray(pruned, dtype=bool)[usable]
     step = max(1, -(-len(x) // MOST_POINTS))
-    to = np.asarray(links, dtype=object)[usable] if len(links) else None
+    to = [link for link, there in zip(links, usable.tolist(), strict=True) if there] if len(links) else None
     click = "<br>click: look at this weight" if to is not None else ""
     figure = framed(HEIGHT, title, f"{count(len(x[::step]))} of {count(len(x))} sampled weights", legend=True)
     looks = ((~gone, "kept", scales.KEPT, "circle", 0), (gone, "pruned", scales.REMOVED, "x-thin-open", 1))
@@ -56,7 +59,7 @@ def scatter_terms(
                 mode="markers",
                 name=label,
                 marker={"color": color, "symbol": symbol, "size": 5, "opacity": 0.55, "line": {"width": edge}},
-                customdata=None if to is None else to[::step][chosen[::step]].tolist(),
+                customdata=None if to is None else list(compress(to[::step], chosen[::step].tolist())),
                 hovertemplate=f"<b>{label}</b><br>magnitude term %{{x:.3~g}} (score)<br>Fisher term %{{y:.3~g}} (score)"
                 f"{click}<extra></extra>",
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -20,10 +21,15 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    app, address, _ = launch(port=0, prevent_thread_lock=True, quiet=True)
-    yield Client(str(address), verbose=False)
+def address() -> Iterator[str]:
+    app, local, _ = launch(port=0, prevent_thread_lock=True, quiet=True)
+    yield str(local)
     app.state.blocks.close() if hasattr(app, "state") and hasattr(app.state, "blocks") else None
+
+
+@pytest.fixture(scope="module")
+def client(address: str) -> Client:
+    return Client(address, verbose=False)
 
 
 @pytest.mark.minilm
@@ -54,6 +60,34 @@ def test_the_endpoints_are_named_and_typed_and_nothing_else_is_offered(client: C
     assert not offered["unnamed_endpoints"]
     assert [p["parameter_name"] for p in named["/tune"]["parameters"]] == ["analysis", "preset", "settings"]
     assert {p["python_type"]["type"] for p in named["/analyze"]["parameters"]} == {"str", "int"}
+
+
+@pytest.mark.minilm
+def test_the_same_are_tools_of_an_mcp_server(address: str, client: Client) -> None:
+    """One call over the Model Context Protocol, against the same call over HTTP."""
+    import asyncio
+
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    asked = {"analysis": "demo", "preset": "balanced", "settings": {"sparsity": 0.6}}
+
+    async def call() -> tuple[set[str], dict[str, Any], str]:
+        place = f"{address.rstrip('/')}/gradio_api/mcp/"
+        async with (
+            streamablehttp_client(place) as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            answer = await session.call_tool("tune", asked)
+            return set(tools), tools["tune"].inputSchema, answer.content[0].text  # type: ignore[union-attr]
+
+    names, schema, text = asyncio.run(call())
+    assert names == set(ENDPOINTS)
+    assert set(schema["properties"]) == set(asked)
+    expected = client.predict(*asked.values(), api_name="/tune")
+    assert expected["sentence"] in text
 
 
 @pytest.mark.minilm

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from gaprune_viz.app import handlers, live, views
+from gaprune_viz.app import searching as search
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.store import STORE
-from gaprune_viz.app.tabs import retrieval as search
 from gaprune_viz.app.tuning import values_of
 from gaprune_viz.config import MaskSpec, Settings
 from gaprune_viz.core.masking import MaskResult

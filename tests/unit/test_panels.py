@@ -119,3 +119,11 @@ def test_terms_stand_out_from_light_and_dark_ground() -> None:
     for color in (*scales.TERMS.values(), scales.OTHER_TERM):
         assert scales.contrast(color, "#ffffff") >= 3
         assert scales.contrast(color, "#11171e") >= 3
+
+
+def test_figures_call_the_criteria_what_the_page_calls_them() -> None:
+    from gaprune_viz.core.scoring import criteria
+    from gaprune_viz.figures.metrics import CRITERION_LABELS
+
+    known = criteria()
+    assert {name: known[name].label for name in CRITERION_LABELS} == CRITERION_LABELS

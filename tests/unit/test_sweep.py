@@ -235,13 +235,13 @@ def test_curves_hold_every_cell_its_band_and_the_dense_line(swept: pd.DataFrame,
     figure = sweep_curves(swept, side)
     drawn = traces(figure)
     lines = {trace.name: trace for trace in drawn if trace.name}
-    assert list(lines) == ["magnitude", "dai", "random", "dense"]
+    assert list(lines) == ["Magnitude", "DAI", "Random", "dense"]
     assert set(lines["dense"].y) == {100}
     assert len([trace for trace in drawn if trace.fill == "toself"]) == 3
     chosen = swept[(swept["side"] == side) & (swept["row"] == "dai")]
-    assert list(lines["dai"].x) == [0.5, 0.9]
-    assert list(lines["dai"].y) == pytest.approx((100 * chosen["of_dense"]).tolist())
-    band = next(t for t in drawn if t.fill == "toself" and t.legendgroup == "dai")
+    assert list(lines["DAI"].x) == [0.5, 0.9]
+    assert list(lines["DAI"].y) == pytest.approx((100 * chosen["of_dense"]).tolist())
+    band = next(t for t in drawn if t.fill == "toself" and t.legendgroup == "DAI")
     dense = chosen["dense_ndcg_at_10"].iloc[0]
     assert band.y[0] == pytest.approx(100 + 100 * chosen["high"].iloc[0] / dense)
     assert band.y[-1] == pytest.approx(100 + 100 * chosen["low"].iloc[0] / dense)
@@ -372,7 +372,7 @@ def test_the_clickable_map_holds_every_cell(swept: pd.DataFrame) -> None:
     assert html.count('tabindex="0"') == html.count('aria-selected="true"') == 1
     (chosen,) = re.findall(r"<span[^>]*aria-selected=\"true\"[^>]*>", html)
     assert 'data-name="cell-2"' in chosen
-    assert 'data-where="dai, 50 %"' in chosen
+    assert 'data-where="DAI, 50 %"' in chosen
     assert places_of(swept)[2] == ("dai", 0.5)
     shares = swept.loc[swept["side"] == "domain", "of_dense"]
     assert re.findall(r"<span>(\d+\.\d)</span></span>", html) == [f"{100 * value:.1f}" for value in shares]
@@ -383,8 +383,8 @@ def test_the_clickable_map_holds_every_cell(swept: pd.DataFrame) -> None:
 def test_the_line_under_the_chart_says_where_retrieval_falls(swept: pd.DataFrame) -> None:
     frame = swept.assign(of_dense=[1.0, 0.97, 0.94, 0.9, 0.96, 0.95, 0.98, 0.2, 0.99, 1.0, 1.0, 0.96])
     assert sweep_sentences(frame) == [
-        "Domain (near): falls below 95 % of dense from 90 % on with magnitude; nowhere up to 90 % with dai and random.",
-        "General (far): falls below 95 % of dense from 90 % on with magnitude and dai; nowhere up to 90 % with random.",
+        "Domain (near): falls below 95 % of dense from 90 % on with Magnitude; nowhere up to 90 % with DAI and Random.",
+        "General (far): falls below 95 % of dense from 90 % on with Magnitude and DAI; nowhere up to 90 % with Random.",
     ]
 
 

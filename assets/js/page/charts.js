@@ -38,7 +38,7 @@ const rowsOf = (plot) => {
   for (const trace of plot.data) {
     const [x, y, z] = [plain(trace.x), plain(trace.y), plain(trace.z)];
     const name = bare(trace.name || '');
-    const note = (custom) => (typeof custom === 'string' && !custom.startsWith('at=') ? bare(custom) : '');
+    const note = (custom) => (typeof custom === 'string' ? bare(custom) : Array.isArray(custom) && !String(custom[0]).startsWith('at=') ? bare(custom[0]) : '');
     if (trace.type === 'heatmap') {
       z.forEach((line, i) =>
         plain(line).forEach((value, j) => {
@@ -171,6 +171,32 @@ const bar = (block) => {
   return made;
 };
 
+// What a point carries beside its words: an address, or a query of a collection; and where its score is drawn.
+const carried = (event) => {
+  const custom = event.points && event.points[0] && event.points[0].customdata;
+  return Array.isArray(custom) ? custom : [];
+};
+
+const follow = ([first, second, third]) => {
+  if (typeof first === 'string' && first.startsWith('at=')) gv.go(`${first}&tab=inside`);
+  else if (typeof second === 'string' && second.startsWith('query=') && gv.openQuery) {
+    gv.send('gv-open', () => gv.openQuery({ source: third, query: second.slice(6) }));
+    const place = document.getElementById('gv-retrieval-progress');
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    if (place) scrollTo({ top: place.getBoundingClientRect().top + scrollY - 240, behavior: calm ? 'auto' : 'smooth' });
+  }
+};
+
+// A weight that is pointed at in the scatter is shown where its score lies in its layer's density.
+const show = (plot, [first, score, row]) => {
+  const density = document.querySelector('#gv-score-density .js-plotly-plot');
+  if (!plot.closest('#gv-scatter') || !density || !density.layout || !window.Plotly) return;
+  const others = (density.layout.shapes || []).filter((shape) => shape.name !== 'gv-linked');
+  const at = { type: 'line', name: 'gv-linked', x0: score, x1: score, y0: row - 0.5, y1: row + 0.5, line: { color: '#e8a300', width: 4 } };
+  const linked = typeof first === 'string' && Number.isFinite(score) ? [at] : [];
+  window.Plotly.relayout(density, { shapes: [...others, ...linked] });
+};
+
 const watched = new WeakSet();
 
 // Plotly follows the window only: a sidebar that opens or closes changes the charts' width too.
@@ -204,10 +230,9 @@ const attend = () => {
       watched.add(plot);
       plot.setAttribute('role', 'figure');
       plot.setAttribute('aria-label', `${title}. The button Table below gives its numbers.`);
-      plot.on('plotly_click', (event) => {
-        const to = event.points && event.points[0] && event.points[0].customdata;
-        if (typeof to === 'string' && to.startsWith('at=')) gv.go(`${to}&tab=inside`);
-      });
+      plot.on('plotly_click', (event) => follow(carried(event)));
+      plot.on('plotly_hover', (event) => show(plot, carried(event)));
+      plot.on('plotly_unhover', () => show(plot, []));
     }
   }
 };

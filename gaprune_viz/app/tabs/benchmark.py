@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from gaprune_viz.app.access import visitor
-from gaprune_viz.app.elements import html
+from gaprune_viz.app.elements import html, with_files
 from gaprune_viz.app.tabs.retraining import RetrainPanel, build_retraining
 from gaprune_viz.config import STARTER_DOMAINS
 from gaprune_viz.errors import GapruneError
@@ -94,7 +94,9 @@ def build_benchmark(domain: str) -> BenchmarkTab:
         )
     progress = html("", elem_id="gv-bench-progress")
     figure = gr.Plot(visible=False, show_label=False, elem_id="gv-bench-figure")
-    table = gr.Dataframe(visible=False, interactive=False, label="Scores", elem_id="gv-bench-table")
+    table = with_files(
+        gr.Dataframe(visible=False, interactive=False, label="Scores", elem_id="gv-bench-table"), "benchmark"
+    )
     csv = gr.DownloadButton("Scores as CSV", visible=False, elem_id="gv-bench-csv", size="sm")
     training = build_retraining()
     return BenchmarkTab(tuple(groups), own, retrained, estimate, run, stop, progress, figure, table, csv, training)

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.app.elements import html
+from gaprune_viz.app.elements import html, with_files
 from gaprune_viz.config import RetrainSpec
 from gaprune_viz.fields import field_info
 
@@ -52,7 +52,10 @@ def build_retraining() -> RetrainPanel:
     with gr.Row():
         loss = gr.Plot(visible=False, show_label=False, elem_id="gv-train-loss", min_width=320)
         quality = gr.Plot(visible=False, show_label=False, elem_id="gv-train-quality", min_width=320)
-    table = gr.Dataframe(visible=False, interactive=False, label="After retraining", elem_id="gv-train-table")
+    table = with_files(
+        gr.Dataframe(visible=False, interactive=False, label="After retraining", elem_id="gv-train-table"),
+        "retraining",
+    )
     return RetrainPanel(controls, control, run, stop, progress, loss, quality, table, gr.State(""))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from gaprune_viz.app.elements import html
+from gaprune_viz.app.elements import html, with_files
 from gaprune_viz.history import LONGEST_NAME, LONGEST_NOTE
 
 # Of the columns of `runs_table`, in pixels.
@@ -45,7 +45,8 @@ def build_runs() -> RunsTab:
         note = gr.Textbox(label="Note", max_length=LONGEST_NOTE, elem_id="gv-run-note", scale=3, min_width=220)
         save = gr.Button("Save", elem_id="gv-run-save", scale=1, min_width=100)
     said = html("", elem_id="gv-run-said")
-    table = gr.Dataframe(
-        interactive=False, elem_id="gv-run-table", show_search="filter", wrap=True, column_widths=WIDTHS
+    table = with_files(
+        gr.Dataframe(interactive=False, elem_id="gv-run-table", show_search="filter", wrap=True, column_widths=WIDTHS),
+        "runs",
     )
     return RunsTab(pick, opened, delete, name, note, save, said, table)

@@ -10,7 +10,7 @@ import gradio as gr
 import pandas as pd
 import plotly.graph_objects as go
 
-from gaprune_viz.app.elements import html
+from gaprune_viz.app.elements import html, with_files
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.study import ablation_figure, loss_figure, samples_figure, study_curves, study_table
 from gaprune_viz.study.findings import all_steps, dense_row, findings
@@ -66,12 +66,15 @@ def build_study(choices: list[tuple[str, str]]) -> StudyTab:
     with gr.Row():
         left = gr.Plot(visible=False, show_label=False, elem_id="gv-study-left", min_width=320)
         right = gr.Plot(visible=False, show_label=False, elem_id="gv-study-right", min_width=320)
-    table = gr.Dataframe(
-        visible=False,
-        interactive=False,
-        label="Every row; click one to load its settings",
-        elem_id="gv-study-table",
-        show_search="filter",
+    table = with_files(
+        gr.Dataframe(
+            visible=False,
+            interactive=False,
+            label="Every row; click one to load its settings",
+            elem_id="gv-study-table",
+            show_search="filter",
+        ),
+        "study",
     )
     return StudyTab(pick, upload, step, back, ahead, text, left, right, table)
 

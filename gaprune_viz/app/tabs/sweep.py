@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.app.elements import html
-from gaprune_viz.app.tabs.retrieval import both_sides
+from gaprune_viz.app.elements import html, with_files
+from gaprune_viz.app.searching import both_sides
 from gaprune_viz.config import SIDES, SWEEP_KINDS, Settings
 from gaprune_viz.core.scoring import criteria
 from gaprune_viz.errors import GapruneError
@@ -98,8 +98,11 @@ def build_sweep() -> SweepTab:
         second = gr.Dropdown([], label="with", visible=False, elem_id="gv-sweep-second", min_width=220)
         csv = gr.DownloadButton("All cells as CSV", visible=False, elem_id="gv-sweep-csv", min_width=150)
     difference = html("", elem_id="gv-sweep-difference")
-    table = gr.Dataframe(
-        visible=False, interactive=False, label="Click a row to load its settings", elem_id="gv-sweep-table"
+    table = with_files(
+        gr.Dataframe(
+            visible=False, interactive=False, label="Click a row to load its settings", elem_id="gv-sweep-table"
+        ),
+        "sweep",
     )
     return SweepTab(
         *(kind, rows, values, columns, about, run, stop, progress, words, maps, curves, first, second, difference),

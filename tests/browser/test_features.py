@@ -1,0 +1,80 @@
+"""What the page promises beside tuning: words on hover, linked charts, queries, the selected matrix."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_page import CELLS, SECOND, open_tab
+
+LONG = 240 * SECOND
+POINT = "#gv-scatter .scatterlayer .trace:nth-child(1) .point"
+
+
+def test_hover_scale_and_linked_charts(page: Page) -> None:
+    page.locator(CELLS).nth(2).hover()
+    tip = page.locator("#gv-atlas + .gv-tip, .gv-tip").first
+    expect(tip).to_contain_text("% of the weights")
+    expect(tip).to_contain_text("encoder.layer.2.intermediate.dense.weight")
+    page.locator("#gv-scale").get_by_text("Rank", exact=True).click()
+    expect(page.locator("#gv-atlas .gv-legend")).to_contain_text("rank within the role")
+
+    open_tab(page, "Distributions")
+    expect(page.locator(POINT).first).to_be_attached(timeout=60 * SECOND)
+    linked = (
+        "document.querySelector('#gv-score-density .js-plotly-plot').layout.shapes.filter(s => s.name === 'gv-linked')"
+    )
+    page.locator("#gv-scatter").scroll_into_view_if_needed()
+    page.locator(POINT).nth(40).hover(force=True)
+    page.wait_for_function(f"{linked}.length === 1")
+    expect(page.locator("#gv-scatter .hoverlayer")).to_contain_text("(score)")
+    page.mouse.move(2, 2)
+    page.wait_for_function(f"{linked}.length === 0")
+
+    # Who asks for less motion gets none.
+    page.emulate_media(reduced_motion="reduce")
+    cell = page.locator(CELLS).first
+    assert float(cell.evaluate("c => getComputedStyle(c).transitionDuration").removesuffix("s")) < 0.001
+
+
+def test_from_a_bar_to_its_query_and_through_the_queries(small: Page) -> None:
+    open_tab(small, "Retrieval")
+    small.locator("#gv-measure").click()
+    bars = small.locator("#gv-per-query-domain .barlayer .point")
+    expect(bars.first).to_be_visible(timeout=LONG)
+    words = small.evaluate("document.querySelector('#gv-per-query-domain .js-plotly-plot').data[0].customdata[0][0]")
+    asked = re.sub(r"<.*", "", re.sub(r"^<b>", "", words)).rstrip("…")
+    bars.first.scroll_into_view_if_needed()
+    bars.first.click(force=True)
+    title = small.locator("#gv-ranking .gv-asked")
+    expect(title).to_contain_text(asked, timeout=LONG)
+    before = title.inner_text()
+    small.keyboard.press("]")
+    expect(title).not_to_have_text(before, timeout=LONG)
+    small.locator("#gv-query-back").click()
+    expect(title).to_have_text(before, timeout=LONG)
+    expect(small).to_have_url(re.compile("pick="))
+
+
+def test_the_matrix_tab_follows_the_selection_and_the_sliders(small: Page) -> None:
+    open_tab(small, "Matrix")
+    small.locator("#gv-inside-look").click()
+    where = small.locator(".gv-inside-where")
+    expect(where).to_contain_text("Layer 0, Up", timeout=LONG)
+    picture = small.locator(".gv-inside-frame")
+    before = picture.get_attribute("data-values")
+    small.locator("#gv-sparsity input[type=range]").focus()
+    small.keyboard.press("ArrowRight")
+    expect(picture).not_to_have_attribute("data-values", str(before), timeout=LONG)
+    open_tab(small, "Atlas")
+    small.locator(CELLS).nth(9).click()
+    expect(small.locator("#gv-detail")).to_contain_text("Layer 3, Down")
+    open_tab(small, "Matrix")
+    expect(where).to_contain_text("Layer 3, Down", timeout=LONG)
+    small.locator("#gv-inside-side").get_by_text("Columns", exact=True).click()
+    expect(small.locator("#gv-units .gtitle")).to_contain_text("Input", timeout=LONG)
+    for kind in ("csv", "json"):
+        with small.expect_download() as held:
+            small.locator(f"#gv-extremes-{kind}").click()
+        assert held.value.suggested_filename == f"extreme-weights.{kind}"
