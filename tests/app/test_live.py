@@ -20,7 +20,7 @@ from gaprune_viz.app.access import visitor
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tuning import values_of
-from gaprune_viz.config import MaskSpec, Settings
+from gaprune_viz.config import SIDES, MaskSpec, Settings
 from gaprune_viz.core.masking import MaskResult
 from gaprune_viz.evaluation.retrieval import load_task
 from gaprune_viz.pipeline import Analysis
@@ -165,7 +165,7 @@ def test_both_sides_are_measured_and_shown_beside_each_other(page: Page, view: d
     assert re.search(r"chemistry keeps [\d.]+ % of dense nDCG@10 \(.*, 95 % .* to .*, p .*\); general keeps", html)
     assert html.count("Recall@100") >= 2
     assert html.count("count as one group: the intervals draw") == 2
-    for side in search.SIDES:
+    for side in SIDES:
         assert found[tab.per_query[side]]["visible"] is True
         assert found[tab.maps[side]]["visible"] is True
     assert set(found[tab.per_query_table]["Collection"]) == {"chemistry", "general"}

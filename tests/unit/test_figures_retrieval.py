@@ -282,7 +282,11 @@ def test_bars_run_from_the_most_harmed_query_to_the_most_helped() -> None:
     (bars,) = traces(figure)
     assert list(bars.y) == [-0.6, 0.0, 0.3]
     assert bars.marker.color[0] == scales.PRUNED and bars.marker.color[2] == scales.KEPT
-    assert "first" in bars.customdata[0] and "dense 1.000, pruned 0.400" in bars.customdata[0]
+    words, link, _ = bars.customdata[0]
+    assert "first" in words and "dense 1.000, pruned 0.400 nDCG@10" in words and link == ""
+    (bars,) = traces(per_query_figure(comparison().per_query, source="chemistry"))
+    words, link, source = bars.customdata[0]
+    assert "click" in words and re.fullmatch(r"query=q\d", link) and source == "chemistry"
     assert "1 worse, 1 unchanged, 1 better" in str(figure.to_json())
 
 
