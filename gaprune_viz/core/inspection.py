@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from gaprune_viz.config import Settings
 from gaprune_viz.core.alignment import correlation
 from gaprune_viz.core.exact import ExactScope
 from gaprune_viz.core.masking import MaskResult
+from gaprune_viz.core.statistics import MatrixInfo
 from gaprune_viz.errors import GapruneError
 
 QUANTITIES = ("pruned", "score", "theta", "fisher_domain", "fisher_general", "fisher_ratio", "alignment")
@@ -163,3 +164,18 @@ def _about(middle: int, size: int, end: int) -> tuple[int, int]:
 def whole(shape: Sequence[int]) -> Window:
     """All of a matrix."""
     return Window(0, int(shape[0]), 0, int(shape[1]))
+
+
+def silent_neurons(masks: Mapping[str, Tensor], matrices: Sequence[MatrixInfo]) -> dict[int, int]:
+    """MLP neurons of each layer whose whole outgoing column is pruned; what they compute reaches nothing.
+
+    Args:
+        masks: bool [out, in] by matrix, True = kept.
+        matrices: of the scope; only those of the role `down` have neurons as columns. Experts of a layer add up.
+    """
+    found: dict[int, int] = {}
+    for info in matrices:
+        if info.role == "down":
+            silent = int((~masks[info.name].any(dim=0)).sum())
+            found[info.layer] = found.get(info.layer, 0) + silent
+    return found

@@ -165,6 +165,23 @@ def kinds_table_html(quadrants: Mapping[str, tuple[float, float]]) -> str:
     )
 
 
+def neurons_html(silent: Mapping[int, int]) -> str:
+    """How many whole MLP neurons a mask has silenced, in one plain sentence; empty where the scope has no MLP."""
+    if not silent:
+        return ""
+    every, most = min(silent.values()), max(silent, key=lambda layer: silent[layer])
+    text = f"{every:,} in every layer" if every else "none in every layer"
+    if not any(silent.values()):
+        text = "none"
+    elif silent[most] > every:
+        text += f"; most in layer {most}: {silent[most]:,}"
+    return (
+        f'<p class="gv-notice"><b>MLP neurons that could be removed exactly: {text}.</b> Their outgoing weights are '
+        "all pruned, so that no embedding would change. A configuration has one width for all layers: what every layer "
+        "can lose makes the model smaller and faster.</p>"
+    )
+
+
 def _legend(metric: Metric, colors: scales.Scale, log: bool) -> str:
     def tick(value: float) -> str:
         if metric.kind == "fraction":

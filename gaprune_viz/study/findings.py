@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gaprune_viz.figures.formatting import p_value
@@ -37,6 +37,25 @@ def findings(document: Mapping[str, Any]) -> list[str]:
             cells = [r for r in rows if r["sparsity"] == sparsity and _kept(r) is not None]
             if cells:
                 told.append(_sentence(cells, sparsity, steps))
+    return told
+
+
+def repairs(document: Mapping[str, Any], rows: Sequence[str] = ("balanced", "magnitude")) -> list[str]:
+    """One sentence a sparsity: from where to where some steps of training lift rows, in percent of dense."""
+    told = []
+    before = {(r["row"], r["sparsity"]): r for r in main_rows(document, 0)}
+    for steps in all_steps(document):
+        after = {(r["row"], r["sparsity"]): r for r in main_rows(document, steps)} if steps else {}
+        for sparsity in sorted({s for _, s in after}):
+            parts = [
+                f"`{row}` from {_kept(one):.1f} % to {_kept(two):.1f} % of dense on the domain "
+                f"({_kept(one, 'general'):.1f} % to {_kept(two, 'general'):.1f} % on general data)"
+                for row in rows
+                if (one := before.get((row, sparsity))) and (two := after.get((row, sparsity)))
+                if None not in (_kept(one), _kept(two), _kept(one, "general"), _kept(two, "general"))
+            ]
+            if parts:
+                told.append(f"At {100 * sparsity:g} %, {steps} steps bring {'; '.join(parts)}.")
     return told
 
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 
 from gaprune_viz.app import compare_handlers, inside_handlers, runs_handlers, views
 from gaprune_viz.app.access import visitor
@@ -31,6 +32,7 @@ from gaprune_viz.core import inspection
 from gaprune_viz.core.example import closest_call
 from gaprune_viz.core.kinds import kinds_of
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.figures.inside import neurons_html
 from gaprune_viz.history import delete_run, kept_runs, label_run
 from gaprune_viz.presets import PRESETS
 from gaprune_viz.sweep import CELL_FOLDER, CELL_FORMAT, collapses
@@ -257,3 +259,17 @@ def _write_cell(folder: Path, settings: Settings, kept: float) -> None:
     }
     (folder / CELL_FOLDER).mkdir(exist_ok=True)
     (folder / CELL_FOLDER / f"{settings.key()}.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+def test_silent_neurons_are_counted_layer_by_layer(tiny_analysis: Path) -> None:
+    matrices = STORE.analysis(visitor().admit(tiny_analysis)).statistics.matrices
+    masks = {m.name: torch.ones(m.rows, m.columns, dtype=torch.bool) for m in matrices}
+    downs = [m for m in matrices if m.role == "down"]
+    assert "exactly: none." in neurons_html(inspection.silent_neurons(masks, matrices))
+    for place, info in enumerate(downs):
+        masks[info.name][:, : 2 + place] = False
+    found = inspection.silent_neurons(masks, matrices)
+    assert found == {info.layer: 2 + place for place, info in enumerate(downs)}
+    last = downs[-1].layer
+    assert f"2 in every layer; most in layer {last}: {found[last]}." in neurons_html(found)
+    assert neurons_html({}) == ""

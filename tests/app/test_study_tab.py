@@ -17,6 +17,7 @@ from gaprune_viz.config import Allocation
 from gaprune_viz.paths import assets
 from gaprune_viz.presets import preset
 from gaprune_viz.study.document import open_study
+from gaprune_viz.study.findings import repairs
 
 BUNDLED = sorted((assets() / "study").glob("*.json"))
 
@@ -43,6 +44,18 @@ def test_every_stop_of_the_walk_can_be_shown(step: str) -> None:
     assert "gv-section" in text
     assert left["visible"] != (step == FIRST or "no such part" in text)
     assert len(table["value"]) == len(open_study(BUNDLED[0])["rows"])
+
+
+def test_what_retraining_repaired_is_said_in_numbers_of_the_rows(document: dict[str, Any]) -> None:
+    said = repairs(document)
+    steps = max(row["steps"] for row in document["rows"])
+    found = {
+        row["steps"]: row["sides"]["domain"]["of_dense"]
+        for row in document["rows"]
+        if row["part"] == "main" and row["row"] == "balanced" and row["sparsity"] == 0.7
+    }
+    assert f"At 70 %, {steps} steps bring `balanced` from {found[0]:.1f} % to {found[steps]:.1f} %" in said[-1]
+    assert repairs({**document, "rows": [r for r in document["rows"] if r["steps"] == 0]}) == []
 
 
 def test_back_and_next_stay_within_the_walk() -> None:

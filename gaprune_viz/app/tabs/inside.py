@@ -19,7 +19,7 @@ from gaprune_viz.config import Settings
 from gaprune_viz.core import inspection
 from gaprune_viz.core.inspection import Window
 from gaprune_viz.figures import panels
-from gaprune_viz.figures.inside import INSIDE_JS, QUANTITIES, inside_html, unit_figure
+from gaprune_viz.figures.inside import INSIDE_JS, QUANTITIES, inside_html, neurons_html, unit_figure
 from gaprune_viz.pipeline import Analysis
 
 MOST_ROWS, MOST_COLUMNS = 40, 96
@@ -122,7 +122,7 @@ def look_inside(
     return Inside(
         name,
         window,
-        picture,
+        picture + neurons_html(inspection.silent_neurons(result.masks, analysis.statistics.matrices)),
         unit_figure(means[shown_side], shown_side, what),
         _extremes_table(scores, scope.theta_of(name), result.masks[name]),
     )

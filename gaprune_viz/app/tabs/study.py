@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from gaprune_viz.app.elements import html, with_files
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.study import ablation_figure, loss_figure, samples_figure, study_curves, study_table
-from gaprune_viz.study.findings import all_steps, dense_row, findings
+from gaprune_viz.study.findings import all_steps, dense_row, findings, repairs
 from gaprune_viz.study.plan import ABLATION_BASES
 from gaprune_viz.study.tables import frame
 
@@ -154,6 +154,7 @@ STOPS: dict[str, Stop] = {
                 panels.section_title(
                     "What do some steps of training repair?", "The dense model, trained as long, is the dashed line"
                 )
+                + panels.sentence_list(repairs(document))
                 + _says(document, retrained=True)
             ),
             _curves(_retraining),

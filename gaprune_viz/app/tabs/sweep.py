@@ -21,6 +21,7 @@ from gaprune_viz.sweep import SweepPlan
 FIRST = "criteria"
 # What the page begins with is small; the list holds more.
 QUICK = "0.3, 0.5, 0.7"
+QUICK_ROWS = ("magnitude", "dai")
 MOST_CELLS = 100
 DENSE = "dense"
 
@@ -70,7 +71,7 @@ def build_sweep() -> SweepTab:
         values = gr.Textbox("", label="", elem_id="gv-sweep-values", visible=False, min_width=200)
     rows = gr.CheckboxGroup(
         [(c.label, c.name) for c in criteria().values()],
-        value=[name.strip() for name in axes.rows.split(",")],
+        value=list(QUICK_ROWS),
         label=axes.row_label,
         elem_id="gv-sweep-rows",
     )
