@@ -50,7 +50,7 @@ def test_a_cell_of_the_map_and_a_point_of_the_curve_load_their_settings(page: Pa
     cells.nth(0).click()
     expect(sparsity).to_have_value("0.35")
     expect(page.locator(".gv-sentence").first).to_contain_text("magnitude alone decides")
-    expect(page.locator("#gv-sweep-difference")).to_contain_text("magnitude, 35 % less dense")
+    expect(page.locator("#gv-sweep-difference")).to_contain_text("Magnitude, 35 % less dense")
 
     # The keyboard walks without loading; Enter loads.
     page.keyboard.press("ArrowRight")
