@@ -175,10 +175,13 @@ def neurons_html(silent: Mapping[int, int]) -> str:
         text = "none"
     elif silent[most] > every:
         text += f"; most in layer {most}: {silent[most]:,}"
+    if any(silent.values()):
+        why = "Their outgoing weights are all pruned, so that no embedding would change."
+    else:
+        why = "For that, all outgoing weights of a neuron would have to be pruned."
     return (
-        f'<p class="gv-notice"><b>MLP neurons that could be removed exactly: {text}.</b> Their outgoing weights are '
-        "all pruned, so that no embedding would change. A configuration has one width for all layers: what every layer "
-        "can lose makes the model smaller and faster.</p>"
+        f'<p class="gv-notice"><b>MLP neurons that could be removed exactly: {text}.</b> {why} A configuration has one '
+        "width for all layers: what every layer can lose would make the model smaller and faster.</p>"
     )
 
 
