@@ -28,6 +28,11 @@ TABS = (
 LEFT_OUT = [
     [".cm-editor"],  # CodeMirror's read-only editor: its scroller has no label of its own.
 ]
+# Charts in sight whose bar has no button for their table.
+BARE = """() => [...document.querySelectorAll('.js-plotly-plot')].filter((plot) => plot.offsetParent)
+  .map((plot) => plot.closest('[id^="gv-"]'))
+  .filter((block) => ![...block.querySelectorAll('.gv-chart-bar button')].some((b) => b.textContent === 'Table'))
+  .map((block) => block.id)"""
 
 
 def findings(page: Page) -> list[str]:
@@ -54,6 +59,8 @@ def test_axe_finds_nothing_serious(page: Page, theme: str) -> None:
         page.get_by_role("tab", name=tab, exact=True).click()
         page.wait_for_timeout(SECOND)
         found[tab] = findings(page)
+        bare = page.evaluate(BARE)
+        assert not bare, f"{tab}: charts without a table of their numbers: {bare}"
     unmet = {tab: lines for tab, lines in found.items() if lines}
     assert not unmet, "\n".join(f"{tab}: {line}" for tab, lines in unmet.items() for line in lines)
 
