@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.errors import GapruneError
 
 ATTENTION_ROLES = ("query", "key", "value", "fused_qkv", "attention_output")
 MLP_ROLES = ("gate", "up", "fused_gate_up", "down")
@@ -108,10 +109,15 @@ def _record_probe(
     vocabulary = int(getattr(model.backbone.config, "vocab_size", 64))  # type: ignore[union-attr, arg-type]
     ids = [(7 * i + 5) % vocabulary for i in range(PROBE_LENGTH)]
     try:
-        model.embed(model.features([ids], "passage"))
+        vector = model.embed(model.features([ids], "passage"))
     finally:
         for handle in handles:
             handle.remove()
+    if not bool(torch.isfinite(vector).all()):
+        raise GapruneError(
+            f"{model.label} answers a short text with numbers that are not finite.",
+            "Its files may be damaged: copy or download it again. In half precision, use float32.",
+        )
     return calls, order
 
 

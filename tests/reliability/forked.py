@@ -1,0 +1,132 @@
+"""Processes that compute and can be disturbed: forked off one that has imported everything, so each starts at once."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import multiprocessing.connection
+import os
+import platform
+import resource
+import signal
+import struct
+import sys
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+# of x86-64 and of AArch64
+SYS_CAPSET = 126 if platform.machine() == "x86_64" else 91
+
+PRELOADED = ["gaprune_viz.pipeline", "gaprune_viz.sweep", "gaprune_viz.results", "gaprune_viz.retrained"]
+PRELOADED += ["sentence_transformers", "transformers.models.bert.modeling_bert", "pyarrow.parquet", "sklearn.cluster"]
+
+
+class Job:
+    """A process that computes something on the tiny model, as `gaprune-viz` would; what it says can be read."""
+
+    def __init__(self, ask: dict[str, Any]) -> None:
+        reading, writing = os.pipe()
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        sender = multiprocessing.connection.Connection(writing, readable=False)
+        self.process = context.Process(target=work_in_process, args=(sender, ask))
+        self.process.start()
+        sender.close()
+        self.lines = os.fdopen(reading, encoding="utf-8", errors="replace")
+
+    def kill(self) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.join()
+
+    def finish(self, seconds: float = 60) -> tuple[int, str]:
+        """Its status and what it said; a process that does not end is killed, and its status is that."""
+        late = threading.Timer(seconds, self.kill)
+        late.start()
+        text = self.lines.read()
+        self.process.join()
+        late.cancel()
+        return int(self.process.exitcode or 0), text
+
+
+def work_in_process(sender: multiprocessing.connection.Connection, ask: dict[str, Any]) -> None:
+    """The body of a job, in a process of its own."""
+    for stream in (1, 2):
+        os.dup2(sender.fileno(), stream)
+    sender.close()
+    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
+    from gaprune_viz.errors import GapruneError
+
+    if ask["what"] == "unprivileged" and os.geteuid() == 0:
+        take_privilege()
+    try:
+        compute(**ask)
+    except GapruneError as error:
+        print("SAID", error)
+        sys.exit(2)
+
+
+def take_privilege() -> None:
+    """Take from root what lets it write where the modes forbid it, from now on: all its capabilities."""
+    header, none = struct.pack("Ii", 0x20080522, 0), bytes(24)
+    if ctypes.CDLL(None, use_errno=True).syscall(SYS_CAPSET, header, none) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def compute(model: str, seed: int, what: str, limit: int, domain: str, workspace: str) -> None:
+    """An analysis, and what is asked for beyond it, each step told on the way.
+
+    Args:
+        limit: most bytes of a file; for `memory`, most bytes beyond what is taken when calibration begins.
+    """
+    from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling
+    from gaprune_viz.pipeline import analyze, verify_analysis
+
+    os.environ["GAPRUNE_VIZ_WORKSPACE"] = workspace
+    samples, budget = (64, 16_384) if what == "memory" else (24, 512)
+    calibration = CalibrationSpec(
+        domain=domain,
+        samples=samples,
+        sampling=Sampling.RANDOM,
+        seed=seed,
+        token_budget=budget,
+    )
+    run = RunSpec(model=ModelSpec(model=model, device="cpu"), calibration=calibration)
+    if limit and what != "memory":
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    place = told(analyze(run), limit if what == "memory" else 0)
+    if what == "sweep":
+        from gaprune_viz.sweep import SweepPlan, sweep
+
+        plan = SweepPlan("criteria", ("magnitude", "obd_joint"), (0.3, 0.5), ("finance", "general"))
+        print("CELLS", told(sweep(place, plan)).round(9).to_json())
+    if what == "retrain":
+        from gaprune_viz.config import RetrainSpec, Settings
+        from gaprune_viz.results import prune
+        from gaprune_viz.retrained import retrain_export
+
+        exported = place.parent / "exported"
+        if not exported.exists():
+            prune(place, Settings(), exported)
+        print("STEPS", told(retrain_export(exported, RetrainSpec(steps=30, batch_size=4), place.parent / "retrained")))
+    verify_analysis(place)
+    print("WHOLE", place)
+
+
+def told(work: Generator[Any, None, Any], most_memory: int = 0) -> Any:
+    """The end of some work, each step told; from calibration on, memory may be bounded."""
+    try:
+        while True:
+            step = next(work)
+            if most_memory and step.stage.startswith("Calibrating"):
+                status = Path("/proc/self/status").read_text(encoding="utf-8")
+                taken = int(status.split("VmSize:")[1].split()[0]) * 1024
+                resource.setrlimit(resource.RLIMIT_AS, (taken + most_memory, taken + most_memory))
+                most_memory = 0
+            print("STAGE", step.stage, step.done)
+    except StopIteration as end:
+        return end.value
