@@ -12,7 +12,11 @@ import torch
 from gaprune_viz.errors import GapruneError
 
 LEAST_BUDGET = 64
-_WORDS = re.compile(r"out of memory|not enough memory|can't allocate memory|failed to allocate", re.IGNORECASE)
+# The last one is what oneDNN says.
+_WORDS = re.compile(
+    r"out of memory|not enough memory|can't allocate memory|failed to allocate|could not create a primitive",
+    re.IGNORECASE,
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -26,17 +26,15 @@ from gaprune_viz.pipeline import drain
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def launch(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """`accelerate launch` with two processes on the processor."""
+def launch(logs: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Two processes on the processor, each with its own log. `accelerate launch --cpu` would start one without MPI."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    launcher = ["--cpu", "--num_processes", 2, "--num_machines", 1, "--mixed_precision", "no", "--dynamo_backend", "no"]
-    words = ["-m", "accelerate.commands.launch", *launcher, "--main_process_port", port, "-m", "gaprune_viz"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, *map(str, words), *map(str, arguments)], capture_output=True, text=True, env=environment
-    )
+    launcher = ["--nproc_per_node", 2, "--master_addr", "127.0.0.1", "--master_port", port]
+    words = ["-m", "torch.distributed.run", *launcher, "--log_dir", logs, "--tee", 3, "-m", "gaprune_viz", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, env=environment)
 
 
 @pytest.mark.slow
@@ -45,12 +43,16 @@ def test_two_processes_give_the_numbers_of_one(
 ) -> None:
     domain, general = tiny_triplets
     flags = ["--model", tiny_bert, "--domain", domain, "--general", general, "--samples", 12, "--sampling", "all"]
-    done = launch("analyze", *flags, "--scope", "linear", "--device", "cpu", "--out", tmp_path / "two")
+    logs, out = tmp_path / "logs", tmp_path / "out" / "two"
+    done = launch(logs, "analyze", *flags, "--scope", "linear", "--device", "cpu", "--out", out)
     assert done.returncode == 0, done.stderr
-    # One process speaks, and one folder is left.
-    assert done.stdout.count("Written to") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["two"]
-    one, two = Statistics.open(tiny_analysis), Statistics.open(tmp_path / "two")
+    # Two processes ran, one speaks, and one folder is left.
+    said = {path.parent.name: path.read_text(encoding="utf-8") for path in logs.rglob("stdout.log")}
+    assert set(said) == {"0", "1"}
+    assert "Written to" in said["0"]
+    assert said["1"] == ""
+    assert [path.name for path in out.parent.iterdir()] == ["two"]
+    one, two = Statistics.open(tiny_analysis), Statistics.open(out)
     assert one.document["key"] == two.document["key"]
     for side in ("domain", "general"):
         assert one.document["data"][side]["tokens"] == two.document["data"][side]["tokens"]
