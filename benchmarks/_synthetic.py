@@ -16,9 +16,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from gaprune_viz.core.checksums import CHECKSUMS, seal
 from gaprune_viz.core.exact import ExactScope
 from gaprune_viz.core.sketch import SketchBuilder
 from gaprune_viz.core.statistics import (
+    HISTOGRAM_FILE,
     SKETCH_FILE,
     SPEC_FILE,
     SUMMARY_FILE,
@@ -121,7 +123,9 @@ def write(made: Synthetic, folder: Path) -> Path:
     document = json.loads((assets() / "demo" / SPEC_FILE).read_text(encoding="utf-8"))
     document |= {"matrices": [asdict(m) for m in made.matrices], "medians": made.medians, "key": folder.name}
     document["model"] |= {"label": "synthetic", "parameters": made.weights}
-    (folder / SPEC_FILE).write_text(json.dumps(document), encoding="utf-8")
+    document.pop(CHECKSUMS, None)
+    sealed = seal(document, folder, (SKETCH_FILE, HISTOGRAM_FILE, SUMMARY_FILE), {})
+    (folder / SPEC_FILE).write_text(json.dumps(sealed), encoding="utf-8")
     return folder
 
 
