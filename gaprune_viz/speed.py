@@ -28,7 +28,12 @@ NO_GAIN = (
 
 
 def measure_speed(
-    folder: Path, texts: Sequence[str], *, rounds: int = ROUNDS, shrunk: Path | None = None
+    folder: Path,
+    texts: Sequence[str],
+    *,
+    rounds: int = ROUNDS,
+    shrunk: Path | None = None,
+    tick: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Latency and file size of a pruned export beside the dense model, in turn, in one process.
 
@@ -36,6 +41,7 @@ def measure_speed(
         folder: of the export.
         texts: what is encoded in each round.
         shrunk: where to keep the model without its silent neurons; None to measure it and throw it away.
+        tick: called with (encodings done, of how many) before each; what it raises ends the measurement.
 
     Returns:
         plain values: `dense`, `pruned` and, where whole neurons can go, `shrunk`, each with `seconds` (median of the
@@ -55,7 +61,7 @@ def measure_speed(
             models["shrunk"] = write_shrunk(pair.pruned, place)
             sizes["shrunk"] = weight_bytes(place)
             difference = float(abs(models["shrunk"].encode(texts) - pair.pruned.encode(texts)).max())
-    times = in_turn({name: (lambda model=model: model.encode(texts)) for name, model in models.items()}, rounds)
+    times = in_turn({name: (lambda model=model: model.encode(texts)) for name, model in models.items()}, rounds, tick)
     found: dict[str, Any] = {name: {"seconds": times[name], "bytes": sizes[name]} for name in models}
     pattern = str(pair.document["settings"]["mask"]["pattern"])
     return {
@@ -90,11 +96,15 @@ def write_shrunk(model: EmbeddingModel, place: Path) -> EmbeddingModel:
     return load_model(spec.with_(model=str(place)))
 
 
-def in_turn(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def in_turn(
+    ways: dict[str, Callable[[], object]], rounds: int, tick: Callable[[int, int], None] | None = None
+) -> dict[str, float]:
     """Median seconds of each way, taken in turn so that a busy machine slows all of them alike; one round warms up."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for count in range(rounds + 1):
-        for name, way in ways.items():
+        for place, (name, way) in enumerate(ways.items()):
+            if tick is not None:
+                tick(count * len(ways) + place, (rounds + 1) * len(ways))
             began = time.perf_counter()
             way()
             if count:

@@ -45,6 +45,7 @@ class Sidebar:
     controls: tuple[Any, ...]
     run: gr.Button
     cancel: gr.Button
+    estimate: gr.Button
     progress: gr.HTML
     current: gr.HTML
 
@@ -95,7 +96,8 @@ def build_sidebar(current: str) -> Sidebar:
             with gr.Row():
                 run = gr.Button("Run", variant="primary", elem_id="gv-run", min_width=110)
                 cancel = gr.Button("Cancel", variant="stop", elem_id="gv-cancel", min_width=110, interactive=False)
-    return Sidebar(tuple(made[name] for _, name in FIELDS), run, cancel, progress, shown)
+            estimate = gr.Button("What will it take?", size="sm", elem_id="gv-estimate")
+    return Sidebar(tuple(made[name] for _, name in FIELDS), run, cancel, estimate, progress, shown)
 
 
 def run_from(values: Sequence[Any]) -> RunSpec:

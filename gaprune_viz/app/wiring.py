@@ -13,6 +13,7 @@ from gaprune_viz.app import inside_handlers as inside
 from gaprune_viz.app import jobs, live
 from gaprune_viz.app import query_handlers as queries
 from gaprune_viz.app import runs_handlers as runs
+from gaprune_viz.app import speed_handlers as speed
 from gaprune_viz.app import sweep_handlers as sweeps
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.address import from_address, go, matrix_figure, opened, restored
@@ -144,6 +145,7 @@ def _wire_run(page: Page) -> None:
         **HEAVY,
     )
     sidebar.cancel.click(jobs.stop, None, None, **LIGHT)
+    sidebar.estimate.click(speed.estimate(page), list(sidebar.controls), [sidebar.progress], **HEAVY)
 
 
 def _wire_retrieval(page: Page) -> None:
@@ -205,6 +207,12 @@ def _wire_export(page: Page) -> None:
         do.export_model(page),
         [page.view, *controls],
         [page.view, page.sidebar.current, tab.progress, tab.model],
+        **HEAVY,
+    ).then(**_refresh(page))
+    tab.measure.click(
+        speed.measure(page),
+        [page.view, *controls],
+        [page.view, page.sidebar.current, tab.progress, tab.speed],
         **HEAVY,
     ).then(**_refresh(page))
     tab.stop.click(jobs.stop, None, None, **LIGHT)

@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": {"pipeline", *PIPELINE},
     "speed": {"results", "pipeline", *PIPELINE},
     "sweep": {"sweep", "results", "pipeline", *PIPELINE},
-    "app": {"tables", "app", "fields", "presets", "history", *EXPERIMENTS, "figures", *PIPELINE},
+    "app": {"tables", "app", "speed", "fields", "presets", "history", *EXPERIMENTS, "figures", *PIPELINE},
     "saved": {"presets", "workspace", "config", "errors"},
     "benchmark": {"results", "pipeline", *PIPELINE},
     "training": PIPELINE,
@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 # Names of types only, never loaded.
-MAY_NAME: dict[str, set[str]] = {"data": {"core"}, "figures": {"evaluation", "sweep"}}
+MAY_NAME: dict[str, set[str]] = {"data": {"core"}, "figures": {"core", "evaluation", "sweep"}}
 NEVER: dict[str, set[str]] = {
     "core": {"gradio", "plotly", "pandas", "mteb", "datasets"},
     "figures": {"torch", "gradio"},

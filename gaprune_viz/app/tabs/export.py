@@ -35,6 +35,8 @@ class ExportTab:
     settings: gr.DownloadButton
     shell: gr.Code
     python: gr.Code
+    measure: gr.Button
+    speed: gr.HTML
 
 
 def build_export(now: views.Live) -> ExportTab:
@@ -42,13 +44,15 @@ def build_export(now: views.Live) -> ExportTab:
     gr.Markdown(
         "**The pruned model** is a sentence-transformers folder with `mask.safetensors`, `gaprune.json` and a model "
         "card: `SentenceTransformer(path)` loads it. Its zeros are stored as zeros: it is as large and as fast as the "
-        "dense one."
+        "dense one, as *Measure speed* shows."
     )
     with gr.Row(elem_classes=["gv-actions"]):
         make = gr.Button("Make pruned model", variant="primary", elem_id="gv-export", min_width=190)
+        measure = gr.Button("Measure speed", elem_id="gv-measure-speed", min_width=150)
         stop = gr.Button("Stop", variant="stop", elem_id="gv-stop-export", min_width=90)
         model = gr.DownloadButton("Model (.zip)", interactive=False, elem_id="gv-download-model", min_width=140)
     progress = html("", elem_id="gv-export-progress")
+    speed = html("", elem_id="gv-speed")
     gr.Markdown("**The numbers on screen**: every matrix as a table; run, settings and what decides as JSON.")
     with gr.Row(elem_classes=["gv-actions"]):
         table = gr.DownloadButton("Table (.csv)", elem_id="gv-download-table", min_width=140)
@@ -62,7 +66,7 @@ def build_export(now: views.Live) -> ExportTab:
     with gr.Row():
         shell = gr.Code(shell_text(run, chosen), language="shell", label="From a shell", elem_id="gv-shell", **look)
         python = gr.Code(python_text(run, chosen), language="python", label="From Python", elem_id="gv-python", **look)
-    return ExportTab(make, stop, progress, model, table, settings, shell, python)
+    return ExportTab(make, stop, progress, model, table, settings, shell, python, measure, speed)
 
 
 def write_table(now: views.Live) -> str:
