@@ -1,5 +1,6 @@
-"""More than one process: `accelerate launch -m gaprune_viz analyze ...` starts several, and each takes its share.
+"""More than one process, each with its share of the samples.
 
+`accelerate launch -m gaprune_viz analyze ...` starts several on cards; on processors, `torchrun` does.
 With a single process everything here does nothing. Processes must meet at the same calls in the same order, so an error
 of one is told to all before any of them goes on.
 """
