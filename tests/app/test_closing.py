@@ -37,7 +37,7 @@ def test_an_idle_tab_is_let_go_with_its_figures(served: tuple[Any, str, ServeSpe
     app, address, serve = served
     with open_tab(address, TAB):
         caller = Caller(address, TAB)
-        event = caller.event("gv-sparsity", "input", 1)
+        event = caller.event("gv-only", "input")
         assert caller.call(event, caller.values(event))["success"]
         assert held(app) == (True, True)
         state = weakref.ref(app.state_holder.session_data[TAB])

@@ -274,8 +274,8 @@ FIGURES: dict[str, Callable[[], go.Figure]] = {
 
 
 def per_query(delta: list[float]) -> pd.DataFrame:
-    columns = ["query", "dense_ndcg_at_10", "pruned_ndcg_at_10", "delta_ndcg_at_10"]
-    return pd.DataFrame([("q <b>1</b>", 0.5, 0.5 + d, d) for d in delta], columns=columns)
+    columns = ["qid", "query", "dense_ndcg_at_10", "pruned_ndcg_at_10", "delta_ndcg_at_10"]
+    return pd.DataFrame([(f"q{i}", "q <b>1</b>", 0.5, 0.5 + d, d) for i, d in enumerate(delta)], columns=columns)
 
 
 @pytest.mark.parametrize("name", FIGURES)
