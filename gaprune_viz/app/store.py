@@ -71,7 +71,7 @@ class Store:
     def __init__(self) -> None:
         self._models: Cache[EmbeddingModel] = Cache(2)
         self._analyses: Cache[Analysis] = Cache(8)
-        self._scopes: Cache[tuple[ExactScope, tuple[Target, ...]]] = Cache(4)
+        self._scopes: Cache[tuple[EmbeddingModel, ExactScope, tuple[Target, ...]]] = Cache(4)
         self._masks: Cache[MaskResult] = Cache(6)
         self._previews: Cache[Preview] = Cache(16)
         self._tasks: Cache[RetrievalTask] = Cache(12)
@@ -116,7 +116,15 @@ class Store:
         return model
 
     def scope(self, analysis: Analysis) -> tuple[ExactScope, tuple[Target, ...]]:
-        return self._scopes.get(str(analysis.folder), lambda: exact_scope(analysis.statistics, self.dense(analysis)))
+        """The exact scope of an analysis, and its targets in the model that `dense` gives now.
+
+        A model that made room for others is loaded anew: a mask on the targets of the old one would change nothing.
+        """
+        model = self.dense(analysis)
+        # Kept with its scope, so that no other model can come to have its id meanwhile.
+        key = (str(analysis.folder), id(model))
+        _, scope, targets = self._scopes.get(key, lambda: (model, *exact_scope(analysis.statistics, model)))
+        return scope, targets
 
     def preview(self, analysis: Analysis, settings: Settings) -> Preview:
         """What the sketch says of some settings: one answer for all handlers that follow a slider's move."""

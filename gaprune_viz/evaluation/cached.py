@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from gaprune_viz.core.encoder import EmbeddingModel
     from gaprune_viz.core.targets import Target
 
-FORMAT = 1
+# 2: vectors of format 1 could be those of the dense model under a mask's name.
+FORMAT = 2
 CACHE_LIMIT = 2 * 2**30
 STALE_SECONDS = 86_400
 
