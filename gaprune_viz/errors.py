@@ -24,3 +24,16 @@ class GapruneError(Exception):
 
 class Cancelled(Exception):
     """A person stopped the work. Not an error: what was there before is kept."""
+
+
+def readable(size: float) -> str:
+    """Bytes for people.
+
+    >>> readable(1536 * 2**20)
+    '1.5 GiB'
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

@@ -19,13 +19,13 @@ from gaprune_viz.app.heavy import analysis_of
 from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.searching import measure_tasks
 from gaprune_viz.app.store import STORE
-from gaprune_viz.app.tabs.export import export_place, zipped
+from gaprune_viz.app.tabs.export import exported, zipped
 from gaprune_viz.app.views import View
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.pipeline import Analysis, drain
 from gaprune_viz.presets import preset as preset_named
-from gaprune_viz.results import comparison_document, prune
+from gaprune_viz.results import comparison_document
 
 ENDPOINTS = ("analyze", "tune", "compare", "export")
 LIGHT: dict[str, Any] = {"concurrency_limit": 8}
@@ -166,11 +166,10 @@ def export(analysis: str, preset: str = "paper", settings: dict[str, str | float
     try:
         found, chosen = STORE.analysis(analysis), settings_of(preset, settings)
         _check_tensors(found)
-        place = export_place(views.live(View(analysis=analysis), chosen))
+        now = views.live(View(analysis=analysis), chosen)
 
         def work(report: Any, stopped: Any) -> str:
-            prune(found.folder, chosen, place, model=STORE.dense(found))
-            return zipped(place)
+            return zipped(exported(now, report))
 
         return str(_waited(work))
     except GapruneError as error:

@@ -20,7 +20,7 @@ from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tabs.atlas import selected_from
 from gaprune_viz.app.tabs.export import (
-    export_place,
+    exported,
     write_settings,
     write_table,
     zipped,
@@ -38,7 +38,6 @@ from gaprune_viz.figures.retrieval import metrics_html, per_query_figure, per_qu
 from gaprune_viz.figures.spacemap import map_figure, map_table
 from gaprune_viz.pipeline import Analysis
 from gaprune_viz.presets import preset
-from gaprune_viz.results import prune
 from gaprune_viz.saved import find_preset
 
 if TYPE_CHECKING:
@@ -348,9 +347,7 @@ def export_model(page: Page) -> Callable[..., Heavy]:
 
     def handler(request: gr.Request, view: dict[str, Any], *values: Any) -> Heavy:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> str:
-            place = export_place(views.live(shown, settings))
-            report("Writing the pruned model", 0, 0)
-            prune(analysis.folder, settings, place, model=STORE.dense(analysis))
+            place = exported(views.live(shown, settings), report)
             report("Packing", 0, 0)
             return zipped(place)
 

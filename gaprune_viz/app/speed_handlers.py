@@ -11,8 +11,7 @@ from gaprune_viz.app import jobs, views
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job, steps
 from gaprune_viz.app.sidebar import run_from
-from gaprune_viz.app.store import STORE
-from gaprune_viz.app.tabs.export import export_place
+from gaprune_viz.app.tabs.export import exported
 from gaprune_viz.app.views import View
 from gaprune_viz.config import RunSpec, Settings
 from gaprune_viz.data.starter import starter_passages
@@ -22,7 +21,6 @@ from gaprune_viz.figures.plan import plan_html
 from gaprune_viz.figures.progress import progress_html
 from gaprune_viz.figures.speed import speed_html
 from gaprune_viz.pipeline import Analysis, predict
-from gaprune_viz.results import prune
 from gaprune_viz.speed import TEXTS, measure_speed
 
 if TYPE_CHECKING:
@@ -36,9 +34,7 @@ def measure(page: Page) -> Callable[..., Heavy]:
 
     def handler(request: gr.Request, view: dict[str, Any], *values: Any) -> Heavy:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> dict[str, Any]:
-            place = export_place(views.live(shown, settings))
-            report("Writing the pruned model", 0, 0)
-            prune(analysis.folder, settings, place, model=STORE.dense(analysis))
+            place = exported(views.live(shown, settings), report)
 
             def tick(done: int, total: int) -> None:
                 report("Encoding", done, total)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec
+from gaprune_viz.errors import readable
 
 if TYPE_CHECKING:
     from gaprune_viz.core.plan import Plan
@@ -39,8 +40,6 @@ def plan_document(found: Plan) -> dict[str, Any]:
 
 def plan_lines(found: Plan) -> list[str]:
     """A plan for people."""
-    from gaprune_viz.core.plan import readable
-
     minutes = (found.seconds or 0) / 60
     lines = [
         f"{found.weights:,} weights in {found.matrices} matrices, of a model of {found.parameters:,} parameters.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
 
 # Quantiles are taken over about this many values; any edges would do.
 LOOKED_AT = 16_384
@@ -23,6 +24,11 @@ def classed(values: np.ndarray, count: int) -> tuple[np.ndarray, int]:
     edges = np.unique(looked_at[np.arange(1, count) * len(looked_at) // count])
     table = np.searchsorted(edges, np.arange(1 << 16), side="right").astype(np.uint16)
     return table[keys], len(edges) + 1
+
+
+def flat_values(values: Tensor) -> np.ndarray:
+    """All values of a tensor in a row, float32 [n]."""
+    return values.reshape(-1).float().numpy()
 
 
 def _upper_half(values: np.ndarray) -> np.ndarray:

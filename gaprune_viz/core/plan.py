@@ -15,7 +15,7 @@ from gaprune_viz.core.batching import Step
 from gaprune_viz.core.skeleton import Footprint, Shape, Skeleton
 from gaprune_viz.core.statistics import METADATA, tensor_shapes
 from gaprune_viz.core.tensor_file import file_bytes
-from gaprune_viz.errors import GapruneError
+from gaprune_viz.errors import GapruneError, readable
 
 # Squared gradients and gradients, float32.
 SUM_BYTES = 8
@@ -257,16 +257,3 @@ def _per_second(work: Callable[[], None], seconds: float) -> float:
         work()
         count += 1
     return count / spent
-
-
-def readable(size: float) -> str:
-    """Bytes for people.
-
-    >>> readable(1536 * 2**20)
-    '1.5 GiB'
-    """
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"

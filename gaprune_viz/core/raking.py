@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from torch import Tensor
 
 from gaprune_viz.config import Alignment
-from gaprune_viz.core.classes import classed
+from gaprune_viz.core.classes import classed, flat_values
 from gaprune_viz.core.statistics import MatrixStatistics
 
 # As many classes of a margin as keep about so many entries each, up to MOST.
@@ -53,16 +52,16 @@ def raked(stats: MatrixStatistics, flat: np.ndarray, kappa: float = 0.0) -> np.n
 
 def _scores(stats: MatrixStatistics, kappa: float) -> Iterator[np.ndarray]:
     """What the classes are made of, float32 [out * in] each: what criteria rank by, DAI as published and balanced."""
-    size = _flat(stats.theta.abs())
-    domain, general = _flat(stats.fisher_domain), _flat(stats.fisher_general)
+    size = flat_values(stats.theta.abs())
+    domain, general = flat_values(stats.fisher_domain), flat_values(stats.fisher_general)
     root, steep = np.sqrt(size), size * size
     yield size
-    yield root * (1 + ALPHA * _flat(stats.alignment(Alignment.SIGN)))
+    yield root * (1 + ALPHA * flat_values(stats.alignment(Alignment.SIGN)))
     yield domain
     yield (domain + general) * steep
     if kappa > 0:
         fisher = np.sqrt(domain) - BETA * np.sqrt(general)
-        correlation = _flat(stats.alignment(Alignment.CORRELATION))
+        correlation = flat_values(stats.alignment(Alignment.CORRELATION))
         yield (np.float32(kappa) * fisher * size + root) * (1 + ALPHA * correlation)
 
 
@@ -75,7 +74,3 @@ def _margin(values: np.ndarray, flat: np.ndarray, classes: int) -> tuple[np.ndar
     if count < 3:
         return None
     return place[flat].astype(np.int64), np.bincount(place, minlength=count).astype(np.float64)
-
-
-def _flat(values: Tensor) -> np.ndarray:
-    return values.reshape(-1).float().numpy()

@@ -9,9 +9,8 @@ which no step changes more than one bit, so that any stretch of it is compact in
 from __future__ import annotations
 
 import numpy as np
-from torch import Tensor
 
-from gaprune_viz.core.classes import classed
+from gaprune_viz.core.classes import classed, flat_values
 from gaprune_viz.core.statistics import MatrixStatistics
 
 # Bits of each quantity; together 16, so that numpy sorts the cells by radix.
@@ -26,7 +25,7 @@ WALK = (
 def along_the_scores(stats: MatrixStatistics) -> np.ndarray:
     """Positions (row * in + column) of all weights in that order, int64 [out * in]; within a cell by position."""
     theta, fisher, general, grad, grad_general = (
-        _flat(getattr(stats, name))
+        flat_values(getattr(stats, name))
         for name in ("theta", "fisher_domain", "fisher_general", "grad_domain", "grad_general")
     )
     least = np.float32(np.finfo(np.float32).tiny)
@@ -43,10 +42,6 @@ def along_the_scores(stats: MatrixStatistics) -> np.ndarray:
         "correlation": classed(size, 2 ** BITS["correlation"])[0],
     }
     return np.argsort(_place_on_curve(levels), kind="stable")
-
-
-def _flat(values: Tensor) -> np.ndarray:
-    return values.reshape(-1).float().numpy()
 
 
 def _place_on_curve(levels: dict[str, np.ndarray]) -> np.ndarray:

@@ -144,16 +144,3 @@ def _three_figures(size: float) -> str:
     text = f"{size:.{decimals}f}"
     # 99.96 becomes 100.0: one figure too many.
     return f"{size:.{max(0, decimals - 1)}f}" if len(text.replace(".", "")) > 3 and decimals else text
-
-
-def size(count: float) -> str:
-    """Bytes for people.
-
-    >>> size(1536 * 2**20), size(300)
-    ('1.5 GiB', '300 B')
-    """
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gaprune_viz.figures.formatting import size
+from gaprune_viz.errors import readable
 from gaprune_viz.figures.panels import notice
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ def plan_html(found: Plan) -> str:
     groups = f" They are calibrated in {len(found.groups)} groups, in turn." if len(found.groups) > 1 else ""
     facts = (
         f"{_duration(found.seconds or 0.0)} on this machine as it is now",
-        f"{size(found.peak_bytes)} of memory at most",
-        f"{size(found.disk_bytes)} on disk",
+        f"{readable(found.peak_bytes)} of memory at most",
+        f"{readable(found.disk_bytes)} on disk",
     )
     behind = (
         f"{found.weights:,} weights in {found.matrices} matrices, {found.samples:,} samples of both sides, "

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.core.batching import plan_steps
 from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.plan import Passes, Plan, Speed, passes_of, plan, readable, split
+from gaprune_viz.core.plan import Passes, Plan, Speed, passes_of, plan, split
 from gaprune_viz.core.skeleton import Skeleton
 from gaprune_viz.core.statistics import TENSOR_FILE
 from gaprune_viz.core.targets import inventory
-from gaprune_viz.errors import GapruneError
+from gaprune_viz.errors import GapruneError, readable
 from gaprune_viz.pipeline import analyze, drain, predict
 from gaprune_viz.workspace import folder_bytes
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ import gradio as gr
 from gaprune_viz.app import views
 from gaprune_viz.app.elements import html
 from gaprune_viz.app.reproduce import python_text, shell_text
+from gaprune_viz.app.store import STORE
+from gaprune_viz.results import prune
 from gaprune_viz.tables import csv_text
 from gaprune_viz.workspace import workspace
 
@@ -101,6 +104,14 @@ def write_settings(now: views.Live) -> str:
 def export_place(now: views.Live) -> Path:
     """Where the pruned model of these settings is kept."""
     return workspace() / f"export-{now.analysis.key}-{now.preview.settings.key()}"
+
+
+def exported(now: views.Live, report: Callable[[str, int, int], None]) -> Path:
+    """Write the pruned model of an analysis with all its tensors; its folder."""
+    place = export_place(now)
+    report("Writing the pruned model", 0, 0)
+    prune(now.analysis.folder, now.preview.settings, place, model=STORE.dense(now.analysis))
+    return place
 
 
 def zipped(folder: Path) -> str:
