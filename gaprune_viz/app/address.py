@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gaprune_viz.app import views
+from gaprune_viz.app.guard import warn
 from gaprune_viz.app.handlers import SLOW, follow
 from gaprune_viz.app.searching import query_choices
 from gaprune_viz.app.store import STORE
@@ -66,14 +67,14 @@ def _restore(params: dict[str, str], shown: View, *, exact: bool = False) -> lis
         analysis = STORE.analysis(name)
         view = view.with_(analysis=name)
     except GapruneError as error:
-        gr.Warning(f"{error.message} {error.hint}")
+        warn(error)
         analysis = STORE.analysis(view.analysis)
     matrices = analysis.statistics.matrices
     view = view.with_(selected=matrix_at(params.get("at", ""), matrices) or view.selected)
     try:
         settings = settings_of(params)
     except GapruneError as error:
-        gr.Warning(f"The address holds a setting that is not possible. {error}")
+        warn(error, "The address holds a setting that is not possible. ")
         settings = None
     if settings is None and exact:
         settings = Settings()

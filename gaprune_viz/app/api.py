@@ -6,6 +6,7 @@ Settings are given as on the command line: a preset, and what differs from it.
 from __future__ import annotations
 
 import importlib.util
+import reprlib
 from typing import Any
 
 import gradio as gr
@@ -106,7 +107,7 @@ def tune(analysis: str = DEMO, preset: str = "paper", settings: dict[str, str | 
         and `settings`, complete.
     """
     try:
-        now = views.live(View(analysis=analysis), settings_of(preset, settings))
+        now = views.live(View(analysis=_text("analysis", analysis)), settings_of(preset, settings))
     except GapruneError as error:
         raise _said(error) from error
     preview, sizes = now.preview, now.analysis.live.sizes
@@ -143,9 +144,8 @@ def compare(
         means of dense and pruned, differences with 95 % paired intervals and p values, overlap of the first ten.
     """
     try:
-        found, chosen = STORE.analysis(analysis), settings_of(preset, settings)
-        _check_tensors(found)
-        work: jobs.Work[Any] = lambda report, stopped: measure_tasks(found, chosen, [task], report, stopped)[0]  # noqa: E731
+        found, chosen, source = _opened(analysis), settings_of(preset, settings), _text("task", task)
+        work: jobs.Work[Any] = lambda report, stopped: measure_tasks(found, chosen, [source], report, stopped)[0]  # noqa: E731
         measured = _waited(work)
         return _plain({"task": measured.task.name, **comparison_document(measured.comparison)})
     except GapruneError as error:
@@ -164,8 +164,8 @@ def export(analysis: str, preset: str = "paper", settings: dict[str, str | float
         the path of the file; over the network the client downloads it.
     """
     try:
-        found, chosen = STORE.analysis(analysis), settings_of(preset, settings)
-        _check_tensors(found)
+        chosen = settings_of(preset, settings)
+        _opened(analysis)
         now = views.live(View(analysis=analysis), chosen)
 
         def work(report: Any, stopped: Any) -> str:
@@ -182,13 +182,24 @@ def settings_of(preset: str, changes: dict[str, str | float] | None) -> Settings
     Raises:
         GapruneError: there is no such preset or field, or a value is out of bounds.
     """
-    base = preset_named(preset).settings
+    base = preset_named(_text("preset", preset)).settings
     score, mask = base.score.model_dump(), base.mask.model_dump()
+    if not isinstance(changes or {}, dict):
+        raise GapruneError(
+            f"settings: an object is needed (got {reprlib.repr(changes)}).", 'Give for example {"sparsity": 0.7}.'
+        )
     for flag, value in (changes or {}).items():
         name = flag.replace("-", "_")
         holder = score if name in ScoreSpec.model_fields else mask
         holder[name] = value
     return Settings(score=ScoreSpec.parse(score), mask=MaskSpec.parse(mask))
+
+
+def _text(name: str, value: Any) -> str:
+    """A text that a program gave: nothing before this has looked at its type."""
+    if not isinstance(value, str):
+        raise GapruneError(f"{name}: a text is needed (got {reprlib.repr(value)}).", "See `view_api()` of the client.")
+    return value
 
 
 def _waited(work: jobs.Work[Any]) -> Any:
@@ -199,9 +210,12 @@ def _waited(work: jobs.Work[Any]) -> Any:
         raise GapruneError("The work was stopped.", "Call again.") from error
 
 
-def _check_tensors(analysis: Analysis) -> None:
-    if not analysis.statistics.has_tensors:
+def _opened(analysis: str) -> Analysis:
+    """The analysis of an id, where it can be computed with."""
+    found = STORE.analysis(_text("analysis", analysis))
+    if not found.statistics.has_tensors:
         raise GapruneError("This analysis holds a sketch only.", "Call `analyze` and give the id that it returns.")
+    return found
 
 
 def _said(error: GapruneError) -> gr.Error:

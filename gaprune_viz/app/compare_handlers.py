@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gaprune_viz.app.guard import warn
 from gaprune_viz.app.runs import run_choices
 from gaprune_viz.app.tabs.compare import board_html, choices_of, difference_of, pinned
 from gaprune_viz.app.tuning import settings_from
@@ -31,7 +32,7 @@ def pin(view: dict[str, Any], pins: list[Any], metric: str, *values: Any) -> lis
         gr.Info(f"Pinned as {'ABCD'[len(changed) - 1]}. Compare shows it.", duration=3)
         return _drawn(changed, metric)
     except GapruneError as error:
-        gr.Warning(f"{error.message} {error.hint}")
+        warn(error)
         return [gr.skip()] * 4
 
 

@@ -8,13 +8,14 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.context import LocalContext
 
-from gaprune_viz.app.access import SHORTEST_SESSION, Access, Visitor, visit
+from gaprune_viz.app.access import SHORTEST_SESSION, Access, Visitor, visit, visitor
 from gaprune_viz.app.limits import Limits
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.paths import assets
@@ -48,11 +49,14 @@ def _guarded(
                 _check_session(who)
                 limits.take(who, heavy=heavy)
             except GapruneError as error:
-                raise gr.Error(str(error), print_exception=False) from error
+                raise refusal(error) from error
         return who
 
     def clean(answer: Any) -> Any:
         return scrubbed(answer, outputs) if access.spec.public else answer
+
+    def told(error: GapruneError) -> gr.Error:
+        return refusal(error, public=access.spec.public)
 
     if inspect.isgeneratorfunction(fn):
 
@@ -67,6 +71,8 @@ def _guarded(
                             answer = next(work)
                         except StopIteration:
                             return
+                        except GapruneError as error:
+                            raise told(error) from error
                     yield clean(answer)
             finally:
                 with visit(who):
@@ -77,7 +83,10 @@ def _guarded(
     @functools.wraps(fn)
     def once(*values: Any, **named: Any) -> Any:
         with visit(enter()):
-            return clean(fn(*values, **named))
+            try:
+                return clean(fn(*values, **named))
+            except GapruneError as error:
+                raise told(error) from error
 
     return once
 
@@ -105,6 +114,18 @@ def _check_session(who: Visitor) -> None:
     """In public mode an event belongs to an open page: what is made under a shared name could be seen by all."""
     if who.public and (who.session == DIRECT or len(who.session) < SHORTEST_SESSION):
         raise GapruneError("This request belongs to no open page.", "Open the page and use it there.")
+
+
+def refusal(error: GapruneError, before: str = "", *, public: bool = False) -> gr.Error:
+    """The message that a page shows for an error. It is shown as HTML, and may quote what somebody sent."""
+    text = f"{before}{error}"
+    text = without_paths(text) if public else text
+    return gr.Error(escape(text, quote=False), print_exception=False)
+
+
+def warn(error: GapruneError, before: str = "") -> None:
+    """Say on the page why nothing was changed, as text: an address may hold anything."""
+    gr.Warning(refusal(error, before, public=visitor().public).message)
 
 
 def scrubbed(answer: Any, outputs: Any) -> Any:

@@ -14,6 +14,7 @@ import gradio as gr
 from gaprune_viz.app import compare_handlers, jobs, views
 from gaprune_viz.app import searching as search
 from gaprune_viz.app.access import visitor
+from gaprune_viz.app.guard import warn
 from gaprune_viz.app.heavy import Changes, Heavy, analysis_of, heavy_job, steps
 from gaprune_viz.app.reproduce import python_text, shell_text
 from gaprune_viz.app.sidebar import run_from
@@ -138,7 +139,7 @@ def load_preset(name: str) -> list[Any]:
     try:
         found = preset(name) if visitor().public else find_preset(name)
     except GapruneError as error:
-        gr.Warning(str(error))
+        warn(error)
         return [gr.skip()] * (TUNED + 1)
     return [name, *values_of(found.settings)]
 

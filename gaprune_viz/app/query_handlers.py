@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from gaprune_viz.app.guard import warn
 from gaprune_viz.app.searching import query_choices
 from gaprune_viz.app.store import STORE
 from gaprune_viz.errors import GapruneError
@@ -21,7 +22,7 @@ def step(by: int) -> Callable[[str, str | None], list[Any]]:
         try:
             known = list(STORE.task(source).queries)
         except GapruneError as error:
-            gr.Warning(str(error))
+            warn(error)
             return [gr.skip()] * 2
         if not known:
             return [gr.skip()] * 2
@@ -41,5 +42,5 @@ def open_query(event: gr.EventData) -> list[Any]:
             raise GapruneError("That query is not in the collection.", "Measure all sample queries again.")
         return [source, gr.update(choices=query_choices(source), value=query), ""]
     except GapruneError as error:
-        gr.Warning(str(error))
+        warn(error)
         return [gr.skip()] * 3

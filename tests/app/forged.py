@@ -1,0 +1,226 @@
+"""Requests that no page and no honest program would send, made from what a page says of itself.
+
+Named endpoints are read from `/gradio_api/info`, the page's own events from its components: right shapes with odd
+values, wrong types, values out of range, too few and too many, very deep and very long ones, and events that nobody
+clicked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import BlockFunction
+from gradio.state_holder import SessionState
+from hypothesis import strategies as st
+from starlette.requests import Request
+
+from gaprune_viz.app import jobs
+from gaprune_viz.app.guard import COMPUTE
+from tests.odd import MARKUP, NUMBERS, ODD, TEXTS, VALUES, deep
+
+# A refusal takes milliseconds; what takes this long hangs. Work that began is stopped, and has as long to end.
+HANG_SECONDS = 5.0
+WORK_SECONDS = 0.5
+LONG = st.sampled_from(["x" * 200_000, ["x"] * 20_000, deep(60), deep(300), {"a": "b" * 100_000}])
+ANYTHING = st.one_of(VALUES, TEXTS, NUMBERS, LONG)
+WRITTEN = (gr.HTML, gr.Markdown)
+READ = (*WRITTEN, gr.Textbox, gr.Code)
+
+
+@dataclass
+class Answer:
+    """What came back.
+
+    Attributes:
+        data: the values of each step, by output.
+        error: what was raised, where something was.
+        seconds: until the last step.
+        stopped: whether it was work that had begun and was then stopped.
+    """
+
+    data: list[list[Any]] = field(default_factory=list)
+    error: Exception | None = None
+    seconds: float = 0.0
+    stopped: bool = False
+
+
+class Direct:
+    """The events of a page with no server before it: gradio reads the values, our handler answers, gradio writes.
+
+    Args:
+        demo: the page, as `build` made it.
+        session: who asks.
+        states: what the page remembers of them before each event, by component id.
+    """
+
+    def __init__(self, demo: gr.Blocks, session: str, states: Mapping[int, Any]) -> None:
+        self.demo, self.session, self.states = demo, session, states
+        self._runner = asyncio.Runner()
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "client": ("::1", 1)}
+        self._request = Request(scope)
+
+    def close(self) -> None:
+        self._runner.close()
+
+    def call(self, fn: BlockFunction, values: Sequence[Any], event: Any = None) -> Answer:
+        answer, began = Answer(), time.monotonic()
+        try:
+            self._runner.run(self._steps(fn, list(values), event, answer))
+        except Exception as error:
+            answer.error = error
+        answer.seconds = time.monotonic() - began
+        return answer
+
+    async def _steps(self, fn: BlockFunction, values: list[Any], event: Any, answer: Answer) -> None:
+        request, state = gr.Request(self._request, session_hash=self.session), SessionState(self.demo)
+        for key, value in self.states.items():
+            state[key] = value
+        until, iterator = time.monotonic() + WORK_SECONDS, None
+        while True:
+            out = await self.demo.process_api(
+                fn,
+                values,
+                state=state,
+                request=request,
+                iterator=iterator,
+                event_data=gr.EventData(None, event),
+            )
+            answer.data.append(out["data"])
+            iterator = out["iterator"]
+            if not out["is_generating"]:
+                return
+            if time.monotonic() > until and not answer.stopped:
+                answer.stopped = True
+                jobs.stop(request)
+
+
+def events(demo: gr.Blocks, *, heavy: bool) -> list[BlockFunction]:
+    """The page's own events that have a handler, light or heavy."""
+    own = [fn for fn in demo.fns.values() if fn.fn and fn.targets and fn.api_visibility != "public"]
+    return [fn for fn in own if (fn.concurrency_id == COMPUTE) is heavy]
+
+
+def endpoints(demo: gr.Blocks) -> dict[str, BlockFunction]:
+    """The named endpoints, as `/gradio_api/info` lists them."""
+    named = demo.get_api_info()["named_endpoints"]
+    return {fn.api_name: fn for fn in demo.fns.values() if f"/{fn.api_name}" in named}
+
+
+def _usual(component: Any, changed: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+    """What a page would send for a component."""
+    name = str(component.elem_id or "")
+    if name in changed:
+        return st.just(changed[name])
+    choices = [value for _, value in getattr(component, "choices", None) or ()]
+    return st.sampled_from([component.value, *choices]) if choices else st.just(component.value)
+
+
+def _odd(component: Any, ids: Sequence[str]) -> st.SearchStrategy[Any]:
+    """What it would not, of the component's own shape as often as of any other."""
+    if isinstance(component, (gr.Slider, gr.Number)):
+        return st.one_of(NUMBERS, ANYTHING)
+    if isinstance(component, (gr.File, gr.UploadButton)):
+        paths = st.fixed_dictionaries({"path": TEXTS, "meta": st.just({"_type": "gradio.FileData"})})
+        return st.one_of(paths, st.lists(paths, max_size=2), ANYTHING)
+    if isinstance(component, gr.Dataframe):
+        table = {"headers": st.lists(TEXTS, max_size=3), "data": st.lists(st.lists(VALUES, max_size=3), max_size=3)}
+        return st.one_of(st.fixed_dictionaries(table), ANYTHING)
+    return st.one_of(st.sampled_from(ids), TEXTS, st.lists(TEXTS, max_size=3), ANYTHING)
+
+
+@st.composite
+def page_values(draw: st.DrawFn, inputs: Sequence[Any], changed: Mapping[str, Any], ids: Sequence[str]) -> list[Any]:
+    """Values for an event: at least one that is odd, at times too few or too many.
+
+    Args:
+        inputs: the components that the event reads.
+        changed: what a page would send for some of them, by element id, where it is not what is on it at first.
+        ids: ids of analyses, other people's among them.
+    """
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.lists(ANYTHING, max_size=len(inputs) + 2))
+    forged = draw(st.sets(st.integers(0, max(len(inputs) - 1, 0)), min_size=1, max_size=3))
+    return [draw(_odd(c, ids) if i in forged else _usual(c, changed)) for i, c in enumerate(inputs)]
+
+
+KEYS = ("name", "row", "column", "act", "query", "drop", "source", "index", "value", "row_value", "selected")
+WORDS = st.sampled_from(["zoom", "weight", "out", "cell-0", "cell-²", "exact&sparsity=7", "chemistry", True])
+FORGED_EVENTS = st.one_of(
+    st.none(),
+    VALUES,
+    st.dictionaries(st.sampled_from(KEYS), st.one_of(WORDS, st.integers(-3, 300), ODD, VALUES), max_size=6),
+)
+
+
+def from_schema(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+    """Values of a JSON schema's type, as odd as the type allows."""
+    if "anyOf" in schema:
+        return st.one_of(*map(from_schema, schema["anyOf"]))
+    kinds: dict[str, st.SearchStrategy[Any]] = {
+        "string": TEXTS,
+        "integer": st.one_of(st.integers(), st.sampled_from([-1, 0, 2**31, 2**63, 10**30])),
+        "number": NUMBERS,
+        "boolean": st.booleans(),
+        "null": st.none(),
+        "array": st.lists(VALUES, max_size=4),
+        "object": st.dictionaries(TEXTS, VALUES, max_size=4),
+    }
+    return kinds.get(str(schema.get("type")), VALUES)
+
+
+@st.composite
+def call_values(draw: st.DrawFn, parameters: Sequence[Mapping[str, Any]], good: Mapping[str, Sequence[Any]]) -> Any:
+    """Values for a named endpoint, by its own schema: each is good, odd, or of another type."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.lists(ANYTHING, max_size=len(parameters) + 2))
+    values = []
+    for parameter in parameters:
+        known = list(good.get(parameter["parameter_name"], ()))
+        kinds = [from_schema(parameter["type"]), ANYTHING] + [st.sampled_from(known)] * (3 if known else 0)
+        values.append(draw(st.one_of(*kinds)))
+    return values
+
+
+def check_answer(answer: Answer, outputs: Sequence[Any], hidden: Sequence[str]) -> None:
+    """The promise: an answer in time, a result or a clean line, and nothing of the server or of the sender's markup.
+
+    Args:
+        hidden: texts that the answer may not hold.
+    """
+    assert answer.seconds < HANG_SECONDS + (WORK_SECONDS + HANG_SECONDS if answer.stopped else 0), "it hangs"
+    if answer.error is not None:
+        check_error(answer.error, hidden)
+    for step in answer.data:
+        for value, component in zip(step, outputs, strict=False):
+            text = json.dumps(value, default=str)
+            if isinstance(component, READ):
+                assert not [secret for secret in hidden if secret in text]
+            if isinstance(component, WRITTEN):
+                assert not [markup for markup in MARKUP if json.dumps(markup)[1:-1] in text]
+
+
+def check_error(error: Exception, hidden: Sequence[str]) -> None:
+    """Our own refusal is one line; anything else came from gradio's reading of the values, never from our code."""
+    if isinstance(error, gr.Error):
+        assert "\n" not in error.message or not ours(error), error.message
+        assert "Traceback" not in error.message
+        assert not [secret for secret in hidden if secret in error.message]
+        return
+    if ours(error) or "postprocess" in str(error):
+        raise error
+
+
+def ours(error: BaseException) -> bool:
+    """Whether it passed through our code."""
+    trace = error.__traceback__
+    while trace is not None:
+        if "gaprune_viz/app" in trace.tb_frame.f_code.co_filename:
+            return True
+        trace = trace.tb_next
+    return False

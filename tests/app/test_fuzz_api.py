@@ -1,0 +1,159 @@
+"""Anything at all, to every endpoint and event: a result or one clean line, in five seconds, and the page lives on.
+
+The bulk is sent to gradio's own reading of values and our handlers in this process; a part of it over HTTP. A small
+number of cases here; `make fuzz` asks for 10,000.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gaprune_viz.app import build
+from gaprune_viz.app.access import Access
+from gaprune_viz.app.api import ENDPOINTS
+from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec
+from gaprune_viz.pipeline import analyze, drain
+from gaprune_viz.workspace import workspace
+from tests.app import forged
+from tests.app.forged import Direct
+from tests.odd import CASES, FUZZ
+
+SESSION = "fuzzer-0123456789"
+OTHER = "other-0123456789"
+OVER_HTTP = settings(FUZZ, max_examples=max(10, CASES // 50), deadline=None)
+DIRECT = settings(FUZZ, deadline=None)
+HEAVY = settings(DIRECT, max_examples=max(20, CASES // 10))
+
+
+class Served:
+    """A page that two people have open: the one who forges has an analysis of the tiny model, the other another."""
+
+    def __init__(self, spec: ServeSpec, mine: Path, theirs: Path, model: Path) -> None:
+        access = Access(spec)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("gaprune_viz.app.page.Access", lambda _: access)
+            self.demo = build(spec)
+        self.spec, self.mine, self.theirs = spec, access.admit(mine, SESSION), access.admit(theirs, OTHER)
+        self.changed = {"gv-model": str(model), "gv-samples": 4, "gv-sampling": "random", "gv-domain": "chemistry"}
+        view = {"analysis": self.mine, "selected": "", "metric": "pruned_fraction", "scale": "auto", "grouping": "role"}
+        (self.tuned,) = (
+            fn
+            for fn in self.demo.fns.values()
+            if fn.name == "refresh" and ("input" in {event for _, event in fn.targets}) and len(fn.targets) > 12
+        )
+        self.direct = Direct(self.demo, SESSION, {self.tuned.inputs[0]._id: view})
+        secret = json.loads((theirs / "spec.json").read_text())["data"]["domain"]["name"]
+        folders = [workspace(), Path(sys.prefix), Path.home(), Path(tempfile.gettempdir())]
+        self.hidden = [secret, *(f"{folder}/" for folder in folders)] if spec.public else []
+
+    def values(self, fn: Any) -> st.SearchStrategy[list[Any]]:
+        return forged.page_values(fn.inputs, self.changed, [self.mine, self.theirs, "demo"])
+
+    def send(self, fn: Any, values: list[Any], event: Any) -> None:
+        forged.check_answer(self.direct.call(fn, values, event), fn.outputs, self.hidden)
+
+    def lives(self) -> None:
+        """An honest event is still answered, and rightly."""
+        answer = self.direct.call(self.tuned, [c.value for c in self.tuned.inputs])
+        assert answer.error is None
+        assert "encoder.layer.1" in json.dumps(answer.data[0])
+
+
+@pytest.fixture(scope="module")
+def secret_analysis(
+    tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Somebody else's, by the name of whose data it would be known."""
+    folder = tmp_path_factory.mktemp("other")
+    data = folder / "confidential-7f3a.jsonl"
+    data.write_text(tiny_triplets[0].read_text())
+    run = RunSpec(
+        model=ModelSpec(model=str(tiny_bert), device="cpu"),
+        calibration=CalibrationSpec(domain=str(data), general=str(tiny_triplets[1]), samples=4, sampling="all"),
+    )
+    return drain(analyze(run, folder / "analysis"))
+
+
+@pytest.fixture(scope="module", params=["private", "public"])
+def page(
+    request: pytest.FixtureRequest, tiny_analysis: Path, secret_analysis: Path, tiny_bert: Path
+) -> Iterator[Served]:
+    many = {"moves_per_minute": 100_000, "jobs_per_hour": 10_000, "pages_per_address": 10_000, "job_seconds": 5}
+    public = {"public": True, "models": (str(tiny_bert),), **many}
+    served = Served(ServeSpec(**public if request.param == "public" else {}), tiny_analysis, secret_analysis, tiny_bert)
+    served.lives()
+    yield served
+    served.lives()
+    served.direct.close()
+
+
+def test_events_that_answer_at_once(page: Served) -> None:
+    light = forged.events(page.demo, heavy=False)
+
+    @DIRECT
+    @given(st.data())
+    def send(data: st.DataObject) -> None:
+        fn = data.draw(st.sampled_from(light), label="event")
+        page.send(fn, data.draw(page.values(fn)), data.draw(forged.FORGED_EVENTS))
+
+    send()
+
+
+def test_events_that_start_work(page: Served) -> None:
+    heavy = forged.events(page.demo, heavy=True)
+
+    @HEAVY
+    @given(st.data())
+    def send(data: st.DataObject) -> None:
+        fn = data.draw(st.sampled_from(heavy), label="event")
+        page.send(fn, data.draw(page.values(fn)), data.draw(forged.FORGED_EVENTS))
+
+    send()
+
+
+@pytest.fixture(scope="module")
+def private(tiny_analysis: Path, secret_analysis: Path, tiny_bert: Path) -> Iterator[Served]:
+    served = Served(ServeSpec(), tiny_analysis, secret_analysis, tiny_bert)
+    yield served
+    served.direct.close()
+
+
+def good(served: Served) -> dict[str, list[Any]]:
+    """Values of the named endpoints that are right, so that what is wrong is met at every place."""
+    return {
+        "model": [served.changed["gv-model"]],
+        "domain": ["chemistry", "finance"],
+        "general": ["general"],
+        "scope": ["mlp", "linear"],
+        "samples": [2, 4],
+        "seed": [0],
+        "analysis": [served.mine, served.theirs, "demo"],
+        "preset": ["paper", "balanced", "magnitude"],
+        "settings": [None, {}, {"sparsity": 0.6}, {"sparsity": 7}, {"alpha": "x"}, {"pattern": "2:4", "beta": None}],
+        "task": ["finance"],
+    }
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_a_named_endpoint(private: Served, name: str) -> None:
+    fn = forged.endpoints(private.demo)[name]
+    parameters = private.demo.get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
+
+    @(HEAVY if name in ("analyze", "export") else DIRECT)
+    @given(forged.call_values(parameters, good(private)))
+    def send(values: list[Any]) -> None:
+        answer = private.direct.call(fn, values)
+        forged.check_answer(answer, fn.outputs, [])
+        if answer.error is None:
+            json.dumps(answer.data, allow_nan=False)
+
+    send()
