@@ -17,6 +17,7 @@ from gaprune_viz.evaluation.benchmarks.running import Score
 from gaprune_viz.evaluation.benchmarks.variants import Variant, whole
 from gaprune_viz.pipeline import versions
 from gaprune_viz.results import PrunedPair
+from gaprune_viz.stored import stored_json
 from gaprune_viz.workspace import write_whole
 
 CARD_FILE = "README.md"
@@ -66,7 +67,7 @@ def attach(folder: Path, found: Mapping[str, Any]) -> None:
     """
     place = folder / RESULT_FILE
     try:
-        document = json.loads(place.read_text(encoding="utf-8"))
+        document = stored_json(place)
         earlier = document.get(MEASURED, {}).get("scores", [])
         card = (folder / CARD_FILE).read_text(encoding="utf-8") if (folder / CARD_FILE).is_file() else ""
         new = {(row["task"], row["variant"]) for row in found["scores"]}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.stored import stored_json
 from gaprune_viz.workspace import folder_bytes, workspace, write_whole
 
 PREFIX = "analysis-"
@@ -92,7 +93,7 @@ def delete_run(folder: Path) -> int:
 
 def _read(folder: Path) -> KeptRun | None:
     try:
-        document = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
+        document = stored_json(folder / SPEC_FILE)
         data = document["data"]
         used = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
         return KeptRun(
@@ -106,13 +107,13 @@ def _read(folder: Path) -> KeptRun | None:
             bytes=folder_bytes(folder),
             used=used,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
 def _label(folder: Path) -> dict[str, str]:
     try:
-        found: Any = json.loads((folder / LABEL_FILE).read_text(encoding="utf-8"))
+        found: Any = stored_json(folder / LABEL_FILE)
     except (OSError, ValueError):
         return {"name": "", "note": ""}
     found = found if isinstance(found, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import CachedEncoder
 from gaprune_viz.pipeline import embedding_cache, exact_scope, load_dense, versions
+from gaprune_viz.stored import stored_json
 from gaprune_viz.workspace import whole_folder
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def load_pair(folder: Path) -> PrunedPair:
             "Give the folder that `gaprune-viz prune DIR --out MODEL_DIR` wrote.",
         )
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = stored_json(path)
         spec = RunSpec.parse(document["run"]).model
         expected = document["dense"]["weight_hash"]
     except (ValueError, KeyError, TypeError, GapruneError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from gaprune_viz.config import Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.presets import PRESETS, Preset
+from gaprune_viz.stored import stored_json
 from gaprune_viz.workspace import workspace, write_whole
 
 FILE = "presets.json"
@@ -27,7 +28,7 @@ def saved_presets() -> dict[str, Preset]:
     if not place.is_file():
         return {}
     try:
-        document = json.loads(place.read_text(encoding="utf-8"))
+        document = stored_json(place)
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']} is not {FORMAT}")
         return {row["name"]: Preset.parse(row) for row in document["presets"]}

@@ -30,7 +30,8 @@ def opened(pick: str | None, view: dict[str, Any]) -> list[Any]:
 
 def clicked(event: gr.SelectData) -> list[Any]:
     """Pick the analysis of a clicked row. The row itself and not its place: the table may be sorted or filtered."""
-    row = [str(value) for value in getattr(event, "row_value", None) or ()]
+    sent = getattr(event, "row_value", None)
+    row = [str(value) for value in sent] if isinstance(sent, (list, tuple)) else []
     table = runs_table().astype(str).to_numpy().tolist()
     found = [run.id for run, line in zip(visible_runs(), table, strict=True) if line == row]
     return [found[0], *chosen(found[0])] if found else [gr.skip()] * 3

@@ -111,7 +111,7 @@ def run_from(values: Sequence[Any]) -> RunSpec:
         # An empty field means the default; `None` where the default is nothing.
         if value is None or value == "":
             continue
-        read[spec][name] = int(value) if name in ("samples", "seed", "max_length") else value
+        read[spec][name] = value
     return RunSpec(model=ModelSpec.parse(read[ModelSpec]), calibration=CalibrationSpec.parse(read[CalibrationSpec]))
 
 

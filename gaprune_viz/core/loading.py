@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from gaprune_viz.config import DEFAULT_MODEL, ModelSpec, Pooling
 from gaprune_viz.core.encoder import EmbeddingModel, is_causal
 from gaprune_viz.core.placement import Placement, place, refuse_offloaded
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.stored import stored_json
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -253,7 +253,7 @@ def _check_modules(source: Path | str, revision: str | None) -> bool:
     if not path.is_file():
         return False
     try:
-        modules = json.loads(path.read_text(encoding="utf-8"))
+        modules = stored_json(path)
         kinds = [str(module["type"]) for module in modules]
     except (ValueError, KeyError, TypeError) as error:
         raise GapruneError(f"modules.json of {source} cannot be read.", "Save the model again.") from error

@@ -7,7 +7,6 @@ A folder holds `spec.json`, `statistics.safetensors` (`NAME:fisher_domain`, `NAM
 
 from __future__ import annotations
 
-import json
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from gaprune_viz.core.alignment import align
 from gaprune_viz.core.checksums import check, check_tensor
 from gaprune_viz.core.selection import median_of_streamed
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.stored import stored_json
 
 FORMAT = 1
 SPEC_FILE = "spec.json"
@@ -126,9 +126,9 @@ class Statistics:
         if not path.is_file():
             raise GapruneError(f"There is no analysis in {folder}.", "Make one: `gaprune-viz analyze --out DIR`.")
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = stored_json(path)
             statistics = cls(folder, document)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, GapruneError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, GapruneError) as error:
             raise GapruneError(f"{path} is damaged: {error}.", "Run the analysis again.") from error
         check(document, folder)
         return statistics

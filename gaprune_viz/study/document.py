@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gaprune_viz.config import StudySpec
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.stored import stored_json
 
 STUDY_FILE = "study.json"
 STUDY_FORMAT = 1
@@ -130,8 +130,8 @@ def open_study(place: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > MOST_BYTES:
             raise GapruneError(f"{file.name} is larger than {MOST_BYTES >> 20} MB.", "Give the file of one study.")
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        document = stored_json(file)
+    except (OSError, ValueError) as error:
         raise GapruneError(
             f"{file.name} is damaged: {error}.", "Run the study again: finished cells are kept."
         ) from error

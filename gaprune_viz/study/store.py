@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.stored import stored_json
 from gaprune_viz.workspace import write_whole
 
 CELL_FORMAT = 1
@@ -35,7 +36,7 @@ class CellStore:
     def read(self, key: str) -> dict[str, Any] | None:
         """A finished cell; None where there is none, or a damaged one, which is then measured again."""
         try:
-            document = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
+            document = stored_json(self.folder / f"{key}.json")
         except (OSError, ValueError):
             return None
         return document if isinstance(document, dict) and document.get("format") == CELL_FORMAT else None

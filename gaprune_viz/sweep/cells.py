@@ -21,6 +21,7 @@ from gaprune_viz.evaluation.cached import CachedEncoder
 from gaprune_viz.evaluation.retrieval import Evaluation, RetrievalTask, compare, encode_task, evaluate
 from gaprune_viz.pipeline import embedding_cache, exact_scope, load_dense
 from gaprune_viz.results import COMPARED
+from gaprune_viz.stored import stored_json
 from gaprune_viz.workspace import write_whole
 
 CELL_FOLDER = "sweep-cells"
@@ -162,7 +163,7 @@ def _cell_folder(analysis: Path) -> Path:
 def read_document(place: Path, *parts: str) -> dict[str, Any] | None:
     """A stored document; None where there is none of this format with these parts: it is then computed again."""
     try:
-        document = json.loads(place.read_text(encoding="utf-8"))
+        document = stored_json(place)
     except (OSError, ValueError):
         return None
     whole = isinstance(document, dict) and document.get("format") == CELL_FORMAT and document.keys() >= set(parts)

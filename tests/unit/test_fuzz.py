@@ -79,7 +79,9 @@ FILES[".tsv"] = FILES[".csv"]
 def archive(draw: st.DrawFn) -> bytes:
     box = io.BytesIO()
     with zipfile.ZipFile(box, "w", zipfile.ZIP_DEFLATED) as file:
-        for name in draw(st.lists(TEXTS.filter(lambda text: "\ud800" not in text), max_size=3)):
+        for name in draw(
+            st.lists(TEXTS.filter(lambda text: "\ud800" not in text), max_size=3, unique_by=lambda text: text or "x")
+        ):
             file.writestr(name or "x", draw(st.binary(max_size=60)))
     return box.getvalue()
 

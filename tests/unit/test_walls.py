@@ -20,7 +20,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "assets" not in path.
 IDS = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 LONGEST = 400  # lines
 
-LOWEST = {"config", "errors", "paths"}
+LOWEST = {"config", "errors", "paths", "stored"}
 EXPERIMENTS = {"benchmark", "trial", "saved", "training", "retrained", "study", "sweep", "results", "pipeline"}
 PIPELINE = {"chosen", "core", "data", "evaluation", "workspace", *LOWEST}
 # Room -> rooms that it may import. "" is the package itself, which holds the version and imports nothing.
@@ -29,13 +29,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": LOWEST,
     "errors": LOWEST,
     "paths": LOWEST,
+    "stored": set(),
     "presets": {"config", "errors"},
     "fields": {"config"},
     "workspace": {"errors"},
-    "history": {"workspace", "errors"},
+    "history": {"workspace", "errors", "stored"},
     "tables": set(),
     "chosen": {"core", "data", *LOWEST},
-    "core": {"core", "config", "errors"},
+    "core": {"core", "config", "errors", "stored"},
     "data": {"data", "workspace", *LOWEST},
     "evaluation": {"evaluation", "data", "core", "config", "errors"},
     "figures": {"figures", *LOWEST},
@@ -44,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "speed": {"results", "pipeline", *PIPELINE},
     "sweep": {"sweep", "results", "pipeline", *PIPELINE},
     "app": {"tables", "app", "speed", "fields", "presets", "history", *EXPERIMENTS, "figures", *PIPELINE},
-    "saved": {"presets", "workspace", "config", "errors"},
+    "saved": {"presets", "workspace", "config", "errors", "stored"},
     "benchmark": {"results", "pipeline", *PIPELINE},
     "training": PIPELINE,
     "trial": {"training", *PIPELINE},

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -24,6 +23,8 @@ from gaprune_viz.pipeline import Analysis
 
 MOST_ROWS, MOST_COLUMNS = 40, 96
 EXTREMES = 10
+# Digits of a row or a column.
+LONGEST_PLACE = 12
 
 
 @dataclass(frozen=True)
@@ -167,8 +168,9 @@ def _extremes_table(scores: Any, theta: Any, mask: Any) -> pd.DataFrame:
 def place_in_table(table: pd.DataFrame, index: Any) -> tuple[int, int] | None:
     """Row and column of the weight in a clicked line; None for anything odd."""
     line = index[0] if isinstance(index, (list, tuple)) and index else None
-    if not isinstance(line, int) or not 0 <= line < len(table):
+    if type(line) is not int or not 0 <= line < len(table) or not {"Row", "Column"} <= set(table.columns):
         return None
-    row, column = table.iloc[line][["Row", "Column"]].to_numpy()
-    whole_numbers = all(isinstance(v, (int, np.integer)) or str(v).isdigit() for v in (row, column))
-    return (int(row), int(column)) if whole_numbers else None
+    # The table comes back from the browser, which may send any.
+    place = [str(table[name].iloc[line]) for name in ("Row", "Column")]
+    whole_numbers = all(text.isascii() and text.isdigit() and len(text) < LONGEST_PLACE for text in place)
+    return (int(place[0]), int(place[1])) if whole_numbers else None
