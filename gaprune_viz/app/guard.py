@@ -7,7 +7,7 @@ import inspect
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from gradio.context import LocalContext
 
 from gaprune_viz.app.access import SHORTEST_SESSION, Access, Visitor, visit, visitor
 from gaprune_viz.app.limits import Limits
+from gaprune_viz.app.sent import check_sent
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.paths import assets
 from gaprune_viz.workspace import workspace
@@ -34,22 +35,25 @@ def guard(demo: gr.Blocks, access: Access) -> None:
             continue
         closing = any(name == "unload" for _, name in event.targets)
         heavy = event.concurrency_id == COMPUTE
-        event.fn = _guarded(event.fn, access, limits, heavy=heavy, free=closing, outputs=event.outputs)
+        event.fn = _guarded(
+            event.fn, access, limits, heavy=heavy, free=closing, inputs=event.inputs, outputs=event.outputs
+        )
 
 
 def _guarded(
-    fn: Callable[..., Any], access: Access, limits: Limits, *, heavy: bool, free: bool, outputs: Any
+    fn: Callable[..., Any], access: Access, limits: Limits, *, heavy: bool, free: bool, inputs: Any, outputs: Any
 ) -> Callable[..., Any]:
     """The same handler, answered for whoever asks. Its signature stays: gradio reads it."""
 
-    def enter() -> Visitor:
+    def enter(values: Sequence[Any]) -> Visitor:
         who = visitor_of(access, LocalContext.request.get(None))
-        if not free:
-            try:
+        try:
+            if not free:
                 _check_session(who)
                 limits.take(who, heavy=heavy)
-            except GapruneError as error:
-                raise refusal(error) from error
+            check_sent(values, inputs)
+        except GapruneError as error:
+            raise refusal(error) from error
         return who
 
     def clean(answer: Any) -> Any:
@@ -62,7 +66,7 @@ def _guarded(
 
         @functools.wraps(fn)
         def steps(*values: Any, **named: Any) -> Generator[Any, None, None]:
-            who, work = enter(), fn(*values, **named)
+            who, work = enter(values), fn(*values, **named)
             try:
                 while True:
                     # Gradio may take each step in another thread, so the visitor is set anew for each.
@@ -82,7 +86,7 @@ def _guarded(
 
     @functools.wraps(fn)
     def once(*values: Any, **named: Any) -> Any:
-        with visit(enter()):
+        with visit(enter(values)):
             try:
                 return clean(fn(*values, **named))
             except GapruneError as error:

@@ -59,7 +59,13 @@ class Served:
         return forged.page_values(fn.inputs, self.changed, [self.mine, self.theirs, "demo"])
 
     def send(self, fn: Any, values: list[Any], event: Any) -> None:
-        forged.check_answer(self.direct.call(fn, values, event), fn.outputs, self.hidden)
+        answer = self.direct.call(fn, values, event)
+        if forged.hangs(answer):
+            # Once more: another person's work may have held the machine.
+            answer = self.direct.call(fn, values, event)
+        forged.check_answer(answer, fn.outputs, self.hidden)
+        if fn.api_visibility == "public" and answer.error is None:
+            json.dumps(answer.data, allow_nan=False)
 
     def lives(self) -> None:
         """An honest event is still answered, and rightly."""
@@ -151,9 +157,6 @@ def test_a_named_endpoint(private: Served, name: str) -> None:
     @(HEAVY if name in ("analyze", "export") else DIRECT)
     @given(forged.call_values(parameters, good(private)))
     def send(values: list[Any]) -> None:
-        answer = private.direct.call(fn, values)
-        forged.check_answer(answer, fn.outputs, [])
-        if answer.error is None:
-            json.dumps(answer.data, allow_nan=False)
+        private.send(fn, values, None)
 
     send()
