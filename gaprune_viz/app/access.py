@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gaprune_viz.config import STARTER_DOMAINS, ModelSpec, RunSpec, ServeSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.paths import assets
+from gaprune_viz.paths import assets, named
 from gaprune_viz.workspace import UPLOAD_PREFIX, workspace
 
 DEMO = "demo"
@@ -168,7 +168,7 @@ class Access:
 def _is_hub_id(model: str) -> bool:
     """A name with an owner: what `core.loading` looks up on the Hub where there is no such folder."""
     owner, slash, name = model.partition("/")
-    return bool(slash and owner and name and "/" not in name) and not Path(model).expanduser().exists()
+    return bool(slash and owner and name and "/" not in name) and not named(model).exists()
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,10 @@ class Store:
         folder = visitor().folder(name)
         return self._analyses.get(str(folder), lambda: open_analysis(folder))
 
-    def task(self, source: str) -> RetrievalTask:
+    def task(self, source: str | None) -> RetrievalTask:
         """A retrieval task by its source, where the visitor may read it."""
+        if not source:
+            raise GapruneError("No collection is chosen.", "Choose one in the Retrieval tab.")
         visitor().check_source(source)
         return self._tasks.get(source, lambda: load_task(source))
 

@@ -18,6 +18,7 @@ from gaprune_viz.config import DEFAULT_MODEL, ModelSpec, Pooling
 from gaprune_viz.core.encoder import EmbeddingModel, is_causal
 from gaprune_viz.core.placement import Placement, place, refuse_offloaded
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.paths import named
 from gaprune_viz.stored import stored_json
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def resolve_source(model: str) -> tuple[Path | str, str]:
     """
     if model == DEFAULT_MODEL:
         return default_model_folder(), DEFAULT_LABEL
-    path = Path(model).expanduser()
+    path = named(model)
     if path.is_dir():
         if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
             raise GapruneError(

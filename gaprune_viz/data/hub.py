@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gaprune_viz.data.files import MAX_ROWS, MIB
 from gaprune_viz.data.readers import Row, Table
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.paths import named
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetInfo
@@ -48,7 +48,7 @@ def open_hub(source: str) -> Table:
         GapruneError: without a network, for an unknown dataset, configuration or split, and for one that is too large.
     """
     repository, config, split = parse_hub(source)
-    if Path(repository).exists():
+    if named(repository).exists():
         # The library would quietly read this folder instead of the Hub.
         raise GapruneError(
             f"{repository} is also a folder here.", f"Give a file in it, or run elsewhere to reach {source}."

@@ -15,6 +15,7 @@ from gaprune_viz.config import STARTER_DOMAINS
 from gaprune_viz.data.beir import EVALUATION_SPLITS, is_beir, passage_text, read_beir
 from gaprune_viz.data.starter import starter_passages
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.paths import named
 
 Progress = Callable[[int, int], None]
 Stop = Callable[[], bool]
@@ -129,7 +130,7 @@ def load_task(source: str, *, split: str | Sequence[str] = EVALUATION_SPLITS) ->
         from gaprune_viz.evaluation.ontology_tasks import ontology_task
 
         return ontology_task(source)
-    folder = Path(source).expanduser()
+    folder = named(source)
     # An empty name would mean the working directory.
     if not source.strip() or not is_beir(folder):
         raise GapruneError(

@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaprune_viz.config import STARTER_DOMAINS, STARTER_LABELS
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.benchmarks.finmteb import SETS, finmteb_task
 from gaprune_viz.evaluation.tasks import RetrievalTask, load_task
+from gaprune_viz.paths import named
 
 if TYPE_CHECKING:
     from mteb import AbsTask
@@ -157,7 +157,7 @@ def _find(name: str) -> BenchmarkTask:
 
 
 def _is_path(name: str) -> bool:
-    return "/" in name or "\\" in name or name.startswith("~") or Path(name).is_dir()
+    return "/" in name or "\\" in name or name.startswith("~") or named(name).is_dir()
 
 
 def of_collection(task: RetrievalTask, name: str = "") -> BenchmarkTask:
