@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gaprune_viz.app import build
+from gaprune_viz.app import build, launch
 from gaprune_viz.app.access import Access
 from gaprune_viz.app.api import ENDPOINTS
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec
@@ -25,7 +25,8 @@ from gaprune_viz.pipeline import analyze, drain
 from gaprune_viz.workspace import workspace
 from tests.app import forged
 from tests.app.forged import Direct
-from tests.odd import CASES, FUZZ
+from tests.app.served import Caller
+from tests.odd import CASES, FUZZ, VALUES, json_bytes
 
 SESSION = "fuzzer-0123456789"
 OTHER = "other-0123456789"
@@ -160,3 +161,44 @@ def test_a_named_endpoint(private: Served, name: str) -> None:
         private.send(fn, values, None)
 
     send()
+
+
+BODIES = st.one_of(
+    st.binary(max_size=200),
+    st.integers(0, 30_000).map(lambda depth: b'{"data":' + b"[" * depth),
+    st.dictionaries(st.sampled_from(["data", "fn_index", "session_hash", "event_data", "trigger_id"]), VALUES).map(
+        json_bytes
+    ),
+)
+
+
+@pytest.mark.parametrize("mode", ["private", "public"])
+def test_over_http(mode: str, private: Served, tiny_analysis: Path, secret_analysis: Path, tiny_bert: Path) -> None:
+    """The same through the server, and bodies that are no request at all; it answers rightly afterwards."""
+    public = ServeSpec(public=True, models=(str(tiny_bert),), moves_per_minute=100_000, pages_per_address=10_000)
+    served = private if mode == "private" else Served(public, tiny_analysis, secret_analysis, tiny_bert)
+    _, address, _ = launch(port=0, demo=served.demo, serve=served.spec, prevent_thread_lock=True, quiet=True)
+    caller, light = Caller(str(address), SESSION), forged.events(served.demo, heavy=False)
+    names = forged.endpoints(served.demo)
+
+    @OVER_HTTP
+    @given(st.data())
+    def send(data: st.DataObject) -> None:
+        kind = data.draw(st.sampled_from(["event", "body", *names]))
+        if kind == "event":
+            fn = data.draw(st.sampled_from(light), label="event")
+            text = forged.sent(caller, fn, data.draw(served.values(fn)), data.draw(forged.FORGED_EVENTS))
+        elif kind == "body":
+            place = data.draw(st.sampled_from(["queue/join", "call/tune", "cancel", "reset", "component_server"]))
+            text = forged.posted(caller, place, data.draw(BODIES))
+        else:
+            parameters = served.demo.get_api_info()["named_endpoints"][f"/{kind}"]["parameters"]
+            text = forged.called(caller, kind, data.draw(forged.call_values(parameters, good(served))))
+        assert "Traceback" not in text
+        assert 'File "' not in text
+        assert not [secret for secret in served.hidden if secret in text]
+
+    send()
+    tuned = caller.call({"id": served.tuned._id}, [component.value for component in served.tuned.inputs])
+    assert "term" in tuned["seen"]
+    served.demo.close()
