@@ -248,8 +248,8 @@ def check_embeddings(task: RetrievalTask, embeddings: TaskEmbeddings) -> None:
             f"embeddings have {len(queries)} and {len(corpus)}"
         )
     texts = (list(task.queries.values()), [passage.embedding_text for passage in task.corpus])
-    for vectors, named in zip(embeddings, texts, strict=True):
-        check_finite(vectors, named)
+    for vectors, kind in zip(embeddings, texts, strict=True):
+        check_finite(vectors, kind)
         norms = np.linalg.norm(vectors, axis=1)
         # A model pruned to death may embed a text as zero: that is a result, not a mistake.
         if np.any((np.abs(norms - 1) > 1e-2) & (norms > 0)):
