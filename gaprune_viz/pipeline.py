@@ -24,7 +24,7 @@ from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope
 from gaprune_viz.core.live import LiveScope
 from gaprune_viz.core.loading import load_model, refuse_changed
-from gaprune_viz.core.memory import less
+from gaprune_viz.core.memory import enough_memory, release
 from gaprune_viz.core.plan import Plan
 from gaprune_viz.core.planning import grouped, plan_of
 from gaprune_viz.core.sketch import Sketch, SketchBuilder
@@ -125,31 +125,25 @@ def analyze(
             return place
         groups, budget = grouped(run, model, targets, {side: data.triplets for side, data in sides.items()})
         texts = {side: Side(data.source.name, data.triplets) for side, data in sides.items()}
-        told: list[str] = []
-        while True:
-            try:
-                with whole_folder(place, marker=SPEC_FILE) if peers.is_main else nullcontext() as folder:
-                    results = yield from collect(
-                        model,
-                        groups,
-                        texts,
-                        folder,
-                        temperature=run.calibration.temperature,
-                        token_budget=budget,
-                        workers=peers,
-                    )
-                    if folder is not None:
-                        yield Progress("Writing", 0, 1, 0.0)
-                        refuse_changed(model)
-                        document = _document(run, model, found, targets, sides, results, key)
-                        document["notes"] += told
-                        _write(folder, document, targets, run.calibration.seed, sketch_cap, keep_tensors, began)
-                break
-            except (MemoryError, RuntimeError) as error:
-                # A batch may have been taken in by half, so all begins anew; the longest samples come first.
-                budget = less(error, budget, alone=peers.count == 1)
-                told.append(f"Memory ran out with batches of {2 * budget} tokens; {budget} were used.")
-                yield Progress(told[-1], 0, 0, time.monotonic() - began)
+        with whole_folder(place, marker=SPEC_FILE) if peers.is_main else nullcontext() as folder:
+            results, told = yield from collect(
+                model,
+                groups,
+                texts,
+                folder,
+                temperature=run.calibration.temperature,
+                token_budget=budget,
+                workers=peers,
+            )
+            if folder is not None:
+                yield Progress("Writing", 0, 1, 0.0)
+                refuse_changed(model)
+                if told:
+                    release()
+                with enough_memory("while the result was written"):
+                    document = _document(run, model, found, targets, sides, results, key)
+                    document["notes"] += told
+                    _write(folder, document, targets, run.calibration.seed, sketch_cap, keep_tensors, began)
     peers.wait()
     if out is None and peers.is_main:
         clean(place.parent, keep=place)
@@ -295,11 +289,13 @@ def open_analysis(folder: Path) -> Analysis:
     Raises:
         GapruneError: it is not there, or a part of it is damaged.
     """
-    import pandas as pd
+    import pyarrow.parquet as pq
 
     statistics = Statistics.open(folder)
     try:
-        summary = pd.read_parquet(folder / SUMMARY_FILE)
+        # In this thread: where memory is too short to start threads, pyarrow waits for ever.
+        with pq.ParquetFile(folder / SUMMARY_FILE, pre_buffer=False) as file:
+            summary = file.read(use_threads=False).to_pandas(use_threads=False)
         # Opened here, because numpy leaves a damaged file open.
         with (folder / HISTOGRAM_FILE).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             histograms = {name: file[name] for name in file.files}

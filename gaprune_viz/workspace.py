@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from gaprune_viz.errors import GapruneError
@@ -46,7 +47,7 @@ def workspace() -> Path:
 
 @contextmanager
 def whole_folder(place: Path, *, marker: str) -> Iterator[Path]:
-    """Write a folder so that others see all of it or nothing.
+    """Write a folder so that others see all of it or nothing. What a killed writer of the same left is deleted first.
 
     Args:
         place: where the folder shall be. An earlier result there is replaced; anything else is left alone.
@@ -62,6 +63,7 @@ def whole_folder(place: Path, *, marker: str) -> Iterator[Path]:
         raise GapruneError(f"{place} exists and is not an earlier result.", "Choose another folder with --out.")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_up(place.parent, f"{UNFINISHED}{escape(place.name)}-*")
         folder = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{place.name}-", dir=place.parent))
     except OSError as error:
         raise GapruneError(f"{place} cannot be written: {error.strerror}.", "Choose a folder you own.") from error
@@ -76,6 +78,8 @@ def whole_folder(place: Path, *, marker: str) -> Iterator[Path]:
             (folder / WRITING).unlink(missing_ok=True)
             _swap_in(folder, place)
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(f"Writing {place}: {error.strerror}") from error
         raise GapruneError(f"Writing {place} failed: {error.strerror}.", "Check free space and permissions.") from error
     except SafetensorError as error:
         raise GapruneError(f"Writing {place} failed: {error}.", "Check free space and permissions.") from error
@@ -167,11 +171,7 @@ def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMI
     Returns:
         names of the deleted folders.
     """
-    deleted = []
-    for leftover in base.glob(f"{UNFINISHED}*"):
-        if _abandoned(leftover):
-            shutil.rmtree(leftover, ignore_errors=True)
-            deleted.append(leftover.name)
+    deleted = _sweep_up(base, f"{UNFINISHED}*")
     folders = [f for kind in RESULTS for f in base.glob(kind) if f.is_dir()]
     folders.sort(key=lambda f: (f == keep, f.stat().st_mtime), reverse=True)
     used = 0
@@ -181,6 +181,14 @@ def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMI
             shutil.rmtree(folder, ignore_errors=True)
             deleted.append(folder.name)
     return deleted
+
+
+def _sweep_up(base: Path, pattern: str) -> list[str]:
+    """Delete unfinished folders whose writer was killed; their names."""
+    abandoned = [leftover for leftover in base.glob(pattern) if _abandoned(leftover)]
+    for leftover in abandoned:
+        shutil.rmtree(leftover, ignore_errors=True)
+    return [leftover.name for leftover in abandoned]
 
 
 def _abandoned(leftover: Path) -> bool:

@@ -15,7 +15,7 @@ import gradio as gr
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.line import LINE, Ticket
 from gaprune_viz.core.calibration import Progress
-from gaprune_viz.core.memory import release
+from gaprune_viz.core.memory import enough_memory, release
 from gaprune_viz.errors import Cancelled, GapruneError
 
 T = TypeVar("T")
@@ -86,7 +86,8 @@ def watched(work: Work[T], flag: threading.Event) -> Generator[Progress, None, T
 
     Raises:
         Cancelled: the flag was set.
-        GapruneError: in public mode, this page has a job already, or the work took longer than a job may.
+        GapruneError: memory ran out; in public mode, this page has a job already, or the work took longer than a job
+            may.
         Exception: whatever the work raised.
     """
     who = visitor()
@@ -107,7 +108,8 @@ def watched(work: Work[T], flag: threading.Event) -> Generator[Progress, None, T
         elif thread.is_alive():
             flag.set()
     if failure:
-        raise failure[0]
+        with enough_memory():
+            raise failure[0]
     if not answer:
         raise Cancelled
     return answer[0]

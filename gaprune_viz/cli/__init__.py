@@ -33,8 +33,23 @@ def main() -> None:
         _fail(f"{error.format_message()}{where}", 2)
     except (typer.Abort, KeyboardInterrupt):
         _fail("stopped.", 130)
+    # After `typer.Abort`, which is a RuntimeError as well.
+    except (MemoryError, RuntimeError) as error:
+        _fail(_out_of_memory(error), 2)
     else:
         raise SystemExit(status or 0)
+
+
+def _out_of_memory(error: MemoryError | RuntimeError) -> str:
+    """What to say where memory ran out; any other error is raised again."""
+    # It loads torch, which whatever ran out of memory had loaded.
+    from gaprune_viz.core.memory import enough_memory
+
+    try:
+        with enough_memory():
+            raise error
+    except GapruneError as found:
+        return str(found)
 
 
 def _fail(text: str, status: int) -> NoReturn:

@@ -60,23 +60,48 @@ class Step:
     tokens: int
 
 
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The token ids of one sample: of its query, and of its positive and its negatives."""
+
+    query: Ids
+    passages: tuple[Ids, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.query) + sum(map(len, self.passages))
+
+
+def tokens_of(model: EmbeddingModel, triplets: Sequence[Sample]) -> list[Tokens]:
+    """The token ids of each sample, in the order of the triplets."""
+    queries = model.token_ids([t.query for t in triplets], "query")
+    flat = [text for t in triplets for text in (t.positive, *t.negatives)]
+    passages = iter(model.token_ids(flat, "passage"))
+    return [
+        Tokens(tuple(query), tuple(tuple(next(passages)) for _ in range(1 + len(t.negatives))))
+        for query, t in zip(queries, triplets, strict=True)
+    ]
+
+
 def plan_steps(
     model: EmbeddingModel, triplets: Sequence[Sample], token_budget: int, share: tuple[int, int] = (0, 1)
 ) -> list[Step]:
-    """Split triplets into steps. The longest samples come first, so that lack of memory shows at once.
+    """Split triplets into steps, as `steps_of`."""
+    return steps_of(tokens_of(model, triplets), token_budget, share)
+
+
+def steps_of(samples: Sequence[Tokens], token_budget: int, share: tuple[int, int] = (0, 1)) -> list[Step]:
+    """Split samples into steps. The longest ones come first, so that lack of memory shows at once.
 
     Args:
         token_budget: most tokens of a step; a longer sample is a step of its own.
         share: (rank, count): the steps of one of several processes, each of which takes every count-th sample in the
             order of length.
     """
-    queries = model.token_ids([t.query for t in triplets], "query")
-    flat = [text for t in triplets for text in (t.positive, *t.negatives)]
-    passages = iter(model.token_ids(flat, "passage"))
-    samples = [
-        (q, [next(passages) for _ in range(1 + len(t.negatives))]) for q, t in zip(queries, triplets, strict=True)
-    ]
-    sizes = [len(q) + sum(map(len, texts)) for q, texts in samples]
+    sizes = [sample.count for sample in samples]
     rank, count = share
     order = sorted(range(len(samples)), key=lambda i: (-sizes[i], i))[rank::count]
     steps: list[Step] = []
@@ -93,11 +118,11 @@ def plan_steps(
     return steps
 
 
-def _step(group: list[int], samples: Sequence[tuple[list[int], list[list[int]]]]) -> Step:
-    texts: list[tuple[str, list[int], int]] = []  # kind, ids, sample; queries, then positives, then negatives
-    texts += [("query", samples[i][0], s) for s, i in enumerate(group)]
-    texts += [("passage", samples[i][1][0], s) for s, i in enumerate(group)]
-    negatives = [("passage", ids, s) for s, i in enumerate(group) for ids in samples[i][1][1:]]
+def _step(group: list[int], samples: Sequence[Tokens]) -> Step:
+    texts: list[tuple[str, Ids, int]] = []  # kind, ids, sample; queries, then positives, then negatives
+    texts += [("query", samples[i].query, s) for s, i in enumerate(group)]
+    texts += [("passage", samples[i].passages[0], s) for s, i in enumerate(group)]
+    negatives = [("passage", ids, s) for s, i in enumerate(group) for ids in samples[i].passages[1:]]
     texts += negatives
     chunks: list[Chunk] = []
     position = [0] * len(texts)
@@ -105,7 +130,7 @@ def _step(group: list[int], samples: Sequence[tuple[list[int], list[list[int]]]]
     for kind in ("query", "passage"):
         members = sorted((k for k, text in enumerate(texts) if text[0] == kind), key=lambda k: (-len(texts[k][1]), k))
         for part in like_lengths(members, [len(text[1]) for text in texts]):
-            chunks.append(Chunk(kind, tuple(tuple(texts[k][1]) for k in part), tuple(texts[k][2] for k in part)))
+            chunks.append(Chunk(kind, tuple(texts[k][1] for k in part), tuple(texts[k][2] for k in part)))
             for k in part:
                 position[k] = placed
                 placed += 1

@@ -91,8 +91,8 @@ def calibrate(
     triplets: Sequence[Sample],
     *,
     temperature: float,
-    token_budget: int,
     stage: str,
+    token_budget: int = 0,
     steps: Sequence[Step] | None = None,
     workers: Workers | None = None,
 ) -> Generator[Progress, None, DomainStatistics]:
@@ -104,8 +104,8 @@ def calibrate(
         targets: the weight matrices of interest.
         triplets: at least two samples.
         temperature: tau of the InfoNCE loss.
-        token_budget: largest padded size of a batch.
         stage: name shown with the progress.
+        token_budget: most tokens of a batch, where `steps` are not given.
         steps: the batches, where they were planned before; this process's share of them where there are several.
         workers: the processes whose sums are added up; None for this one alone.
 

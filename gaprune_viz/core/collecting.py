@@ -1,7 +1,8 @@
 """Calibrate both sides of a run and write the statistics as they come, a group of targets at a time.
 
 All targets are one group where memory allows. Otherwise the groups are calibrated in turn: the same texts go through
-the model once for each, and no more than one group's sums of one side are ever held.
+the model once for each, and no more than one group's sums of one side are ever held. Where memory runs out all the
+same, smaller batches are tried.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gaprune_viz.core.batching import Sample, Step, plan_steps
+from gaprune_viz.core.batching import Sample, Step, steps_of, tokens_of
 from gaprune_viz.core.calibration import DomainStatistics, Progress, calibrate, relayed
 from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.core.memory import less, plain_kernels, recover
 from gaprune_viz.core.statistics import METADATA, TENSOR_FILE, tensor_shapes
 from gaprune_viz.core.targets import Target
 from gaprune_viz.core.tensor_file import TensorFile
@@ -53,29 +55,57 @@ def collect(
     temperature: float,
     token_budget: int,
     workers: Workers,
-) -> Generator[Progress, None, dict[str, SideResult]]:
-    """Calibrate both sides and write `statistics.safetensors`.
+) -> Generator[Progress, None, tuple[dict[str, SideResult], list[str]]]:
+    """Calibrate both sides and write `statistics.safetensors`; with half the token budget where memory runs out.
 
     Args:
         groups: the targets, in groups that are calibrated in turn.
         folder: where the file goes; None in processes that do not write.
-        temperature, token_budget: as `calibrate`.
+        temperature: as `calibrate`.
+        token_budget: most tokens of a batch.
 
     Yields:
         Progress over both sides and all groups, in tokens.
 
+    Returns:
+        what each side leaves, and for each time that memory ran out a sentence that says so.
+
     Raises:
-        GapruneError: as `calibrate`.
+        GapruneError: as `calibrate`; or memory is too short for the smallest batch.
     """
-    share = (workers.rank, workers.count)
-    plans = {side: plan_steps(model, s.triplets, token_budget, share=share) for side, s in sides.items()}
+    # Once: a tokenizer that gets no memory ends the process, or waits for ever.
+    tokens = {side: tokens_of(model, data.triplets) for side, data in sides.items()}
+    told: list[str] = []
+    while True:
+        plans = {side: steps_of(tokens[side], token_budget, (workers.rank, workers.count)) for side in sides}
+        try:
+            with plain_kernels() if told else nullcontext():
+                results = yield from _collect(model, groups, sides, plans, folder, temperature, workers)
+            return results, told
+        except (MemoryError, RuntimeError) as error:
+            # A batch may have been taken in by half, so all begins anew; the longest samples come first.
+            full, token_budget = token_budget, less(error, token_budget, alone=workers.count == 1)
+        recover()
+        told.append(f"Memory ran out with batches of {full} tokens; {token_budget} were used.")
+        yield Progress(told[-1], 0, 0, 0.0)
+
+
+def _collect(
+    model: EmbeddingModel,
+    groups: Sequence[Sequence[Target]],
+    sides: Mapping[str, Side],
+    plans: Mapping[str, Sequence[Step]],
+    folder: Path | None,
+    temperature: float,
+    workers: Workers,
+) -> Generator[Progress, None, dict[str, SideResult]]:
     work = _Work(sum(step.tokens for steps in plans.values() for step in steps) * len(groups))
     results: dict[str, SideResult] = {}
     shapes = tensor_shapes({t.name: t.shape for group in groups for t in group})
     writing = nullcontext() if folder is None else TensorFile(folder / TENSOR_FILE, shapes, METADATA)
     with writing as file:
         for group in groups:
-            yield from _group(model, group, sides, plans, results, file, work, temperature, token_budget, workers)
+            yield from _group(model, group, sides, plans, results, file, work, temperature, workers)
     return results
 
 
@@ -98,7 +128,6 @@ def _group(
     file: TensorFile | None,
     work: _Work,
     temperature: float,
-    token_budget: int,
     workers: Workers,
 ) -> Generator[Progress, None, None]:
     for side, data in sides.items():
@@ -107,7 +136,6 @@ def _group(
             group,
             data.triplets,
             temperature=temperature,
-            token_budget=token_budget,
             stage=f"Calibrating: {data.label}",
             steps=plans[side],
             workers=workers,

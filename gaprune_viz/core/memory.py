@@ -6,15 +6,19 @@ import ctypes
 import gc
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from gaprune_viz.errors import GapruneError
 
 LEAST_BUDGET = 64
-# The last one is what oneDNN says.
+# The last three are what oneDNN says, the C++ library through torch, and safetensors where a file is mapped.
 _WORDS = re.compile(
-    r"out of memory|not enough memory|can't allocate memory|failed to allocate|could not create a primitive",
+    r"out of memory|not enough memory|can't allocate memory|failed to allocate|could not create a primitive|bad_alloc"
+    r"|cannot allocate memory",
     re.IGNORECASE,
 )
 
@@ -40,8 +44,21 @@ def release() -> None:
             trim(0)
 
 
+def recover() -> None:
+    """Give back what the batch held in which memory ran out; in its thread, when the error, which holds it, is gone.
+
+    On processors a backward that fails keeps the graph of its batch until the next backward of the same thread, which
+    may come too late: an empty one comes here.
+    """
+    with torch.enable_grad():
+        torch.zeros((), requires_grad=True).clone().backward()
+    release()
+
+
 def less(error: MemoryError | RuntimeError, budget: int, *, alone: bool) -> int:
     """Half the token budget after memory ran out; any other error is raised again.
+
+    Call `recover` after it, when the error is gone.
 
     Args:
         alone: whether one process computes. Of several, the others could not know that one begins anew.
@@ -56,5 +73,40 @@ def less(error: MemoryError | RuntimeError, budget: int, *, alone: bool) -> int:
             f"Memory runs out even with batches of {budget} tokens.",
             "Set a smaller max-length or scope, use a smaller model, or give the process more memory.",
         ) from error
-    release()
     return budget // 2
+
+
+@contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Compute without oneDNN, with PyTorch's own kernels, for what comes after memory ran out.
+
+    Where oneDNN gets no memory for a kernel, Xbyak, which writes it, keeps the error for the thread, and every later
+    kernel of that thread fails by it, however much memory there is by then.
+    """
+    onednn: Any = torch.backends.mkldnn
+    before, onednn.enabled = onednn.enabled, False
+    try:
+        yield
+    finally:
+        onednn.enabled = before
+
+
+@contextmanager
+def enough_memory(doing: str = "") -> Iterator[None]:
+    """Around work that smaller batches would not help.
+
+    Args:
+        doing: what was done when memory ran out, for people: "while the result was written".
+
+    Raises:
+        GapruneError: memory ran out.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise GapruneError(
+            f"Memory ran out {doing}".rstrip() + ".",
+            "Set a smaller scope, use a smaller model, or give the process more memory.",
+        ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gaprune_viz.config import RunSpec
-from gaprune_viz.core.batching import Sample, plan_steps
+from gaprune_viz.core.batching import Sample, steps_of, tokens_of
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.plan import Passes, Plan, measure_speed, passes_of, plan
 from gaprune_viz.core.skeleton import Shape, Skeleton
@@ -54,8 +54,10 @@ def plan_of(
     weight = next(p for p in backbone.parameters() if p.ndim == 2)
     skeleton = Skeleton(backbone.config, weight.dtype, type(backbone))  # type: ignore[arg-type]
 
+    tokens = {side: tokens_of(model, samples) for side, samples in triplets.items()}
+
     def passes_at(budget: int) -> Passes:
-        return passes_of({side: plan_steps(model, samples, budget) for side, samples in triplets.items()})
+        return passes_of({side: steps_of(samples, budget) for side, samples in tokens.items()})
 
     return plan(
         skeleton,

@@ -230,8 +230,9 @@ def _parquet_rows(path: Path, schema: pa.Schema, only: Sequence[str] | None) -> 
     number = 0
     try:
         # Kept as dictionaries, one huge text that is repeated in every row does not fill the memory.
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
-            for batch in file.iter_batches(batch_size=1024, columns=names):
+        # In this thread: where memory is too short to start threads, pyarrow waits for ever.
+        with pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False) as file:
+            for batch in file.iter_batches(batch_size=1024, columns=names, use_threads=False):
                 for index in range(batch.num_rows):
                     number += 1
                     if number > MAX_ROWS:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,10 +20,12 @@ import torch
 from filelock import FileLock
 
 import gaprune_viz
+from gaprune_viz.app import jobs
+from gaprune_viz.cli import _out_of_memory
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.core import checksums
 from gaprune_viz.core.loading import load_model
-from gaprune_viz.core.memory import is_out_of_memory
+from gaprune_viz.core.memory import is_out_of_memory, plain_kernels, recover
 from gaprune_viz.core.statistics import SPEC_FILE, TENSOR_FILE, Statistics
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.pipeline import analyze, drain, open_analysis, verify_analysis
@@ -152,6 +157,66 @@ class TestMemory:
             drain(analyze(run_of(tiny_bert, tiny_triplets), tmp_path / "none", model=model))
         assert not (tmp_path / "none").exists()
 
+    def test_a_backward_that_failed_keeps_nothing(self) -> None:
+        """PyTorch keeps what was still to be done in the thread: other batches would never get its memory."""
+
+        class Fails(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+                return x.clone()
+
+            @staticmethod
+            def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
+                raise RuntimeError("out of memory")
+
+        def kept() -> int:
+            gc.collect()
+            return sum(type(o) is torch.Tensor and o.shape == (1_237,) for o in gc.get_objects())
+
+        def batch() -> None:
+            x = torch.ones(1_237, requires_grad=True)
+            y = x * 2
+            (Fails.apply(y).sum() + (y * y).sum()).backward()  # type: ignore[union-attr]
+
+        with pytest.raises(RuntimeError, match="out of memory"):
+            batch()
+        recover()
+        assert kept() == 0
+
+    def test_an_analysis_is_opened_where_no_thread_can_be_started(self, tiny_analysis: Path) -> None:
+        code = """
+import resource, sys
+from pathlib import Path
+import pandas, pyarrow.parquet
+from gaprune_viz.pipeline import open_analysis
+taken = int(Path("/proc/self/status").read_text().split("VmSize:")[1].split()[0]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (taken + 6 * 2**20,) * 2)
+print(len(open_analysis(Path(sys.argv[1])).summary))
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tiny_analysis)], capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) == len(Statistics.open(tiny_analysis).matrices)
+
+    def test_onednn_is_left_out_for_a_while(self) -> None:
+        before = torch.backends.mkldnn.enabled
+        with plain_kernels():
+            assert not torch.backends.mkldnn.enabled
+        assert torch.backends.mkldnn.enabled == before
+
+    @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("std::bad_alloc")])
+    def test_elsewhere_it_is_one_line_too(self, error: MemoryError | RuntimeError) -> None:
+        assert _out_of_memory(error).startswith("Memory ran out. Set a smaller scope")
+
+        def work(report: Any, stopped: Any) -> None:
+            raise error
+
+        with pytest.raises(GapruneError, match="Memory ran out"):
+            list(jobs.watched(work, threading.Event()))
+        with pytest.raises(RuntimeError, match="shapes"):
+            _out_of_memory(RuntimeError("shapes do not match"))
+
     def test_other_errors_are_not_taken_for_it(self) -> None:
         assert is_out_of_memory(MemoryError())
         assert not is_out_of_memory(RuntimeError("shapes do not match"))
@@ -200,6 +265,16 @@ class TestTwoProcesses:
         with FileLock(alive / WRITING):
             assert clean(tmp_path) == [dead.name]
         assert clean(tmp_path) == [alive.name]
+
+    def test_who_writes_a_folder_again_deletes_what_a_killed_writer_of_it_left(self, tmp_path: Path) -> None:
+        same, other = tmp_path / f"{UNFINISHED}run-1", tmp_path / f"{UNFINISHED}else-1"
+        for folder in (same, other):
+            folder.mkdir()
+            (folder / WRITING).touch()
+        with whole_folder(tmp_path / "run", marker="m") as folder:
+            assert not same.exists()
+            assert other.exists()
+            (folder / "m").touch()
 
 
 @pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
