@@ -13,14 +13,29 @@ import struct
 import sys
 import threading
 from collections.abc import Generator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gaprune_viz.config import RunSpec, StudySpec
 
 # of x86-64 and of AArch64
 SYS_CAPSET = 126 if platform.machine() == "x86_64" else 91
 
+# Options of mallopt, from malloc.h.
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+# What occupies memory until the end of the process.
+HELD: list[bytearray] = []
+
 PRELOADED = ["gaprune_viz.pipeline", "gaprune_viz.sweep", "gaprune_viz.results", "gaprune_viz.retrained"]
-PRELOADED += ["sentence_transformers", "transformers.models.bert.modeling_bert", "pyarrow.parquet", "sklearn.cluster"]
+PRELOADED += [
+    "gaprune_viz.study.runner",
+    "sentence_transformers",
+    "transformers.models.bert.modeling_bert",
+    "pyarrow.parquet",
+]
+PRELOADED += ["sklearn.cluster"]
 
 
 class Job:
@@ -76,29 +91,37 @@ def take_privilege() -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def compute(model: str, seed: int, what: str, limit: int, domain: str, workspace: str) -> None:
+def compute(model: str, seed: int, what: str, limit: int, budget: int, domain: str, workspace: str) -> None:
     """An analysis, and what is asked for beyond it, each step told on the way.
 
     Args:
-        limit: most bytes of a file; for `memory`, most bytes beyond what is taken when calibration begins.
+        limit: most bytes of a file; for `memory`, the bytes that are left when calibration begins. 0 for no limit.
+        budget: of tokens; 0 for the usual one.
     """
     from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling
+    from gaprune_viz.core.memory import plain_kernels
     from gaprune_viz.pipeline import analyze, verify_analysis
 
     os.environ["GAPRUNE_VIZ_WORKSPACE"] = workspace
-    samples, budget = (64, 16_384) if what == "memory" else (24, 512)
+    samples, usual = (64, 16_384) if what in ("memory", "plain") else (24, 512)
     calibration = CalibrationSpec(
         domain=domain,
         samples=samples,
         sampling=Sampling.RANDOM,
         seed=seed,
-        token_budget=budget,
+        token_budget=budget or usual,
     )
     run = RunSpec(model=ModelSpec(model=model, device="cpu"), calibration=calibration)
     if limit and what != "memory":
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    place = told(analyze(run), limit if what == "memory" else 0)
+    if what == "study":
+        from gaprune_viz.study.runner import run_study
+
+        print("CELLS", told(run_study(small_study(run), Path(workspace) / "study"))["cells"])
+        return
+    with plain_kernels() if what == "plain" else nullcontext():
+        place = told(analyze(run), limit if what == "memory" else 0)
     if what == "sweep":
         from gaprune_viz.sweep import SweepPlan, sweep
 
@@ -117,18 +140,54 @@ def compute(model: str, seed: int, what: str, limit: int, domain: str, workspace
     print("WHOLE", place)
 
 
+def small_study(run: RunSpec) -> StudySpec:
+    """Two rows at one sparsity and the dense model, one-shot and retrained: six cells."""
+    from gaprune_viz.config import RetrainSpec, StudySpec
+
+    return StudySpec(
+        model=run.model,
+        calibration=run.calibration,
+        retrain=RetrainSpec(steps=6, batch_size=4),
+        task="finance",
+        rows=("magnitude", "obd_joint"),
+        sparsities=(0.5,),
+        ablation=False,
+        sample_sizes=(),
+    )
+
+
 def told(work: Generator[Any, None, Any], most_memory: int = 0) -> Any:
     """The end of some work, each step told; from calibration on, memory may be bounded."""
     try:
         while True:
             step = next(work)
             if most_memory and step.stage.startswith("Calibrating"):
-                status = Path("/proc/self/status").read_text(encoding="utf-8")
-                # Each thread's own heap would take 64 MiB of addresses at its first block.
-                ctypes.CDLL(None).mallopt(-8, 1)
-                taken = int(status.split("VmSize:")[1].split()[0]) * 1024
-                resource.setrlimit(resource.RLIMIT_AS, (taken + most_memory, taken + most_memory))
+                leave_memory(most_memory)
                 most_memory = 0
             print("STAGE", step.stage, step.done)
     except StopIteration as end:
         return end.value
+
+
+def leave_memory(size: int) -> None:
+    """From now on this process can take no more than so many bytes, a multiple of 1 MiB.
+
+    A limit of addresses alone would leave it whatever the C library keeps of what was freed, some 30 MiB: other objects
+    take all that there is first, block by block, and give that much back.
+    """
+    libc = ctypes.CDLL(None)
+    # One heap for all threads: each of its own would take 64 MiB of addresses at its first block. Large blocks are
+    # mapped, so that what is freed can be taken by anything.
+    for option, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, 64 * 2**10)):
+        libc.mallopt(option, value)
+    taken = int(Path("/proc/self/status").read_text(encoding="utf-8").split("VmSize:")[1].split()[0]) * 1024
+    HELD.extend(bytearray(2**20) for _ in range(size // 2**20))
+    resource.setrlimit(resource.RLIMIT_AS, (taken + size, taken + size))
+    kept = len(HELD)
+    for block in (2**20, 2**16, 2**12, 2**10):
+        try:
+            while True:
+                HELD.append(bytearray(block))
+        except MemoryError:
+            pass
+    del HELD[:kept]

@@ -23,9 +23,9 @@ import httpx
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+sys.path.insert(0, str(ROOT))
 
-from load import Served, check_answer, slider_value  # noqa: E402
+from tests.reliability.load import Served, check_answer, slider_value  # noqa: E402
 
 STAY_SECONDS = 90.0
 EVERY_SECONDS = 10.0
