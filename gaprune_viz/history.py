@@ -61,14 +61,24 @@ def label_run(folder: Path, name: str, note: str) -> None:
     Raises:
         GapruneError: they are too long, or cannot be written.
     """
+    name, note = words_of(name, note)
+    text = json.dumps({"name": name, "note": note}, ensure_ascii=False)
+    write_whole(folder / LABEL_FILE, text + "\n")
+
+
+def words_of(name: str, note: str) -> tuple[str, str]:
+    """A name and a note as they are kept.
+
+    Raises:
+        GapruneError: they are too long.
+    """
     name, note = " ".join(name.split()), note.strip()
     if len(name) > LONGEST_NAME or len(note) > LONGEST_NOTE:
         raise GapruneError(
             "The name or the note is too long.",
             f"Use at most {LONGEST_NAME} characters for the name and {LONGEST_NOTE:,} for the note.",
         )
-    text = json.dumps({"name": name, "note": note}, ensure_ascii=False)
-    write_whole(folder / LABEL_FILE, text + "\n")
+    return name, note
 
 
 def delete_run(folder: Path) -> int:

@@ -34,7 +34,8 @@ class Access:
     def __init__(self, spec: ServeSpec) -> None:
         self.spec = spec
         self._folders: dict[str, Path] = {}
-        self._owned: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
+        # By session, then by name; the value is the name and the note that this session gave it.
+        self._owned: OrderedDict[str, OrderedDict[str, tuple[str, str]]] = OrderedDict()
         self._lock = threading.Lock()
 
     def admit(self, folder: Path, session: str) -> str:
@@ -55,7 +56,7 @@ class Access:
         with self._lock:
             mine = self._owned.setdefault(session, OrderedDict())
             self._owned.move_to_end(session)
-            mine[name] = None
+            mine.setdefault(name, ("", ""))
             mine.move_to_end(name)
             while len(mine) > MOST_OWNED:
                 mine.popitem(last=False)
@@ -65,6 +66,23 @@ class Access:
     def owns(self, name: str, session: str) -> bool:
         with self._lock:
             return name in self._owned.get(session, ())
+
+    def words(self, name: str, session: str) -> tuple[str, str]:
+        """The name and the note that a session gave to something of its own; empty where it gave none."""
+        with self._lock:
+            return self._owned.get(session, OrderedDict()).get(name, ("", ""))
+
+    def describe(self, name: str, session: str, words: tuple[str, str]) -> None:
+        """Keep a name and a note for one session only: another one that made the same run does not see them."""
+        with self._lock:
+            if name in self._owned.get(session, ()):
+                self._owned[session][name] = words
+
+    def disown(self, name: str, session: str) -> bool:
+        """Take something from a session's list; says whether it is on nobody's now."""
+        with self._lock:
+            self._owned.get(session, OrderedDict()).pop(name, None)
+            return not any(name in mine for mine in self._owned.values())
 
     def folder(self, name: str, session: str) -> Path:
         """The folder behind an id.

@@ -13,10 +13,15 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-# Gradio would fetch other sites for whoever asks, and answer calls outside its queue.
-CLOSED = ("/gradio_api/file=http", "/gradio_api/proxy=", "/gradio_api/call/", "/gradio_api/run/", "/gradio_api/api/")
+API = "/gradio_api/"
+# What the page asks for; everything else below `API` is closed. Among that: fetching other sites for whoever asks,
+# calls outside the queue, ending an event by its number whoever began it, keeping a session's values under a link.
+OPEN = ("info", "startup-events", "theme.css", "app_id", "login_check", "reset", "upload", "upload_progress")
+OPEN += ("queue/join", "queue/data", "component_server")
+OPEN_BELOW = ("heartbeat/", "file=")
+CLOSED = (API + "file=http", "/monitoring", "/login", "/logout")
 MOST_BODY = 256 * 1024
-UPLOAD = "/gradio_api/upload"
+UPLOAD = API + "upload"
 
 
 class Gate:
@@ -34,15 +39,15 @@ class Gate:
         if refused is not None:
             await _answer(send, *refused)
             return
-        limit = (self.spec.upload_mb + 1) * 2**20 if _path(scope).startswith(UPLOAD) else MOST_BODY
+        limit = (self.spec.upload_mb + 1) * 2**20 if _path(scope) == UPLOAD else MOST_BODY
         await self.app(scope, _bounded(receive, limit), _nosniff(send))
 
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
         """Status and reason where a request is turned away."""
         path = _path(scope)
-        if path.startswith(CLOSED):
+        if not _is_open(path):
             return 404, "This route is closed on a public page."
-        if path.startswith(UPLOAD):
+        if path == UPLOAD:
             address = self._address(scope)
             wait = self.uploads.wait(address)
             if wait > 0:
@@ -55,6 +60,13 @@ class Gate:
 
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         return forwarded_for(headers, self.spec.proxies) or str((scope.get("client") or ("",))[0])
+
+
+def _is_open(path: str) -> bool:
+    if path.startswith(CLOSED):
+        return False
+    name = path.removeprefix(API)
+    return name == path or name.rstrip("/") in OPEN or name.startswith(OPEN_BELOW)
 
 
 def _path(scope: Scope) -> str:

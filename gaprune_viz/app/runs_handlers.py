@@ -6,12 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.app.access import visitor
+from gaprune_viz.app import runs
 from gaprune_viz.app.runs import run_choices, runs_table, visible_runs
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.formatting import count
-from gaprune_viz.history import delete_run, label_run
 
 
 def listed(pick: str | None = None) -> list[Any]:
@@ -46,7 +45,7 @@ def chosen(pick: str | None) -> list[Any]:
 def save(pick: str | None, name: str, note: str) -> list[Any]:
     """Keep a name and a note."""
     try:
-        label_run(visitor().folder(_known(pick)), name or "", note or "")
+        runs.label(_known(pick), name or "", note or "")
         return [panels.notice("Saved."), *listed(pick)]
     except GapruneError as error:
         return [panels.error_card(error.message, error.hint), gr.skip(), gr.skip()]
@@ -59,8 +58,9 @@ def delete(pick: str | None, view: dict[str, Any]) -> list[Any]:
     try:
         if pick == view.get("analysis"):
             raise GapruneError("That analysis is on screen.", "Open another one first.")
-        size = delete_run(visitor().folder(_known(pick)))
-        return [panels.notice(f"Deleted; {count(size)}B are free again."), *listed()]
+        size = runs.delete(_known(pick))
+        freed = f"; {count(size)}B are free again" if size else ""
+        return [panels.notice(f"Deleted{freed}."), *listed()]
     except GapruneError as error:
         return [panels.error_card(error.message, error.hint), gr.skip(), gr.skip()]
 
