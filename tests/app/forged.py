@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +63,7 @@ class Direct:
 
     def __init__(self, demo: gr.Blocks, session: str, states: Mapping[int, Any]) -> None:
         self.demo, self.session, self.states = demo, session, states
-        self._runner = asyncio.Runner()
+        self._runner, self._state = asyncio.Runner(), SessionState(demo)
         scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "client": ("::1", 1)}
         self._request = Request(scope)
 
@@ -78,10 +79,15 @@ class Direct:
         answer.seconds = time.monotonic() - began
         return answer
 
+    def _fresh(self) -> SessionState:
+        """A page as it is at first. Its values are shared: gradio keeps them for links, and making them is slow."""
+        state = copy(self._state)
+        state.blocks_config, state.config_values = copy(self._state.blocks_config), dict(self._state.config_values)
+        state.state_data = deepcopy(dict(self.states))
+        return state
+
     async def _steps(self, fn: BlockFunction, values: list[Any], event: Any, answer: Answer) -> None:
-        request, state = gr.Request(self._request, session_hash=self.session), SessionState(self.demo)
-        for key, value in self.states.items():
-            state[key] = value
+        request, state = gr.Request(self._request, session_hash=self.session), self._fresh()
         until, iterator = time.monotonic() + WORK_SECONDS, None
         while True:
             out = await self.demo.process_api(

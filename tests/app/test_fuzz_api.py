@@ -143,7 +143,7 @@ def good(served: Served) -> dict[str, list[Any]]:
         "scope": ["mlp", "linear"],
         "samples": [2, 4],
         "seed": [0],
-        "analysis": [served.mine, served.theirs, "demo"],
+        "analysis": [served.mine, served.theirs],
         "preset": ["paper", "balanced", "magnitude"],
         "settings": [None, {}, {"sparsity": 0.6}, {"sparsity": 7}, {"alpha": "x"}, {"pattern": "2:4", "beta": None}],
         "task": ["finance"],
