@@ -32,6 +32,7 @@ PATHS = (
     "/proc/self/environ",
     "C:\\Windows",
     "%2e%2e/",
+    "http://127.0.0.1:9/x",
     "upload:" + "a" * 22 + "/x.csv",
     "hub:a/b",
     "analysis-" + "0" * 16,

@@ -17,6 +17,7 @@ from gaprune_viz.app.elements import bell, html
 from gaprune_viz.app.gate import Gate
 from gaprune_viz.app.guard import guard
 from gaprune_viz.app.line import MOST_WAITING
+from gaprune_viz.app.sent import CheckedBlocks
 from gaprune_viz.app.sessions import MOST_SESSIONS, keep_few_events
 from gaprune_viz.app.sidebar import Sidebar, build_sidebar
 from gaprune_viz.app.store import DEMO
@@ -97,7 +98,7 @@ def build(serve: ServeSpec | None = None) -> gr.Blocks:
 
     view, settings, access = views.View(), Settings(), Access(serve or ServeSpec.here())
     now = views.live(view, settings)
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3_600, 14_400)) as demo:
+    with CheckedBlocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3_600, 14_400)) as demo:
         page = Page(
             view=gr.State(view.model_dump()),
             active=gr.State("atlas"),

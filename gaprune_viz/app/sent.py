@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import reprlib
+import textwrap
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import gradio as gr
 
 from gaprune_viz.errors import GapruneError
 
+LONGEST_MESSAGE = 300
+_FORGED = "A value of this request is none that the page sends. Reload the page."
 _BESIDE = (gr.Request, gr.EventData, gr.Progress)
 
 
@@ -46,3 +50,42 @@ def _wanted(value: Any, component: Any) -> str:
     if isinstance(component, gr.Checkbox):
         return "" if isinstance(value, bool) else "yes or no"
     return ""
+
+
+class CheckedBlocks(gr.Blocks):
+    """A page that answers a request which it never sends itself with one line, whatever gradio says of it.
+
+    Gradio names the types, the handler and what was sent, as HTML, or nothing at all where errors are not shown.
+    """
+
+    async def preprocess_data(
+        self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
+    ) -> list[Any]:
+        try:
+            if _has_address(inputs):
+                raise gr.Error(_FORGED, print_exception=False)
+            return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        except gr.Error as error:
+            raise gr.Error(escape(one_line(error.message), quote=False), print_exception=False) from error
+        # everything: these are values that gradio could not read, in as many ways as there are.
+        except Exception as error:
+            raise gr.Error(_FORGED, print_exception=False) from error
+
+
+def one_line(text: str) -> str:
+    """A message in one line of a readable length."""
+    return textwrap.shorten(text, LONGEST_MESSAGE, placeholder=" ...")
+
+
+def _has_address(values: Any) -> bool:
+    """Whether a value among these is a file by its address: gradio would fetch it for whoever asks."""
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if str(value.get("path", "")).lower().startswith(("http://", "https://")):
+                return True
+            waiting += value.values()
+        elif isinstance(value, (list, tuple)):
+            waiting += value
+    return False

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import math
 import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ LONGEST_BY_DEFAULT = 512
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 TRUSTED_MODULES = frozenset({"Transformer", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout"})
+# What transformers says of a model that it does not know itself.
+NEEDS_CODE = ("trust_remote_code", "does not recognize this architecture")
 POOLING_MODES = {Pooling.MEAN: "mean", Pooling.CLS: "cls", Pooling.LAST: "lasttoken"}
 
 
@@ -277,7 +280,13 @@ def _plain_errors(source: Path | str) -> Iterator[None]:
     try:
         yield
     except (*broken_files, RuntimeError, ImportError) as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+        where = f"in {source.name}" if isinstance(source, Path) else repr(source)
+        if any(words in str(error) for words in NEEDS_CODE):
+            raise GapruneError(
+                f"The model {where} needs code that does not come with transformers; code of a model is never run.",
+                "Choose another model, or a newer version of transformers that knows it.",
+            ) from error
+        reason = _reason(error)
         if isinstance(source, Path):
             raise GapruneError(
                 f"The model in {source.name} cannot be loaded: {reason}", "Check that the folder is complete."
@@ -286,6 +295,13 @@ def _plain_errors(source: Path | str) -> Iterator[None]:
             f"The model {source!r} cannot be loaded from the Hugging Face Hub: {reason}",
             f"Check its name and the network, or use `{DEFAULT_MODEL}` or a local folder.",
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error, as a sentence of at most 200 characters."""
+    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    line = textwrap.shorten(line, 200, placeholder="...")
+    return line if line.endswith((".", "!", "?")) else f"{line}."
 
 
 def _load_sentence_transformer(

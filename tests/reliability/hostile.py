@@ -1,188 +1,89 @@
-"""Hostile uploads, one after another, and the one line that answers each: the table in docs/reliability.md.
+"""Everything hostile that somebody may send, one after another, and the line that answers each.
 
-python tests/reliability/hostile.py
+    python tests/reliability/hostile.py [--markdown FILE]
+
+`--markdown` puts the tables into the section "Hostile uploads" of a document.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
-import pickle
-import struct
+import argparse
+import os
+import re
 import sys
 import tempfile
-import zipfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-GOOD = {"query": "a", "positive": "b", "negative": "c"}
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", GRADIO_ANALYTICS_ENABLED="False")
+
+import hostile_files as files  # noqa: E402
+import hostile_names as names  # noqa: E402
+import hostile_requests as requests  # noqa: E402
+
+SECTION = "## Hostile uploads"
+# What none of the answers may hold.
+BAD = re.compile(r"Traceback|File \"|site-packages|\bTAKEN\b|\bRENDERED\b|\bOPENED\b|\bANSWERED\b|without any words")
+Lines = Iterator[tuple[str, str]]
 
 
-def uploads(folder: Path) -> Iterator[tuple[str, Path]]:
-    """What a stranger may send, by name; each file is made when it is asked for."""
-
-    def file(name: str, content: bytes) -> Path:
-        place = folder / name
-        place.write_bytes(content)
-        return place
-
-    line = json.dumps(GOOD).encode() + b"\n"
-    yield "a pickle", file("data.pkl", pickle.dumps(GOOD))
-    yield "a pickle called .jsonl", file("pickle.jsonl", pickle.dumps(GOOD))
-    yield "a pickle called .parquet", file("pickle.parquet", pickle.dumps(GOOD))
-    box = io.BytesIO()
-    with zipfile.ZipFile(box, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("../../etc/cron.d/x", b"0" * 10_000_000)
-    yield "a zip bomb with a path that climbs", file("bomb.zip", box.getvalue())
-    yield "the same called .json", file("bomb.json", box.getvalue())
-    yield "a gzip bomb called .csv", file("bomb.csv", gzip.compress(b"a,b,c\n" * 5_000_000))
-    yield "a Parquet bomb", _parquet_bomb(folder)
-    yield (
-        "a Parquet file with a false footer",
-        file("footer.parquet", b"PAR1" + b"\xff" * 64 + struct.pack("<I", 2**31) + b"PAR1"),
-    )
-    yield "one line of 300 MB", _long_line(folder)
-    yield "one line of 2 MB", file("line.jsonl", b'{"query": "' + b"a" * 2_000_000 + b'"}\n')
-    yield "JSON nested 100,000 deep", file("deep.json", b"[" * 100_000)
-    yield "a row nested 100 deep", file("deep.jsonl", b'{"query": ' + b"[" * 100 + b"]" * 100 + b"}\n")
-    yield "a number of 10,000 digits", file("digits.jsonl", b'{"query": ' + b"9" * 10_000 + b"}\n")
-    yield "Latin-1", file("latin.csv", "query,positive,negative\nété,b,c\n".encode("latin-1"))
-    yield "UTF-16", file("wide.csv", "query,positive,negative\na,b,c\n".encode("utf-16"))
-    yield (
-        "half a surrogate",
-        file("surrogate.jsonl", b'{"query": "\\ud800", "positive": "b", "negative": "c"}\n' + line),
-    )
-    yield "zero bytes in texts", file("zero.jsonl", b'{"query": "a\\u0000b", "positive": "b", "negative": "c"}\n' * 2)
-    yield "an empty file", file("empty.csv", b"")
-    yield "a quote that never ends", file("quote.csv", b'query,positive,negative\n"a,b,c\n' * 3)
-    yield "100,000 columns", file("wide.tsv", b"\t".join(b"c%d" % n for n in range(100_000)) + b"\n")
-    yield "two columns of one name", file("twice.csv", b"query,query,positive\n")
-    yield "300,000 rows", file("rows.jsonl", line * 300_000)
-    link = folder / "link.jsonl"
-    link.symlink_to("/etc/passwd")
-    yield "a link to /etc/passwd", link
-    yield "a folder called .jsonl", _folder(folder)
-    yield (
-        "script in every text",
-        file(
-            "script.jsonl",
-            b"".join(
-                json.dumps({k: f"<script>alert({n})</script>" + v for k, v in GOOD.items()}).encode() + b"\n"
-                for n in range(3)
-            ),
-        ),
-    )
-    yield "formulas in every text", file("formula.csv", b"query,positive,negative\n=1+1,+cmd,@SUM(A1)\n=2+2,-x,@y\n")
-
-
-def _folder(folder: Path) -> Path:
-    place = folder / "folder.jsonl"
-    place.mkdir()
-    return place
-
-
-def _long_line(folder: Path) -> Path:
-    place = folder / "huge.jsonl"
-    with place.open("wb") as out:
-        out.truncate(300 * 2**20)
-    return place
-
-
-def _parquet_bomb(folder: Path) -> Path:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    place = folder / "bomb.parquet"
-    huge = pa.table({"query": pa.array(["a" * (8 * 2**20)])})
-    with pq.ParquetWriter(place, huge.schema, compression="zstd", use_dictionary=False) as out:
-        for _ in range(129):
-            out.write_table(huge)
-    return place
-
-
-def answer(path: Path) -> str:
-    """The one line that a person reads."""
-    from gaprune_viz.data.preview import inspect_upload
-    from gaprune_viz.errors import GapruneError
-
-    try:
-        found = inspect_upload(path)
-    except GapruneError as error:
-        return str(error)
-    if found.problem:
-        return str(found.problem)
-    return f"Taken as plain text: {found.kept} triplets."
-
-
-def model_folders(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Model folders that want to run code, or lie about their weights."""
-    import torch
-
-    from tests.tiny_models import build
-
-    def model(name: str) -> Path:
-        return build(folder / name, "bert")
-
-    pickled = model("pickled")
-    (pickled / "model.safetensors").unlink()
-    torch.save({}, pickled / "pytorch_model.bin")
-    yield "a model with pickled weights only", pickled
-    coded = model("coded")
-    config = json.loads((coded / "config.json").read_text())
-    config["auto_map"] = {"AutoModel": "evil.Model"}
-    config["model_type"] = "evil"
-    (coded / "config.json").write_text(json.dumps(config))
-    (coded / "evil.py").write_text("raise SystemExit('code ran')\n")
-    yield "a model that brings its own code", coded
-    module = model("module")
-    modules = [{"idx": 0, "name": "0", "path": "", "type": "os.system"}]
-    (module / "modules.json").write_text(json.dumps(modules))
-    yield "a module type that is a function of the system", module
-    header = model("header")
-    content = (header / "model.safetensors").read_bytes()
-    (header / "model.safetensors").write_bytes(struct.pack("<Q", 2**62) + content[8:])
-    yield "safetensors with a header of 2^62 bytes", header
-    offsets = model("offsets")
-    (size,) = struct.unpack("<Q", content[:8])
-    table = json.loads(content[8 : 8 + size])
-    name = next(key for key in table if key != "__metadata__")
-    table[name]["data_offsets"] = [0, 2**50]
-    text = json.dumps(table).encode()
-    (offsets / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + content[8 + size :])
-    yield "safetensors whose offsets point outside", offsets
-
-
-def load(path: Path) -> str:
-    from gaprune_viz.config import ModelSpec
-    from gaprune_viz.core.loading import load_model
-    from gaprune_viz.errors import GapruneError
-
-    try:
-        load_model(ModelSpec(model=str(path), device="cpu"))
-    except GapruneError as error:
-        return str(error)
-    return "LOADED"
+def tables(folder: Path) -> Iterator[tuple[str, Lines]]:
+    """Heading and lines of each table; each line is made when it is asked for."""
+    model = files.build_tiny(folder)
+    yield "Upload", ((what, files.answered(path)) for what, path in files.uploads(folder))
+    yield "Model", ((what, files.load(path)) for what, path in files.model_folders(folder))
+    yield "Analysis", ((what, files.opened(path)) for what, path in files.sketches(folder))
+    yield f"`{names.CLIMB}` as", names.names(folder)
+    yield f"`{names.MARKUP}` as", names.texts(folder)
+    yield "Request to a public page", requests.public_requests(str(model))
+    yield "Call of an endpoint on a private page", requests.private_calls()
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--markdown", type=Path, help=f"the document whose section {SECTION!r} is written anew")
+    arguments = parser.parse_args()
+    began, count, bad, lines = time.monotonic(), 0, 0, list[str]()
     with tempfile.TemporaryDirectory(prefix="gaprune-hostile-") as name:
         folder = Path(name)
-        print("| Upload | Answer |\n|---|---|")
-        for what, path in uploads(folder):
-            print(f"| {what} | {_cell(answer(path), folder)} |", flush=True)
-        print("\n| Model | Answer |\n|---|---|")
-        for what, path in model_folders(folder):
-            print(f"| {what} | {_cell(load(path), folder)} |", flush=True)
-    return 0
+        os.environ["GAPRUNE_VIZ_WORKSPACE"] = str(folder / "workspace")
+        for heading, rows in tables(folder):
+            lines += ["", f"| {heading} | Answer |", "|---|---|"]
+            for what, answer in rows:
+                count, bad = count + 1, bad + bool(BAD.search(answer) or "\n" in answer)
+                lines.append(f"| {_cell(what, folder)} | {_cell(answer, folder)} |")
+                print(lines[-1], file=sys.stderr, flush=True)
+    took = f"{count} lines in {time.monotonic() - began:.0f} s, {bad} of them not as they should be"
+    text = "\n".join([f"`make hostile`: {took}.", *lines]) + "\n"
+    if arguments.markdown:
+        document = arguments.markdown.read_text(encoding="utf-8")
+        arguments.markdown.write_text(with_section(document, text), encoding="utf-8")
+    else:
+        print(text, end="")
+    print(took, file=sys.stderr)
+    return 1 if bad else 0
+
+
+def with_section(document: str, text: str) -> str:
+    """A document with the text of the section in the place of the earlier one, or at the end."""
+    section = f"{SECTION}\n\n{text}"
+    found = re.search(rf"^{SECTION}\n.*?(?=^## |\Z)", document, flags=re.MULTILINE | re.DOTALL)
+    if found is None:
+        return f"{document.rstrip()}\n\n{section}"
+    rest = document[found.end() :]
+    return document[: found.start()] + section + (f"\n{rest}" if rest else "")
 
 
 def _cell(text: str, folder: Path) -> str:
-    text = text.replace(str(folder) + "/", "").replace("|", "\\|").replace("<", "&lt;")
-    return text if len(text) < 260 else text[:257] + "..."
+    text = text.replace(f"{folder}/", "").replace("|", "\\|").replace("<", "&lt;").replace("\r", "\\r")
+    return text if len(text) < 260 else text[:257].rsplit(" ", 1)[0] + " ..."
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    code = main()
+    sys.stdout.flush()
+    # Pages that still listen would keep the process.
+    os._exit(code)
