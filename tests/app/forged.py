@@ -234,10 +234,7 @@ def ours(error: BaseException) -> bool:
     """Whether it passed through our code."""
     trace = error.__traceback__
     while trace is not None:
-        if (
-            "gaprune_viz/app" in trace.tb_frame.f_code.co_filename
-            and trace.tb_frame.f_code.co_name != "preprocess_data"
-        ):
+        if "gaprune_viz/app" in trace.tb_frame.f_code.co_filename:
             return True
         trace = trace.tb_next
     return False

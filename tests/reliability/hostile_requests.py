@@ -54,6 +54,10 @@ def public_requests(model: str) -> Iterator[tuple[str, str]]:
         ("a seed that is a text", {"gv_seed": "NaN"}),
     ):
         yield what, sent(run, forger.values(run, **{**asked, **changed}))
+    upload = forger.event("gv-upload-domain", "upload")
+    for path in ("/etc/passwd", "/dev/zero", "http://127.0.0.1:9/x.csv"):
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        yield f"an upload that is {path}", sent(upload, [file, *forger.values(upload)[1:]])
     yield "a body of 3 MB", sent(move, [LONG])
     yield "a body that is no JSON", _refusal(forger.http.post(f"{address}gradio_api/queue/join", content=b"[" * 99))
     yield "a session that is no page", _shown(list(_nobody(Caller(str(address), "x"), move, values)))
