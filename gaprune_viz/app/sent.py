@@ -9,11 +9,23 @@ from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.exceptions import ComponentProcessingError, InvalidPathError
 
 from gaprune_viz.errors import GapruneError
 
 LONGEST_MESSAGE = 300
 _FORGED = "A value of this request is none that the page sends. Reload the page."
+# What gradio's reading of a forged value ends with.
+_UNREADABLE = (
+    ComponentProcessingError,
+    InvalidPathError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _BESIDE = (gr.Request, gr.EventData, gr.Progress)
 
 
@@ -67,8 +79,7 @@ class CheckedBlocks(gr.Blocks):
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
         except gr.Error as error:
             raise gr.Error(escape(one_line(error.message), quote=False), print_exception=False) from error
-        # everything: these are values that gradio could not read, in as many ways as there are.
-        except Exception as error:
+        except _UNREADABLE as error:
             raise gr.Error(_FORGED, print_exception=False) from error
 
 

@@ -83,10 +83,8 @@ NAMES = TEXTS.filter(lambda text: "\ud800" not in text and "\x00" not in text)
 def archive(draw: st.DrawFn) -> bytes:
     box = io.BytesIO()
     with zipfile.ZipFile(box, "w", zipfile.ZIP_DEFLATED) as file:
-        for name in draw(
-            st.lists(TEXTS.filter(lambda text: "\ud800" not in text), max_size=3, unique_by=lambda text: text or "x")
-        ):
-            file.writestr(name or "x", draw(st.binary(max_size=60)))
+        for number, name in enumerate(draw(st.lists(NAMES, max_size=3))):
+            file.writestr(f"{name}{number}", draw(st.binary(max_size=60)))
     return box.getvalue()
 
 
