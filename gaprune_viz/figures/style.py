@@ -7,6 +7,11 @@ from functools import cache
 from gaprune_viz.figures import scales
 from gaprune_viz.paths import assets
 
+# The sheets of `assets/css` in the order of the cascade.
+SHEETS = (
+    *("tokens", "gradio", "furniture", "tuning", "cards", "shares", "atlas", "legend", "rankings", "measures"),
+    *("progress", "layout", "retrieval", "sweep", "tools", "charts", "compare", "inside", "tour"),
+)
 COLORS = {
     "dense": scales.DENSE,
     "pruned": scales.PRUNED,
@@ -26,9 +31,9 @@ def variables() -> str:
 
 @cache
 def style_sheet() -> str:
-    """The whole style sheet as text: the variables, then every file of `assets/css`."""
-    files = sorted((assets() / "css").glob("*.css"), key=lambda file: (file.name != "theme.css", file.name))
-    return "\n".join([variables(), *(file.read_text(encoding="utf-8") for file in files)])
+    """The whole style sheet as text: the variables, then the files of `assets/css`."""
+    folder = assets() / "css"
+    return "\n".join([variables(), *((folder / f"{name}.css").read_text(encoding="utf-8") for name in SHEETS)])
 
 
 def head() -> str:

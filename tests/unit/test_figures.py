@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gaprune_viz.figures import distributions, formatting, frame, retrieval, scales, style
 from gaprune_viz.figures.metrics import METRICS, scale_of
+from gaprune_viz.paths import assets
 
 FRACTIONS = st.floats(min_value=0, max_value=1, allow_nan=False)
 SHEET = style.style_sheet()
@@ -182,6 +183,10 @@ def test_text_of_exported_pictures_passes_aa_on_white() -> None:
 
 
 # The style sheet
+
+
+def test_every_sheet_has_its_place_in_the_cascade() -> None:
+    assert sorted(style.SHEETS) == sorted(file.stem for file in (assets() / "css").glob("*.css"))
 
 
 def test_the_style_sheet_needs_no_network() -> None:
