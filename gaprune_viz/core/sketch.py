@@ -2,7 +2,7 @@
 
 Two samples of every matrix are kept. The *scattered* one takes every k-th weight in an order in which neighbours are
 alike in all that the criteria read (`strata`), weighted so that it adds up in every class of the usual scores
-(`raking`): their quantiles are caught closely.
+(`sample_weights`): their quantiles are caught closely.
 The *segments* are stretches of consecutive inputs of a row, for what is decided within a row: N:M and row allocation.
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from gaprune_viz.config import SKETCH_CAP, SKETCH_PER_MATRIX, Alignment
 from gaprune_viz.core.alignment import correlation, sign_agreement
 from gaprune_viz.core.criteria import WeightStatistics
-from gaprune_viz.core.raking import raked
+from gaprune_viz.core.sample_weights import fitted_weights
 from gaprune_viz.core.statistics import DAMAGED, MatrixInfo, MatrixStatistics
 from gaprune_viz.core.strata import along_the_scores
 from gaprune_viz.errors import GapruneError
@@ -154,7 +154,7 @@ class SketchBuilder:
         info = self.matrices[index]
         scattered = _scattered(stats, self.counts[index], self.generator)
         segments = _segments(info, self.segment_counts[index], self.length, self.generator)
-        weights = raked(stats, scattered, self.kappa), np.full(len(segments), info.size / len(segments))
+        weights = fitted_weights(stats, scattered, self.kappa), np.full(len(segments), info.size / len(segments))
         whole = {kind: stats.alignment(kind).reshape(-1) for kind in OF_WHOLE_MATRICES}
         first, second = (
             _take(stats, whole, info, index, flat, weight)
