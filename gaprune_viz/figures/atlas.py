@@ -162,11 +162,14 @@ def _shapes(table: pd.DataFrame) -> list[list[str]]:
 
 
 def _merged(group: list[tuple[str, float, float, str]]) -> Cell:
-    names, sizes, values, shapes = zip(*group, strict=True)
+    if len(group) == 1:
+        name, size, value, shape = group[0]
+        return Cell(value if size > 0 and math.isfinite(value) else math.nan, name, (name,), shape)
+    names, sizes, values, _ = zip(*group, strict=True)
     known, weights = np.array(values), np.array(sizes)
     finite = np.isfinite(known) & (weights > 0)
     mean = float(np.average(known[finite], weights=weights[finite])) if finite.any() else math.nan
-    return Cell(mean, names[0], names, shapes[0] if len(group) == 1 else f"mean of {len(group)} matrices")
+    return Cell(mean, names[0], names, f"mean of {len(group)} matrices")
 
 
 def _ranks(cells: Mapping[Place, Cell]) -> dict[Place, float]:

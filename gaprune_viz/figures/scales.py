@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # Meanings. Blue and orange are told apart by every kind of colour vision (after Okabe and Ito's palette); each has a
 # contrast of nearly 4 or more on the light and on the dark ground of the page.
@@ -68,6 +69,7 @@ class Scale:
         return [self.low + (self.high - self.low) * i / (count - 1) for i in range(count)]
 
 
+@lru_cache(maxsize=4_096)
 def text_on(color: str) -> str:
     """Black or white, whichever has the greater WCAG contrast: at least 4.58, which only pure black gives."""
     return max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, color))
