@@ -124,6 +124,11 @@ def follow(view: dict[str, Any], active: str, only: str, *rest: Any) -> list[Any
     return out
 
 
+def follow_selection(view: dict[str, Any], active: str, only: str, *rest: Any) -> list[Any]:
+    """Redraw a tab that was opened before the matrix selected in the atlas was known; the atlas itself shows it."""
+    return [gr.skip()] * SLOW if active == "atlas" else follow(view, active, only, *rest)
+
+
 def knobs(criterion_name: str) -> list[Any]:
     """Grey out what the criterion does not read."""
     try:

@@ -132,7 +132,7 @@ def _wire_atlas(page: Page) -> None:
         [page.view, *controls],
         [page.view, atlas.heatmap, atlas.detail, atlas.histogram, page.look],
         **CARRIES,
-    ).then(**arrived("gv-atlas"))
+    ).then(**arrived("gv-atlas")).then(**{**_follow(page), "fn": do.follow_selection})
 
 
 def _wire_run(page: Page) -> None:

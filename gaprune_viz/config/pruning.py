@@ -53,7 +53,7 @@ class ScoreSpec(Spec):
         ge=0,
         le=2,
         description="How much of the general Fisher information is subtracted from the domain's.",
-        json_schema_extra={"label": "General Fisher weight β", "step": 0.01},
+        json_schema_extra={"label": "General Fisher β", "step": 0.01},
     )
     gamma: float = Field(
         default=0.5,

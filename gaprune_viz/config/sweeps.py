@@ -47,7 +47,7 @@ SWEEP_KINDS = {
     ),
     "kappa": SweepKind(
         "κ × β",
-        *("fisher_scale", "beta", "Fisher scale κ", "General Fisher weight β", "κ", "β"),
+        *("fisher_scale", "beta", "Fisher scale κ", "General Fisher β", "κ", "β"),
         rows="1, 100, 10000, 1000000, auto",
         columns="0, 0.3, 0.6, 1",
         sentence="How large must the Fisher term be, and how much of the general one may be subtracted?",

@@ -75,9 +75,14 @@ def phone(browser: Browser, address: str) -> Iterator[Page]:
     yield from opened(browser, address, 390, 844)
 
 
-def opened(browser: Browser, address: str, width: int, height: int, query: str = "") -> Iterator[Page]:
+def opened(
+    browser: Browser, address: str, width: int, height: int, query: str = "", before: str = ""
+) -> Iterator[Page]:
+    """A page in a browser of its own that must log no error and ask nobody else; a script may run `before` it."""
     context = browser.new_context(viewport={"width": width, "height": height})
     tab = context.new_page()
+    if before:
+        tab.add_init_script(before)
     trouble: list[str] = []
     outside: list[str] = []
     tab.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
