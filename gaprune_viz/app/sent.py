@@ -9,7 +9,6 @@ from html import escape
 from typing import Any
 
 import gradio as gr
-from gradio.exceptions import ComponentProcessingError, InvalidPathError
 
 from gaprune_viz.errors import GapruneError
 
@@ -17,8 +16,6 @@ LONGEST_MESSAGE = 300
 _FORGED = "A value of this request is none that the page sends. Reload the page."
 # What gradio's reading of a forged value ends with.
 _UNREADABLE = (
-    ComponentProcessingError,
-    InvalidPathError,
     AttributeError,
     LookupError,
     OSError,
