@@ -15,9 +15,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint
 BROWSERS := chromium chromium-browser google-chrome
 BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py,$(wildcard benchmarks/*.py))
 
+# The lowest versions are tried with one torch: an older one would be another download of gigabytes.
+LOWEST := .venv-lowest
+LOWEST_TESTS := tests/unit tests/conformance tests/app/test_handlers.py tests/app/test_public.py
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study screenshots clean fidelity
+.PHONY: lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study screenshots clean fidelity
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -104,6 +108,14 @@ sbom: $(READY) ## A bill of materials, CycloneDX JSON
 
 space: ## Check this clone as Hugging Face Spaces would build it
 	@scripts/check_space.sh
+
+lowest: ## Half of the tests with the lowest versions that pyproject.toml allows (an environment of its own)
+	@$(PYTHON) -m venv $(LOWEST)
+	@$(LOWEST)/bin/python -m pip --disable-pip-version-check install -qq $(TORCH_ARGS) torch==2.13.0 uv
+	@echo torch==2.13.0 >$(LOWEST)/torch.txt
+	@$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+		--constraint $(LOWEST)/torch.txt --editable '.[test,ontologies]'
+	@$(LOWEST)/bin/python -m pytest -q $(LOWEST_TESTS)
 
 screenshots: $(READY) browser ## Take the pictures of docs/screens anew
 	@$(BIN)/python tests/browser/screenshots.py docs/screens
