@@ -1,12 +1,9 @@
-"""Tasks, rankings and comparisons against numbers worked by hand, pytrec_eval and scikit-learn."""
+"""Rankings and their metrics against numbers worked by hand, pytrec_eval and scikit-learn."""
 
 from __future__ import annotations
 
-import json
 import math
 import random
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,45 +12,18 @@ import pytrec_eval
 from sklearn.metrics import ndcg_score
 
 from gaprune_viz.config import STARTER_DOMAINS
-from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation import ranking, retrieval
 from gaprune_viz.evaluation.retrieval import (
-    METRICS,
     Passage,
     RetrievalTask,
-    TaskEmbeddings,
     compare,
-    encode_task,
     evaluate,
     load_task,
-    side_by_side,
     similarity,
 )
 from gaprune_viz.evaluation.significance import paired_bootstrap, sign_flip_test
-
-
-def angle(*degrees: float) -> np.ndarray:
-    turns = np.radians(degrees)
-    return np.stack([np.cos(turns), np.sin(turns)], axis=1).astype(np.float32)
-
-
-def unit(n: int, d: int, seed: int) -> np.ndarray:
-    x = np.random.default_rng(seed).normal(size=(n, d))
-    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
-
-
-def task_of(ids: Sequence[str], qrels: dict[str, dict[str, int]]) -> RetrievalTask:
-    return RetrievalTask.of(
-        "test", [Passage(id, f"text of {id}") for id in ids], {q: f"query {q}" for q in qrels}, qrels
-    )
-
-
-def random_task(passages: int = 150, queries: int = 20, seed: int = 0) -> RetrievalTask:
-    rng = random.Random(seed)
-    ids = [f"p{i}" for i in range(passages)]
-    return task_of(
-        ids, {f"q{i}": {id: rng.randint(0, 3) for id in rng.sample(ids, 8)} | {ids[i]: 1} for i in range(queries)}
-    )
+from tests.hand_made import angle, random_task, task_of, unit
 
 
 def test_metrics_by_hand() -> None:
@@ -261,259 +231,3 @@ def test_equal_passages_have_equal_cosines() -> None:
     corpus = np.tile(unit(1, 384, 1), (101, 1))
     for line in similarity(unit(7, 384, 2), corpus):
         assert len(np.unique(line)) == 1
-
-
-def test_compare_with_itself_finds_nothing() -> None:
-    task = random_task()
-    found = evaluate(task, unit(20, 16, 1), unit(150, 16, 2))
-    same = compare(task, found, found)
-    assert list(same.dense) == list(same.delta) == list(same.intervals) == list(same.p_values) == list(METRICS)
-    assert METRICS[:3] == ("ndcg_at_10", "mrr_at_10", "recall_at_10")
-    assert set(same.delta.values()) == {0.0}
-    assert set(same.intervals.values()) == {(0.0, 0.0)}
-    assert set(same.p_values.values()) == {1.0}
-    assert same.overlap_at_10 == 1
-
-
-def test_compare_by_hand() -> None:
-    ids = [f"p{i:02}" for i in range(1, 21)]
-    task = task_of(ids, {"q": {"p01": 1}, "r": {"p20": 1}})
-    # For q the pruned order is turned round; for r it stays.
-    dense = evaluate(task, angle(0, 21), angle(*range(1, 21)))
-    pruned = evaluate(task, angle(21, 21), angle(*range(1, 21)))
-    found = compare(task, dense, pruned)
-    assert found.dense["ndcg_at_10"] == 1
-    assert found.pruned["ndcg_at_10"] == 0.5
-    assert found.delta["mrr_at_10"] == -0.5
-    assert found.delta["map"] == pytest.approx((1 / 20 - 1) / 2)
-    # Two differences, -1 and 0: flipping the sign of -1 reaches the same size always.
-    assert found.p_values["ndcg_at_10"] == 1
-    assert found.intervals["ndcg_at_10"] == (-1, 0)
-    # The first ten and the last ten share nothing.
-    assert found.overlap_at_10 == 0.5
-    expected = pd.DataFrame(
-        {
-            "qid": ["q", "r"],
-            "query": ["query q", "query r"],
-            "dense_ndcg_at_10": [1.0, 1.0],
-            "pruned_ndcg_at_10": [0.0, 1.0],
-            "delta_ndcg_at_10": [-1.0, 0.0],
-            "overlap_at_10": [0.0, 1.0],
-            "dense_first_relevant": pd.array([1, 1], dtype="Int64"),
-            "pruned_first_relevant": pd.array([20, 1], dtype="Int64"),
-        }
-    )
-    pd.testing.assert_frame_equal(found.per_query, expected, check_dtype=False)
-
-
-def test_overlap_in_a_small_corpus_counts_what_is_there() -> None:
-    task = task_of(["a", "b", "c"], {"q": {"a": 1}})
-    corpus = angle(1, 2, 3)
-    assert compare(task, evaluate(task, angle(0), corpus), evaluate(task, angle(9), corpus)).overlap_at_10 == 1
-
-
-def test_a_real_loss_is_told_from_noise() -> None:
-    task = task_of([f"p{i:03}" for i in range(100)], {f"q{i}": {f"p{i:03}": 1} for i in range(100)})
-    corpus = unit(100, 8, 1)
-    rng = np.random.default_rng(2)
-
-    def noisy(size: float) -> np.ndarray:
-        x = corpus + rng.normal(scale=size, size=corpus.shape)
-        return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
-
-    dense = evaluate(task, noisy(0.2), corpus)
-    worse = compare(task, dense, evaluate(task, noisy(0.8), corpus), seed=3)
-    assert worse.intervals["ndcg_at_10"][1] < 0
-    assert worse.p_values["ndcg_at_10"] < 0.001
-    alike = compare(task, dense, evaluate(task, noisy(0.2), corpus), seed=3)
-    assert alike.intervals["ndcg_at_10"][0] < 0 < alike.intervals["ndcg_at_10"][1]
-    assert alike.p_values["ndcg_at_10"] > 0.05
-    assert compare(task, dense, evaluate(task, corpus, corpus), seed=3).delta["ndcg_at_10"] > 0
-
-
-def test_other_queries_cannot_be_compared() -> None:
-    one, other = task_of(["a"], {"q": {"a": 1}}), task_of(["a"], {"r": {"a": 1}})
-    with pytest.raises(ValueError, match="different queries"):
-        compare(one, evaluate(one, angle(0), angle(0)), evaluate(other, angle(0), angle(0)))
-
-
-def test_side_by_side_by_hand() -> None:
-    passages = [Passage(id, f"text {id}", f"title {id}", f"topic {id}") for id in "dcba"]
-    # Dense order: a (0.9), then b and c (0.5 both), then d. Pruned order: d, b, c, a.
-    found = side_by_side(np.array([0.1, 0.5, 0.5, 0.9]), np.array([0.8, 0.3, 0.4, 0.2]), passages, {"b"}, k=2)
-    assert [(p.id, p.dense_rank, p.pruned_rank, p.move) for p in found.dense] == [("a", 1, 4, -3), ("b", 2, 2, 0)]
-    assert [(p.id, p.dense_rank, p.pruned_rank, p.move) for p in found.pruned] == [("d", 4, 1, 3), ("b", 2, 2, 0)]
-    assert [p.relevant for p in found.dense] == [False, True]
-    assert found.overlap == 0.5
-    assert found.dense[0].score_change == pytest.approx(-0.7)
-    assert (found.pruned[0].title, found.pruned[0].text, found.pruned[0].topic) == ("title d", "text d", "topic d")
-
-
-def test_side_by_side_agrees_with_evaluate() -> None:
-    task = random_task(40, 5)
-    before, after, corpus = unit(5, 8, 1), unit(5, 8, 2), np.tile(unit(20, 8, 3), (2, 1))
-    dense, pruned = evaluate(task, before, corpus), evaluate(task, after, corpus)
-    for row, query in enumerate(task.queries):
-        # One query alone, as when somebody types it.
-        lines = similarity(before[row : row + 1], corpus)[0], similarity(after[row : row + 1], corpus)[0]
-        found = side_by_side(*lines, task.corpus, task.relevant(query))
-        assert [(p.id, p.dense_score) for p in found.dense] == dense.rankings[query][:10]
-        assert [(p.id, p.pruned_score) for p in found.pruned] == pruned.rankings[query][:10]
-        everything = side_by_side(*lines, task.corpus, task.relevant(query), k=40)
-        assert min(p.pruned_rank for p in everything.dense if p.relevant) == pruned.first_relevant[query]
-
-
-def test_side_by_side_refuses_what_does_not_fit() -> None:
-    passages = [Passage("a", "A"), Passage("b", "B")]
-    fine = np.array([0.1, 0.2])
-    for dense, pruned, k in ((fine, fine[:1], 1), (fine[:1], fine[:1], 1), (fine, fine, 0), (fine, fine * np.nan, 1)):
-        with pytest.raises(ValueError, match="side_by_side needs"):
-            side_by_side(dense, pruned, passages, k=k)
-
-
-class Table:
-    """Embeddings looked up in a table, two texts at a time."""
-
-    def __init__(self, rows: dict[tuple[str, str], np.ndarray]) -> None:
-        self.rows = rows
-
-    def encode(
-        self,
-        texts: Sequence[str],
-        kind: str = "passage",
-        *,
-        progress: Callable[[int, int], None] | None = None,
-        stop: Callable[[], bool] | None = None,
-    ) -> np.ndarray:
-        out = []
-        for start in range(0, len(texts), 2):
-            if stop is not None and stop():
-                raise Cancelled
-            out += [self.rows[kind, text] for text in texts[start : start + 2]]
-            if progress is not None:
-                progress(len(out), len(texts))
-        return np.array(out)
-
-
-def small_task() -> tuple[RetrievalTask, Table]:
-    corpus = [Passage("a", "alpha", "A"), Passage("b", "beta", "B", title_is_searched=False), Passage("c", "gamma")]
-    task = RetrievalTask.of("small", corpus, {"q": "what", "r": "why"}, {"q": {"a": 1}, "r": {"c": 1}})
-    table = {
-        ("query", "what"): 0,
-        ("query", "why"): 1,
-        ("passage", "A alpha"): 2,
-        ("passage", "beta"): 3,
-        ("passage", "gamma"): 4,
-    }
-    return task, Table({key: angle(degree)[0] for key, degree in table.items()})
-
-
-def test_encode_task_uses_the_right_texts_and_counts_them_all() -> None:
-    task, table = small_task()
-    calls: list[tuple[int, int]] = []
-    embeddings = encode_task(table, task, progress=lambda done, total: calls.append((done, total)))
-    np.testing.assert_array_equal(embeddings.queries, angle(0, 1))
-    np.testing.assert_array_equal(embeddings.corpus, angle(2, 3, 4))
-    assert calls == [(2, 5), (4, 5), (5, 5)]
-    assert isinstance(embeddings, TaskEmbeddings)
-    assert evaluate(task, *embeddings).scores["mrr_at_10"].to_list() == pytest.approx([1, 1 / 3])
-
-
-def test_encode_task_stops_when_told() -> None:
-    task, table = small_task()
-    asked: list[int] = []
-
-    def stop() -> bool:
-        asked.append(1)
-        return len(asked) > 2
-
-    with pytest.raises(Cancelled):
-        encode_task(table, task, stop=stop)
-    assert len(asked) == 3
-
-
-def test_encode_task_refuses_what_is_no_number() -> None:
-    task, table = small_task()
-    table.rows["passage", "gamma"] = np.array([np.nan, 1], dtype=np.float32)
-    with pytest.raises(GapruneError, match="'gamma' is not finite"):
-        encode_task(table, task)
-
-
-def test_hash_is_of_the_content() -> None:
-    def hash_of(
-        name: str = "n", text: str = "A", query: str = "Q", grade: int = 1, order: int = 1, whole: bool = True
-    ) -> str:
-        corpus = [Passage("a", text, "T", title_is_searched=whole), Passage("b", "B")][::order]
-        return RetrievalTask.of(name, corpus, {"q": query}, {"q": {"a": grade, "b": 0}}).content_hash
-
-    assert len(hash_of()) == 64
-    assert hash_of() == hash_of(name="other")
-    changed = {
-        hash_of(),
-        hash_of(text="A."),
-        hash_of(query="Q?"),
-        hash_of(grade=2),
-        hash_of(order=-1),
-        hash_of(whole=False),
-    }
-    assert len(changed) == 6
-
-
-def test_tasks_that_cannot_be() -> None:
-    one = Passage("a", "A")
-    with pytest.raises(ValueError, match="same id"):
-        RetrievalTask.of("t", [one, one], {"q": "Q"}, {})
-    with pytest.raises(ValueError, match="without a query"):
-        RetrievalTask.of("t", [one], {"q": "Q"}, {"r": {"a": 1}})
-    for corpus, queries in (([], {"q": "Q"}), ([one], {})):
-        with pytest.raises(GapruneError, match="Empty evaluation"):
-            RetrievalTask.of("t", corpus, queries, {})
-
-
-@pytest.mark.parametrize("domain", STARTER_DOMAINS)
-def test_starter_task_asks_about_evaluation_topics_in_the_whole_domain(domain: str) -> None:
-    task = load_task(domain)
-    topics = {passage.id: passage.topic for passage in task.corpus}
-    asked = {topics[id] for query in task.queries for id in task.relevant(query)}
-    assert len(task.corpus) >= 160
-    assert 0 < len(asked) < len(set(topics.values()))
-    assert all(len(task.relevant(query)) == 1 for query in task.queries)
-    assert len(set(task.queries.values())) == len(task.queries)
-    # Titles name the answer.
-    assert all(passage.title and passage.embedding_text == passage.text for passage in task.corpus)
-    assert load_task(domain).content_hash == task.content_hash
-
-
-def beir_folder(folder: Path, split: str = "test") -> Path:
-    (folder / "qrels").mkdir(parents=True)
-    corpus = [{"_id": "d1", "title": "One", "text": "first"}, {"_id": "d2", "title": "", "text": "second"}]
-    queries = [{"_id": "other", "text": "of another split"}, {"_id": "q1", "text": "which"}]
-    for name, rows in (("corpus", corpus), ("queries", queries)):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    (folder / "qrels" / f"{split}.tsv").write_text(
-        "query-id\tcorpus-id\tscore\nq1\td2\t2\nq1\td1\t0\n", encoding="utf-8"
-    )
-    return folder
-
-
-def test_beir_folder(tmp_path: Path) -> None:
-    task = load_task(str(beir_folder(tmp_path / "mine")))
-    assert task.name == "mine"
-    assert [passage.embedding_text for passage in task.corpus] == ["One first", "second"]
-    assert task.queries == {"q1": "which"}
-    assert task.qrels == {"q1": {"d2": 2, "d1": 0}}
-    assert task.relevant("q1") == {"d2"}
-
-
-def test_beir_folder_without_a_test_split_says_which_it_read(tmp_path: Path) -> None:
-    assert load_task(str(beir_folder(tmp_path / "mine", "dev"))).name == "mine (dev)"
-
-
-@pytest.mark.parametrize("source", ["finanse", "", "  ", "missing/folder", "."])
-def test_unknown_source_says_what_there_is(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # An empty name is not the working directory, even where that could be read.
-    monkeypatch.chdir(tmp_path if source == "." else beir_folder(tmp_path))
-    with pytest.raises(GapruneError) as caught:
-        load_task(source)
-    for word in (*STARTER_DOMAINS, "corpus.jsonl", "queries.jsonl", "qrels"):
-        assert word in caught.value.hint
