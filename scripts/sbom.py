@@ -53,7 +53,9 @@ def component(name: str) -> dict[str, Any]:
         "version": version,
         "purl": f"pkg:pypi/{name}@{version}",
     }
-    if licence := _licence(found):
+    if expression := found.metadata.get("License-Expression"):
+        entry["licenses"] = [{"expression": expression}]
+    elif licence := _licence(found):
         entry["licenses"] = [{"license": {"name": licence}}]
     if digest := _record_digest(found):
         entry["hashes"] = [{"alg": "SHA-256", "content": digest}]
@@ -63,7 +65,7 @@ def component(name: str) -> dict[str, Any]:
 def _licence(found: Distribution) -> str:
     about = found.metadata
     classified = [line.rsplit("::", 1)[-1].strip() for line in about.get_all("Classifier") or () if "License" in line]
-    plain = str(about.get("License-Expression") or about.get("License") or "").strip().splitlines()
+    plain = str(about.get("License") or "").strip().splitlines()
     return (plain[0] if plain and len(plain[0]) < 80 else "") or next(iter(classified), "")
 
 
