@@ -1,0 +1,97 @@
+"""Coverage-guided fuzzing of the readers of bytes, for minutes or hours; stops at the first crash or hang of 5 s.
+
+    python -m venv /tmp/atheris && /tmp/atheris/bin/pip install atheris -e .
+    /tmp/atheris/bin/python tests/reliability/atheris_readers.py READER -max_total_time=120
+
+READER is jsonl, json, csv, parquet, beir, study or address; what follows goes to libFuzzer.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from gaprune_viz.app.views import View  # noqa: E402
+from gaprune_viz.errors import GapruneError  # noqa: E402
+
+with atheris.instrument_imports(include=["gaprune_viz.data", "gaprune_viz.study"]):
+    from gaprune_viz.data.beir import read_beir
+    from gaprune_viz.data.preview import inspect_upload
+    from gaprune_viz.data.triplets import load_triplets
+    from gaprune_viz.study.document import open_study
+with atheris.instrument_imports(include=["gaprune_viz.app.url", "gaprune_viz.app.address"]):
+    from gaprune_viz.app.address import _restore
+    from gaprune_viz.app.url import params_of
+
+FOLDER = Path(tempfile.mkdtemp(prefix="gaprune-atheris-"))
+GOOD = b'{"query": "a", "positive": "b", "negative": "c"}\n'
+SEEDS = {
+    "jsonl": [GOOD * 2, GOOD + b'{"query": ["x"]}\n'],
+    "json": [b"[" + GOOD.strip() + b"," + GOOD.strip() + b"]"],
+    "csv": [b"query,positive,negative\na,b,c\nd,e,f\n", b'query;positive;negative\n"a;b";c;d\n'],
+    "parquet": [b"PAR1PAR1"],
+    "beir": [b'{"_id":"1","text":"a"}\n|{"_id":"1","text":"b"}\n|1\t1\t1\n'],
+    "study": [(ROOT / "assets" / "study" / "finance.json").read_bytes()],
+    "address": [b"preset=balanced&sparsity=0.7&at=3-down&tab=sweep&run=demo"],
+}
+
+
+def upload(ending: str) -> Callable[[bytes], object]:
+    path = FOLDER / f"upload.{ending}"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        for reader in (lambda: load_triplets(str(path)), lambda: inspect_upload(path)):
+            reader()
+
+    return read
+
+
+def beir(content: bytes) -> None:
+    (FOLDER / "qrels").mkdir(exist_ok=True)
+    parts = [*content.split(b"|", 2), b"", b""]
+    for name, part in zip(("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"), parts, strict=False):
+        (FOLDER / name).write_bytes(part)
+    read_beir(FOLDER)
+
+
+def study(content: bytes) -> None:
+    path = FOLDER / "study.json"
+    path.write_bytes(content)
+    open_study(path)
+
+
+READERS: dict[str, Callable[[bytes], object]] = {
+    **{ending: upload(ending) for ending in ("jsonl", "json", "csv", "parquet")},
+    "beir": beir,
+    "study": study,
+    "address": lambda content: _restore(params_of(content.decode("utf-8", "replace")), View()),
+}
+
+
+def main() -> None:
+    name = sys.argv.pop(1)
+    read, corpus = READERS[name], FOLDER / "corpus"
+    corpus.mkdir()
+    for number, seed in enumerate(SEEDS[name]):
+        (corpus / str(number)).write_bytes(seed)
+
+    def once(content: bytes) -> None:
+        try:
+            read(content)
+        except GapruneError as error:
+            assert "\n" not in str(error)
+
+    atheris.Setup([sys.argv[0], str(corpus), "-timeout=5", *sys.argv[1:]], once)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
