@@ -12,7 +12,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from gaprune_viz.data.beir import read_beir
@@ -21,7 +20,7 @@ from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.study.document import open_study
 from gaprune_viz.tables import escaped
-from tests.odd import FUZZ, TEXTS, VALUES, json_bytes, mutated, plain
+from tests.odd import FUZZ, TEXTS, VALUES, given, json_bytes, mutated, plain
 
 KEYS = st.one_of(st.sampled_from(["query", "positive", "negative", "negatives", "negative_1", "anchor"]), TEXTS)
 ROWS = st.lists(st.one_of(st.dictionaries(KEYS, VALUES, max_size=6), VALUES), max_size=6)

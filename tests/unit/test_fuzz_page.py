@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 import gradio as gr
 import pandas as pd
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from gaprune_viz.app import compare_handlers, query_handlers, runs_handlers, study_handlers, sweep_handlers
@@ -26,7 +25,7 @@ from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec, S
 from gaprune_viz.data.hub import parse_hub
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.workspace import upload_path
-from tests.odd import FUZZ, ODD, TEXTS, VALUES, plain
+from tests.odd import FUZZ, ODD, TEXTS, VALUES, given, plain
 
 # What a page would say of a link is a warning of gradio where there is no page.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:gradio")
