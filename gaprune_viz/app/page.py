@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -199,6 +201,12 @@ def theme() -> gr.Theme:
     )
 
 
+def warm_up() -> None:
+    """Load what the first run needs and the page does not; five seconds in which Python does little else."""
+    for name in ("sentence_transformers", "sklearn.cluster", "pyarrow.parquet"):
+        importlib.import_module(name)
+
+
 def launch(
     host: str = "127.0.0.1",
     port: int = 7860,
@@ -220,6 +228,9 @@ def launch(
     serve = serve or ServeSpec.here()
     demo = demo or build(serve)
     keep_few_events()
+    if serve.public:
+        # The first visitor's run would load them with everybody else's sliders waiting.
+        threading.Thread(target=warm_up, daemon=True).start()
     demo.queue(default_concurrency_limit=8)
     return demo.launch(
         server_name=host,

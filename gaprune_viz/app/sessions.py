@@ -19,6 +19,8 @@ from gaprune_viz.core.memory import release
 MOST_SESSIONS = 100
 # Events that Gradio remembers for a table that nobody asks for here, made anew after every event.
 MOST_EVENTS = "100"
+# Memory is given back for all pages that were closed in this time at once: it holds everybody up for a moment.
+RELEASE_SECONDS = 10.0
 # Work of a closed page ends at its next batch: what it leaves is looked for this long, every so often.
 LONGEST_END = 60.0
 LOOK_SECONDS = 0.5
@@ -65,4 +67,16 @@ def _when_quiet(demo: gr.Blocks, session: str, wholly: bool) -> None:
     queue.pending_event_ids_session.pop(session, None)
     if wholly and session in queue.pending_messages_per_session:
         del queue.pending_messages_per_session[session]
+    _release_soon()
+
+
+_releasing = threading.Lock()
+
+
+def _release_soon() -> None:
+    """Give memory back after a while, once for all that ask for it until then."""
+    if not _releasing.acquire(blocking=False):
+        return
+    time.sleep(RELEASE_SECONDS)
+    _releasing.release()
     release()

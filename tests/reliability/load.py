@@ -78,7 +78,10 @@ class Served:
 
 
 class Person(threading.Thread):
-    """Moves the slider, one move after another, and checks each answer."""
+    """Has the page open, moves the slider, one move after another, and checks each answer.
+
+    Opening the page comes before: its first event builds a session, whoever moves a slider has one.
+    """
 
     def __init__(self, address: str, number: int, moves: int, until: float, pause: Callable[[], float]) -> None:
         super().__init__(daemon=True)
@@ -89,18 +92,18 @@ class Person(threading.Thread):
         self.random = random.Random(number)
         self.seconds: list[float] = []
         self.wrong: list[str] = []
+        self.event = self.caller.event("gv-sparsity", "input")
+        self.caller.call(self.event, self.caller.values(self.event))
 
     def run(self) -> None:
         from tests.app.served import open_tab
 
-        event = self.caller.event("gv-sparsity", "input")
-        done = 0
         with open_tab(self.caller.address, self.caller.session):
-            while done < self.moves or time.monotonic() < self.until:
-                done += 1
+            time.sleep(self.pause())
+            while len(self.seconds) < self.moves or time.monotonic() < self.until:
                 sparsity = slider_value(self.random)
                 began = time.monotonic()
-                seen = self.caller.call(event, self.caller.values(event, gv_sparsity=sparsity))["seen"]
+                seen = self.caller.call(self.event, self.caller.values(self.event, gv_sparsity=sparsity))["seen"]
                 self.seconds.append(time.monotonic() - began)
                 self.wrong += check_answer(seen, sparsity)
                 time.sleep(self.pause())
@@ -117,10 +120,16 @@ def check_answer(seen: str, sparsity: float) -> list[str]:
     return wrong if "encoder.layer.5" in seen else [*wrong, "the answer shows another analysis"]
 
 
-def crowd(address: str, people: int, moves: int, minutes: float = 0) -> list[Person]:
+def people_of(address: str, people: int, moves: int, minutes: float = 0) -> list[Person]:
+    """People with the page open, who have not moved anything yet."""
     pause = random.Random(0)
     until = time.monotonic() + 60 * minutes
-    persons = [Person(address, n, moves, until, lambda: pause.uniform(0.2, 1.0)) for n in range(people)]
+    return [Person(address, n, moves, until, lambda: pause.uniform(0.2, 1.0)) for n in range(people)]
+
+
+def crowd(address: str, people: int, moves: int, minutes: float = 0) -> list[Person]:
+    """The same people, who have begun."""
+    persons = people_of(address, people, moves, minutes)
     for person in persons:
         person.start()
     return persons
@@ -167,6 +176,7 @@ def measure(served: Served, arguments: argparse.Namespace, model: str) -> dict[s
     alone = crowd(served.address, 1, UNLOADED_MOVES)
     for person in alone:
         person.join()
+    persons = people_of(served.address, arguments.people, arguments.moves, arguments.minutes)
     runner = Caller(served.address, f"runner-{os.urandom(6).hex()}")
     event = runner.event("gv-run", "click")
     job: list[dict[str, Any]] = []
@@ -174,7 +184,8 @@ def measure(served: Served, arguments: argparse.Namespace, model: str) -> dict[s
     thread = threading.Thread(target=lambda: job.append(runner.call(event, data)), daemon=True)
     thread.start()
     curve = [served.memory()]
-    persons = crowd(served.address, arguments.people, arguments.moves, arguments.minutes)
+    for person in persons:
+        person.start()
     computing = 0
     while any(person.is_alive() for person in persons):
         time.sleep(1 if arguments.minutes < 2 else 15)
