@@ -17,7 +17,8 @@ BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py,$(wildcard bench
 
 # The lowest versions are tried with one torch: an older one would be another download of gigabytes.
 LOWEST := .venv-lowest
-LOWEST_TESTS := tests/unit tests/conformance tests/app/test_handlers.py tests/app/test_public.py
+LOWEST_TESTS := $(addprefix tests/unit/test_,$(addsuffix .py,config masking scoring triplets readers retrieval \
+	loading sketch workspace figures))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -110,7 +111,7 @@ sbom: $(READY) ## A bill of materials, CycloneDX JSON
 space: ## Check this clone as Hugging Face Spaces would build it
 	@scripts/check_space.sh
 
-lowest: ## Half of the tests with the lowest versions that pyproject.toml allows (an environment of its own)
+lowest: ## Ten test files with the lowest versions that pyproject.toml allows (an environment of its own)
 	@$(PYTHON) -m venv $(LOWEST)
 	@$(LOWEST)/bin/python -m pip --disable-pip-version-check install -qq $(TORCH_ARGS) torch==2.13.0 uv
 	@echo torch==2.13.0 >$(LOWEST)/torch.txt

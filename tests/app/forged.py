@@ -107,8 +107,9 @@ class Direct:
 
 
 def events(demo: gr.Blocks, *, heavy: bool) -> list[BlockFunction]:
-    """The page's own events that have a handler, light or heavy."""
+    """The page's own events that have a handler, light or heavy. Closing it is left out: it forgets what it made."""
     own = [fn for fn in demo.fns.values() if fn.fn and fn.targets and fn.api_visibility != "public"]
+    own = [fn for fn in own if not any(name == "unload" for _, name in fn.targets)]
     return [fn for fn in own if (fn.concurrency_id == COMPUTE) is heavy]
 
 
