@@ -117,8 +117,8 @@ def _live_more(found: Found) -> Iterator[str]:
     yield (
         "The preview's error is sampling error. A matrix gives as few as about 1,000 weights to the sketch; drawn "
         "blindly these would leave 1.6 points of standard error at 50 %. They are drawn along an order in which "
-        "neighbours are alike in all that the criteria read, and weighted so that they add up to the matrix in every "
-        "class of the usual scores, which takes most of it away. The exact mask is computed on Compare and Export."
+        "neighbours are alike in all that the criteria read, and weighted so that they add up to the matrix below "
+        "every level of the usual scores, which takes most of it away. The exact mask is made on Compare and Export."
     )
     if "browser" in found:
         times = found["browser"]["repaint_ms"]

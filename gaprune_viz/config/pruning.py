@@ -60,7 +60,7 @@ class ScoreSpec(Spec):
         ge=0,
         le=4,
         description="Weight of the magnitude term √|θ|.",
-        json_schema_extra={"label": "Magnitude weight γ", "step": 0.01},
+        json_schema_extra={"label": "Magnitude γ", "step": 0.01},
     )
     fisher_scale: float | Literal["auto"] = Field(
         default=1.0,

@@ -97,6 +97,25 @@ def test_presets_are_one_sentence_each_and_four_pins_stand_side_by_side(page: Pa
     expect(board.locator(".gv-board thead th")).to_have_count(4)
 
 
+def test_a_sweep_marks_where_retrieval_collapses(small: Page) -> None:
+    choose(small, "preset", "Magnitude")
+    expect(small.locator(".gv-settings-line")).to_contain_text("Magnitude")
+    open_tab(small, "Sweep")
+    for label in ("DAI", "Joint OBD", "Domain Fisher"):
+        small.locator("#gv-sweep-rows").get_by_label(label, exact=True).uncheck()
+    columns = small.locator("#gv-sweep-columns input").first
+    columns.fill("0.3, 0.9")
+    columns.press("Enter")
+    small.locator("#gv-sweep-run").click()
+    expect(small.locator("#gv-sweep-map-domain [role=gridcell]")).to_have_count(2, timeout=LONG)
+    slider(small, "sparsity").focus()
+    small.keyboard.press("ArrowRight")
+    read = "getComputedStyle(document.querySelector('#gv-sparsity')).getPropertyValue('--gv-break%s')"
+    small.wait_for_function(f"{read % '-on'}.trim() === '1'")
+    assert 0.3 < float(small.evaluate(read % "")) <= 0.9
+    expect(small.locator("#gv-headline")).to_contain_text("Measured in sweeps.")
+
+
 def test_the_first_paint_stays_where_it_is(browser: Browser, address: str) -> None:
     for page in opened(browser, address, 1400, 950, before=SHIFTS):
         page.wait_for_timeout(2 * SECOND)
