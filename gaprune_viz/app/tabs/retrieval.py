@@ -78,7 +78,7 @@ def build_retrieval(source: str) -> RetrievalTab:
     with gr.Row(elem_classes=["gv-ask"]):
         text = gr.Textbox(
             label="Or type a query",
-            placeholder="for example: what makes a liquid climb a narrow tube",
+            placeholder="for example: why does ice float",
             elem_id="gv-query",
             max_length=LONGEST_QUERY,
             scale=4,
