@@ -18,6 +18,7 @@ from sentence_transformers import SentenceTransformer
 
 from gaprune_viz.config import DEFAULT_MODEL, ModelSpec
 from gaprune_viz.core.loading import (
+    DEFAULT_PACKAGE,
     DEFAULT_SHA256,
     check_sha256,
     default_model_folder,
@@ -114,6 +115,19 @@ def test_altered_default_weights_are_refused(tmp_path: Path) -> None:
     assert "Reinstall" in raised.value.hint
     with pytest.raises(GapruneError, match="SHA-256 nothing"):
         check_sha256(tmp_path / "missing.safetensors", DEFAULT_SHA256)
+
+
+def test_a_default_model_with_other_weights_is_never_loaded(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package of the right name that is found first: its weights are whole, but not the published ones."""
+    package = tmp_path / DEFAULT_PACKAGE
+    shutil.copytree(tiny_bert, package / "model")
+    (package / "__init__.py").write_text("")
+    monkeypatch.delitem(sys.modules, DEFAULT_PACKAGE, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(GapruneError, match="are not the published ones"):
+        load_model(ModelSpec())
 
 
 def test_the_default_model_is_named_for_people() -> None:
