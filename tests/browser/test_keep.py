@@ -26,8 +26,10 @@ def saved(page: Page, button: str, within: str = "body") -> tuple[str, Path]:
 
 
 def pick_run(page: Page, words: str) -> None:
+    """Pick a run, and wait for its name and note, which may both be empty."""
     page.locator("#gv-run-pick input").click()
     page.get_by_role("option", name=re.compile(words)).first.click()
+    page.wait_for_timeout(SECOND)
 
 
 def test_a_chart_is_saved_as_a_sharp_picture_and_as_numbers(page: Page) -> None:
