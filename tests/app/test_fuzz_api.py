@@ -106,24 +106,20 @@ def page(
 
 
 def test_events_that_answer_at_once(page: Served) -> None:
-    light = forged.events(page.demo, heavy=False)
-
-    @DIRECT
-    @given(st.data())
-    def send(data: st.DataObject) -> None:
-        fn = data.draw(st.sampled_from(light), label="event")
-        page.send(fn, data.draw(page.values(fn)), data.draw(forged.FORGED_EVENTS))
-
-    send()
+    send_forged(page, DIRECT, heavy=False)
 
 
 def test_events_that_start_work(page: Served) -> None:
-    heavy = forged.events(page.demo, heavy=True)
+    send_forged(page, HEAVY, heavy=True)
 
-    @HEAVY
+
+def send_forged(page: Served, bounds: settings, *, heavy: bool) -> None:
+    events = forged.events(page.demo, heavy=heavy)
+
+    @bounds
     @given(st.data())
     def send(data: st.DataObject) -> None:
-        fn = data.draw(st.sampled_from(heavy), label="event")
+        fn = data.draw(st.sampled_from(events), label="event")
         page.send(fn, data.draw(page.values(fn)), data.draw(forged.FORGED_EVENTS))
 
     send()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.pipeline import analyze, drain
@@ -35,14 +35,20 @@ def page(browser: Browser, address: str, query: str) -> Iterator[Page]:
         yield page
 
 
-def test_a_cell_of_the_map_and_a_point_of_the_curve_load_their_settings(page: Page) -> None:
+def sweep_magnitude(page: Page, sparsities: str) -> Locator:
+    """Start a sweep of magnitude alone; the field of its sparsities."""
     open_tab(page, "Sweep")
     for label in ("DAI", "Joint OBD", "Domain Fisher"):
         page.locator("#gv-sweep-rows").get_by_label(label, exact=True).uncheck()
     columns = page.locator("#gv-sweep-columns input").first
-    columns.fill("0.35, 0.8")
+    columns.fill(sparsities)
     columns.press("Enter")
     page.locator("#gv-sweep-run").click()
+    return columns
+
+
+def test_a_cell_of_the_map_and_a_point_of_the_curve_load_their_settings(page: Page) -> None:
+    columns = sweep_magnitude(page, "0.35, 0.8")
     cells = page.locator("#gv-sweep-map-general [role=gridcell]")
     expect(cells).to_have_count(2, timeout=LONG)
     expect(page.locator("#gv-sweep-words")).to_contain_text("of dense")

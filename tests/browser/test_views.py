@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from gaprune_viz.presets import PRESETS
 from tests.browser.conftest import opened
+from tests.browser.test_experiments import sweep_magnitude
 from tests.browser.test_page import SECOND, card, choose, open_tab, slider, wait_changed
 
 LONG = 120 * SECOND
@@ -100,13 +101,7 @@ def test_presets_are_one_sentence_each_and_four_pins_stand_side_by_side(page: Pa
 def test_a_sweep_marks_where_retrieval_collapses(small: Page) -> None:
     choose(small, "preset", "Magnitude")
     expect(small.locator(".gv-settings-line")).to_contain_text("Magnitude")
-    open_tab(small, "Sweep")
-    for label in ("DAI", "Joint OBD", "Domain Fisher"):
-        small.locator("#gv-sweep-rows").get_by_label(label, exact=True).uncheck()
-    columns = small.locator("#gv-sweep-columns input").first
-    columns.fill("0.3, 0.9")
-    columns.press("Enter")
-    small.locator("#gv-sweep-run").click()
+    sweep_magnitude(small, "0.3, 0.9")
     expect(small.locator("#gv-sweep-map-domain [role=gridcell]")).to_have_count(2, timeout=LONG)
     slider(small, "sparsity").focus()
     small.keyboard.press("ArrowRight")
