@@ -369,7 +369,7 @@ def drain(work: Generator[Progress, None, Any]) -> Any:
     return box[0]
 
 
-def iterate(work: Generator[Progress, None, Any], box: list[Any]) -> Iterator[Progress]:
+def iterate(work: Generator[Progress, None, Any], box: list[Any]) -> Generator[Progress, None, None]:
     """Pass on a generator's progress; its return value is put into `box`."""
     box.append((yield from work))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gaprune_viz import isolated
 from gaprune_viz.app import jobs, views, zerogpu
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.store import STORE
@@ -18,7 +19,7 @@ from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.progress import progress_html
-from gaprune_viz.pipeline import Analysis, analyze
+from gaprune_viz.pipeline import Analysis
 from gaprune_viz.workspace import clean, workspace
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def steps(
 
 
 def analysis_of(run: RunSpec) -> jobs.Work[Any]:
-    """The work of one analysis, the model taken from the store.
+    """The work of one analysis, in a process of its own.
 
     Raises:
         GapruneError: this server does not do such runs.
@@ -55,7 +56,9 @@ def analysis_of(run: RunSpec) -> jobs.Work[Any]:
     visitor().check_run(run)
 
     def work(report: jobs.Report, stopped: Callable[[], bool]) -> Path:
-        steps = zerogpu.analysis(run) if zerogpu.available() else analyze(run, model=STORE.model(run.model))
+        STORE.check_model(run.model)
+        STORE.make_room()
+        steps = zerogpu.analysis(run) if zerogpu.available() else isolated.analysis(run, stopped)
         folder = Path(jobs.driven(steps, report, stopped))
         clean(workspace(), keep=folder, largest=visitor().access.spec.workspace_bytes)
         return folder

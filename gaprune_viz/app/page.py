@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -13,6 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
+from gaprune_viz import isolated
 from gaprune_viz.app import api, scripts, views
 from gaprune_viz.app.access import Access
 from gaprune_viz.app.elements import bell, html
@@ -39,6 +41,7 @@ from gaprune_viz.app.tabs.sweep import SweepTab, build_sweep
 from gaprune_viz.app.tuning import TuningBar, build_tuning
 from gaprune_viz.config import ServeSpec, Settings
 from gaprune_viz.figures import style
+from gaprune_viz.isolated.host import LIBRARIES
 from gaprune_viz.presets import Preset
 from gaprune_viz.saved import saved_presets
 
@@ -202,9 +205,13 @@ def theme() -> gr.Theme:
 
 
 def warm_up() -> None:
-    """Load what the first run needs and the page does not; five seconds in which Python does little else."""
-    for name in ("sentence_transformers", "sklearn.cluster", "pyarrow.parquet"):
+    """Load what the first job needs and the page does not; five seconds in which Python does little else."""
+    for name in LIBRARIES:
         importlib.import_module(name)
+    isolated.ready()
+    # What is here now stays: collecting garbage, which holds everybody up, need not look at it again.
+    gc.collect()
+    gc.freeze()
 
 
 def launch(

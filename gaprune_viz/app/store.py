@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+import torch
+
 from gaprune_viz.app.access import DEMO, visitor
 from gaprune_viz.config import ModelSpec, Settings
 from gaprune_viz.core.encoder import EmbeddingModel
@@ -18,6 +20,7 @@ from gaprune_viz.core.exact import ExactScope
 from gaprune_viz.core.live import Preview
 from gaprune_viz.core.loading import load_model, parameter_count
 from gaprune_viz.core.masking import MaskResult
+from gaprune_viz.core.memory import release
 from gaprune_viz.core.targets import Target
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.benchmarks.estimate import Speed, measure_speed
@@ -59,6 +62,11 @@ class Cache(Generic[T]):
                     self._values.popitem(last=False)
             return value
 
+    def clear(self) -> None:
+        """Let go of all values; who uses one keeps it."""
+        with self._lock:
+            self._values.clear()
+
     def peek(self, key: Hashable) -> T | None:
         """The value under a key, or None."""
         with self._lock:
@@ -70,6 +78,7 @@ class Store:
 
     def __init__(self) -> None:
         self._models: Cache[EmbeddingModel] = Cache(2)
+        self._sizes: Cache[int] = Cache(32)
         self._analyses: Cache[Analysis] = Cache(8)
         self._scopes: Cache[tuple[EmbeddingModel, ExactScope, tuple[Target, ...]]] = Cache(4)
         self._masks: Cache[MaskResult] = Cache(6)
@@ -84,17 +93,24 @@ class Store:
         """Embeddings that outlive the process."""
         return embedding_cache()
 
-    def model(self, spec: ModelSpec) -> EmbeddingModel:
-        """A model, where the visitor may use it."""
+    def check_model(self, spec: ModelSpec) -> None:
+        """Refuse a model that the visitor may not use, or that is too large for him."""
         access = visitor().access
         access.check_model(spec)
+        if access.spec.public:
+            access.check_size(self._sizes.get(spec.key(), lambda: parameter_count(spec)))
 
-        def make() -> EmbeddingModel:
-            if access.spec.public:
-                access.check_size(parameter_count(spec))
-            return load_model(spec)
+    def model(self, spec: ModelSpec) -> EmbeddingModel:
+        """A model, where the visitor may use it."""
+        self.check_model(spec)
+        return self._models.get(spec.key(), lambda: load_model(spec))
 
-        return self._models.get(spec.key(), make)
+    def make_room(self) -> None:
+        """Let go of the models on a card: the process of a run loads its own, and a card may have room for one."""
+        if torch.cuda.is_available():
+            self._scopes.clear()
+            self._models.clear()
+            release()
 
     def analysis(self, name: str) -> Analysis:
         """An analysis by its id, where the visitor may see it; `demo` is the bundled one."""

@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,8 @@ class Served:
         assert self.address.startswith("http://127.0.0.1"), "the server did not start"
 
     def memory(self) -> float:
-        """Resident memory, MiB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        return int(found[1]) / 1024 if found else float("nan")
+        """Resident memory of the server and of the processes that compute for it, MiB; what they share counts once."""
+        return sum(proportional_memory(pid) for pid in family(self.process.pid))
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -75,6 +74,24 @@ class Served:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    found = [pid]
+    for parent in found:
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, children.read_text(encoding="utf-8").split())
+    return found
+
+
+def proportional_memory(pid: int) -> float:
+    """Resident memory of a process, MiB: its own, and its part of what it shares; 0 where it has just ended."""
+    with suppress(OSError):
+        found = re.search(r"Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8"))
+        return int(found[1]) / 1024 if found else 0.0
+    return 0.0
 
 
 class Person(threading.Thread):

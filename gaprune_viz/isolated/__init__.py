@@ -1,0 +1,14 @@
+"""Analyses in a process of their own.
+
+Python runs one thread at a time: where one process computes and answers, sliders wait for batches, and for libraries
+that are being loaded. A process of its own leaves the page free, gives all its memory back at its end, can be stopped
+at any moment, and takes nothing with it where the system kills it.
+
+`process` is the side that asks, `host` the side that computes.
+"""
+
+from __future__ import annotations
+
+from gaprune_viz.isolated.process import analysis, ready
+
+__all__ = ["analysis", "ready"]

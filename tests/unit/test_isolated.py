@@ -1,0 +1,203 @@
+"""Analyses in a process of their own: the same numbers, and nothing of them outlives a stop or a death."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec
+from gaprune_viz.core.calibration import Progress
+from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.isolated import analysis, process
+from gaprune_viz.pipeline import analyze, drain, open_analysis, verify_analysis
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace of the test's own, which hosts that wait did not have when they began."""
+    monkeypatch.setenv("GAPRUNE_VIZ_WORKSPACE", str(tmp_path / "workspace"))
+    return tmp_path / "workspace"
+
+
+@pytest.fixture
+def run(tiny_bert: Path, tiny_triplets: tuple[Path, Path]) -> RunSpec:
+    domain, general = map(str, tiny_triplets)
+    return RunSpec(
+        model=ModelSpec(model=str(tiny_bert), device="cpu"),
+        calibration=CalibrationSpec(domain=domain, general=general, samples=6),
+    )
+
+
+def never() -> bool:
+    return False
+
+
+def long(run: RunSpec) -> RunSpec:
+    """A run of many batches."""
+    return run.model_copy(
+        update={"calibration": CalibrationSpec(domain="finance", general="general", samples=200, token_budget=512)}
+    )
+
+
+def until_computing(work: Generator[Progress, None, Path]) -> process.Host:
+    """Go on until batches are computed; the host that computes them."""
+    while not (step := next(work)).stage.startswith("Calibrating") or not step.done:
+        pass
+    host = work.gi_frame.f_locals["host"]
+    assert host.computing
+    return host
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and computes; one that nobody has asked after its end does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(found: Callable[[], bool], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.05)
+
+
+def test_it_is_the_analysis_that_this_process_would_make(place: Path, run: RunSpec, tmp_path: Path) -> None:
+    steps: list[Progress] = []
+    work = analysis(run, never)
+    try:
+        while True:
+            steps.append(next(work))
+    except StopIteration as end:
+        folder = end.value
+    assert folder.parent == place
+    assert steps[-1].stage == "Writing"
+    assert verify_analysis(folder)["tensors"] > 0
+    here = open_analysis(drain(analyze(run, tmp_path / "here")))
+    there = open_analysis(folder)
+    assert there.key == here.key
+    assert there.summary.equals(here.summary)
+    assert there.statistics.document["checksums"]["tensors"] == here.statistics.document["checksums"]["tensors"]
+
+
+def test_a_host_is_used_again(place: Path, run: RunSpec) -> None:
+    drain(analysis(run, never))
+    (host,) = process._idle
+    drain(analysis(run, never))
+    assert process._idle == [host]
+
+
+def test_a_stopped_one_leaves_nothing_and_its_host_goes_on(place: Path, run: RunSpec) -> None:
+    began: list[int] = []
+    work = analysis(long(run), lambda: bool(began))
+    host = until_computing(work)
+    pid = host.computing
+    assert list(place.glob(".unfinished-*"))
+    began.append(1)
+    with pytest.raises(Cancelled):
+        drain(work)
+    assert pid is not None
+    assert not alive(pid)
+    assert not list(place.glob(".unfinished-*"))
+    assert not list(place.glob("analysis-*"))
+    assert host.alive
+    assert drain(analysis(run, never)).is_dir()
+    assert process._idle == [host]
+
+
+def test_closing_it_stops_it(place: Path, run: RunSpec) -> None:
+    work = analysis(long(run), never)
+    pid = until_computing(work).computing
+    work.close()
+    assert pid is not None
+    assert not alive(pid)
+    assert not list(place.glob(".unfinished-*"))
+
+
+def test_one_that_does_not_tidy_up_in_time_is_killed(
+    place: Path, run: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.3)
+    work = analysis(long(run), never)
+    host = until_computing(work)
+    assert host.computing is not None
+    pid = host.computing
+    os.kill(pid, signal.SIGSTOP)
+    work.close()
+    assert not alive(pid)
+    assert host.alive
+
+
+@pytest.mark.parametrize("host_too", [False, True])
+def test_one_that_the_system_ends_is_said_to_be_and_the_next_one_runs(
+    place: Path, run: RunSpec, host_too: bool
+) -> None:
+    earlier = drain(analysis(run, never))
+    work = analysis(long(run), never)
+    host = until_computing(work)
+    assert host.computing is not None
+    if host_too:
+        host.process.kill()
+    os.kill(host.computing, signal.SIGKILL)
+    with pytest.raises(GapruneError, match=r"was ended \(signal 9, Killed\); nothing of it is kept") as said:
+        drain(work)
+    assert "If memory ran out" in said.value.hint
+    assert verify_analysis(earlier)
+    assert drain(analysis(run, never)) == earlier
+
+
+def test_what_a_person_can_put_right_is_told_with_its_hint(place: Path, run: RunSpec) -> None:
+    wrong = run.model_copy(update={"model": ModelSpec(model="./nowhere")})
+    with pytest.raises(GapruneError) as here:
+        drain(analyze(wrong))
+    with pytest.raises(GapruneError) as there:
+        drain(analysis(wrong, never))
+    assert (there.value.message, there.value.hint) == (here.value.message, here.value.hint)
+
+
+def test_what_nobody_foresaw_comes_with_its_own_traceback(place: Path, run: RunSpec) -> None:
+    with pytest.raises(process.Unforeseen) as error:
+        drain(analysis(run.model_copy(update={"calibration": None}), never))
+    assert "model_validate" in error.value.__notes__[0]
+
+
+def test_it_reads_names_as_this_process_does(
+    place: Path, run: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain = Path(run.calibration.domain)
+    monkeypatch.chdir(domain.parent)
+    near = run.model_copy(update={"calibration": run.calibration.model_copy(update={"domain": domain.name})})
+    assert drain(analysis(near, never)) == drain(analyze(run))
+
+
+def test_it_ends_when_who_asked_is_killed(place: Path, run: RunSpec, tmp_path: Path) -> None:
+    script = tmp_path / "ask.py"
+    # Not guarded against being imported: nobody imports it anew.
+    script.write_text(
+        "import sys\n"
+        "from gaprune_viz.config import RunSpec\n"
+        "from gaprune_viz.isolated import analysis\n"
+        "work = analysis(RunSpec.model_validate_json(sys.argv[1]), lambda: False)\n"
+        "for step in work:\n"
+        "    host = work.gi_frame.f_locals['host']\n"
+        "    if host.computing and step.stage.startswith('Calibrating') and step.done:\n"
+        "        print(host.process.pid, host.computing, flush=True)\n"
+    )
+    asking = subprocess.Popen(
+        [sys.executable, str(script), long(run).model_dump_json()], stdout=subprocess.PIPE, text=True
+    )
+    assert asking.stdout is not None
+    pids = [int(pid) for pid in asking.stdout.readline().split()]
+    assert len(pids) == 2
+    asking.kill()
+    asking.wait()
+    wait_for(lambda: not any(map(alive, pids)))
+    assert not list(place.glob(".unfinished-*"))
