@@ -9,14 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from itertools import pairwise
 from pathlib import Path
 
-from tests.app.served import Caller
 from tests.reliability.ground import KEPT_SEED, Ground, line_of, place_of
-from tests.reliability.load import Served
 
 
 def killed(ground: Ground) -> None:
@@ -208,35 +205,6 @@ def two_at_once(ground: Ground) -> None:
     )
 
 
-def two_apps(ground: Ground) -> None:
-    served = [Served(str(ground.model), str(ground.workspace)) for _ in range(2)]
-    answers: list[str] = []
-
-    def run(address: str) -> None:
-        caller = Caller(address, f"chaos-{os.urandom(8).hex()}")
-        event = caller.event("gv-run", "click")
-        data = caller.values(
-            event, gv_model=str(ground.model), gv_domain="finance", gv_samples=64, gv_sampling="random", gv_seed=9
-        )
-        answers.append(caller.call(event, data)["seen"])
-
-    threads = [threading.Thread(target=run, args=(app.address,)) for app in served]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    for app in served:
-        app.close()
-    done = sum("Done." in answer for answer in answers)
-    ground.tell(
-        "two apps on one workspace",
-        "both are asked for the same analysis at once",
-        f"{done} of 2 pages show the whole result",
-        "Done." if done else "",
-        done == 2 and ground.whole_or_none() and not ground.leftovers(),
-    )
-
-
 STEPS = (
     killed,
     killed_sweep,
@@ -246,5 +214,4 @@ STEPS = (
     odd_places,
     odd_clock,
     two_at_once,
-    two_apps,
 )

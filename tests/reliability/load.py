@@ -13,14 +13,12 @@ import argparse
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +63,8 @@ class Served:
 
     def memory(self) -> float:
         """Resident memory of the server and of the processes that compute for it, MiB; what they share counts once."""
+        from tests.system import family, proportional_memory
+
         return sum(proportional_memory(pid) for pid in family(self.process.pid))
 
     def close(self) -> None:
@@ -74,24 +74,6 @@ class Served:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that descend from it."""
-    found = [pid]
-    for parent in found:
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            with suppress(OSError):
-                found += map(int, children.read_text(encoding="utf-8").split())
-    return found
-
-
-def proportional_memory(pid: int) -> float:
-    """Resident memory of a process, MiB: its own, and its part of what it shares; 0 where it has just ended."""
-    with suppress(OSError):
-        found = re.search(r"Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8"))
-        return int(found[1]) / 1024 if found else 0.0
-    return 0.0
 
 
 class Person(threading.Thread):

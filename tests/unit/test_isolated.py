@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,8 @@ from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.isolated import analysis, process
 from gaprune_viz.pipeline import analyze, drain, open_analysis, verify_analysis
+from tests.app.served import wait_for
+from tests.system import alive
 
 
 @pytest.fixture
@@ -53,21 +54,6 @@ def until_computing(work: Generator[Progress, None, Path]) -> process.Host:
     host = work.gi_frame.f_locals["host"]
     assert host.computing
     return host
-
-
-def alive(pid: int) -> bool:
-    """Whether a process is there and computes; one that nobody has asked after its end does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_for(found: Callable[[], bool], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.05)
 
 
 def test_it_is_the_analysis_that_this_process_would_make(place: Path, run: RunSpec, tmp_path: Path) -> None:
