@@ -11,6 +11,7 @@ from typing import Any
 
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.stored import stored_json
+from gaprune_viz.swap import bring_back
 from gaprune_viz.workspace import folder_bytes, workspace, write_whole
 
 PREFIX = "analysis-"
@@ -50,7 +51,9 @@ class KeptRun:
 
 def kept_runs(base: Path | None = None) -> list[KeptRun]:
     """All analyses of the workspace, the one used last first. A damaged one is left out."""
-    folders = [f for f in (base or workspace()).glob(f"{PREFIX}*") if f.is_dir() and not f.is_symlink()]
+    base = base or workspace()
+    bring_back(base)
+    folders = [f for f in base.glob(f"{PREFIX}*") if f.is_dir() and not f.is_symlink()]
     found = [run for folder in folders if (run := _read(folder)) is not None]
     return sorted(found, key=lambda run: run.used, reverse=True)
 

@@ -152,12 +152,10 @@ def analyze(
 
 def _is_whole(place: Path) -> bool:
     """Whether a finished analysis is there, as it was written."""
-    if not (place / SPEC_FILE).is_file():
-        return False
     try:
         Statistics.open(place)
     except GapruneError:
-        # Damaged: it is made again, and replaced.
+        # Not there; or damaged: it is made again, and replaced.
         return False
     return True
 

@@ -18,6 +18,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import CachedEncoder
 from gaprune_viz.pipeline import embedding_cache, exact_scope, load_dense, versions
 from gaprune_viz.stored import stored_json
+from gaprune_viz.swap import bring_back
 from gaprune_viz.workspace import whole_folder
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def load_pair(folder: Path) -> PrunedPair:
         GapruneError: the folder is not an export, or the dense model is gone or changed.
     """
     path = folder / RESULT_FILE
+    if not folder.is_dir():
+        bring_back(folder.parent, folder.name)
     if not folder.is_dir():
         raise GapruneError(f"There is no folder {folder}.", "Make one: `gaprune-viz prune DIR --out MODEL_DIR`.")
     if not path.is_file() or not (folder / MASK_FILE).is_file():

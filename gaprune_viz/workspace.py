@@ -10,14 +10,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.swap import UNFINISHED, WASTE, bring_back, moved_away, swap_in
 
 WORKSPACE_VARIABLE = "GAPRUNE_VIZ_WORKSPACE"
-UNFINISHED = ".unfinished-"
 WRITING = ".writing"
 RESULTS = ("analysis-*", "export-*", "uploads/*")
 WORKSPACE_LIMIT = 20 * 2**30
@@ -25,7 +25,6 @@ UPLOAD_PREFIX = "upload:"
 UPLOADS = "uploads"
 LOCKS = ".locks"
 STALE_SECONDS = 86_400
-SWAPS = 5
 
 
 def workspace() -> Path:
@@ -47,7 +46,9 @@ def workspace() -> Path:
 
 @contextmanager
 def whole_folder(place: Path, *, marker: str) -> Iterator[Path]:
-    """Write a folder so that others see all of it or nothing. What a killed writer of the same left is deleted first.
+    """Write a folder so that others see all of it or nothing, or what was there before.
+
+    What a killed writer of the same left is deleted first, and what it had moved away is put back.
 
     Args:
         place: where the folder shall be. An earlier result there is replaced; anything else is left alone.
@@ -63,6 +64,7 @@ def whole_folder(place: Path, *, marker: str) -> Iterator[Path]:
         raise GapruneError(f"{place} exists and is not an earlier result.", "Choose another folder with --out.")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
+        bring_back(place.parent, place.name)
         _sweep_up(place.parent, f"{UNFINISHED}{escape(place.name)}-*")
         folder = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{place.name}-", dir=place.parent))
     except OSError as error:
@@ -75,8 +77,10 @@ def whole_folder(place: Path, *, marker: str) -> Iterator[Path]:
         # Held while we live: by it, `clean` tells a folder that is being written from one whose writer was killed.
         with writing:
             yield folder
-            (folder / WRITING).unlink(missing_ok=True)
-            _swap_in(folder, place)
+            folder.chmod(0o755)
+            swap_in(folder, place)
+            # Only now: what a writer that is killed before leaves is known at once to be nobody's.
+            (place / WRITING).unlink(missing_ok=True)
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise MemoryError(f"Writing {place}: {error.strerror}") from error
@@ -85,24 +89,6 @@ def whole_folder(place: Path, *, marker: str) -> Iterator[Path]:
         raise GapruneError(f"Writing {place} failed: {error}.", "Check free space and permissions.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _swap_in(folder: Path, place: Path) -> None:
-    """Put a folder at its place, also where another process puts one there at the same time."""
-    folder.chmod(0o755)
-    for swap in range(SWAPS):
-        old = folder.with_name(f"{folder.name}-old{swap}")
-        with suppress(FileNotFoundError):
-            place.rename(old)
-        try:
-            folder.rename(place)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or swap == SWAPS - 1:
-                raise
-        else:
-            return
-        finally:
-            shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
@@ -161,6 +147,8 @@ def write_whole(place: Path, text: str) -> None:
 def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMIT) -> list[str]:
     """Delete the longest unused results until the rest fits, and what work that was killed left behind.
 
+    An earlier result that such work had moved away is put back first.
+
     A result is in use when it is made, found again or opened: its folder's time says so.
 
     Args:
@@ -171,6 +159,7 @@ def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMI
     Returns:
         names of the deleted folders.
     """
+    bring_back(base)
     deleted = _sweep_up(base, f"{UNFINISHED}*")
     folders = [f for kind in RESULTS for f in base.glob(kind) if f.is_dir()]
     folders.sort(key=lambda f: (f == keep, f.stat().st_mtime), reverse=True)
@@ -195,6 +184,10 @@ def _abandoned(leftover: Path) -> bool:
     """Whether an unfinished folder's writer is gone: its lock is free; or, where there is none, it is a day old."""
     from filelock import FileLock, Timeout
 
+    if leftover.name.endswith(WASTE):
+        return True
+    if moved_away(leftover):
+        return False
     try:
         if not (leftover / WRITING).exists():
             return time.time() - leftover.stat().st_mtime > STALE_SECONDS

@@ -26,6 +26,7 @@ from gaprune_viz.core.checksums import check, check_tensor
 from gaprune_viz.core.selection import median_of_streamed
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.stored import stored_json
+from gaprune_viz.swap import bring_back
 
 FORMAT = 1
 SPEC_FILE = "spec.json"
@@ -123,6 +124,8 @@ class Statistics:
             GapruneError: the folder is not there, is not an analysis, or a part is damaged.
         """
         path = folder / SPEC_FILE
+        if not path.is_file():
+            bring_back(folder.parent, folder.name)
         if not path.is_file():
             raise GapruneError(f"There is no analysis in {folder}.", "Make one: `gaprune-viz analyze --out DIR`.")
         try:

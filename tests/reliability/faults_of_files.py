@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -86,6 +87,36 @@ def damaged_in_place(ground: Ground) -> None:
         "",
         code == 0 and ground.whole_or_none(),
     )
+
+
+def killed_replacing(ground: Ground) -> None:
+    """SIGKILL while a new result takes the place of an earlier one: exchanged in one step, and moved in two."""
+    from gaprune_viz.core.statistics import Statistics
+    from gaprune_viz.pipeline import verify_analysis
+
+    place = ground.workspace / "analysis-replaced"
+    ground.start(seed=53, what="replace").finish()
+    # What is done, with which seed, the seed that is to be found afterwards, and when.
+    moments = (
+        ("replace-late", 54, 54, "before the earlier one is deleted"),
+        ("replace-in-two", 55, 56, "before it follows the earlier one, on a kernel that cannot exchange folders"),
+    )
+    for what, seed, expected, where in moments:
+        struck, _ = ground.start(seed=seed, what=what).finish()
+        moved, left = not place.exists(), ground.leftovers()
+        found = Statistics.open(place).run.calibration.seed
+        whole = bool(verify_analysis(place)) and ground.whole_or_none() and found == expected
+        code, _ = ground.start(seed=56, what="replace").finish()
+        again = code == 0 and ground.leftovers() == 0 and ground.whole_or_none()
+        ground.tell(
+            "SIGKILL while replacing a result",
+            where,
+            f"{'the earlier one, which who opens it puts back' if moved else 'the new one'}, whole; "
+            f"unfinished folders: {left}; the next start replaces it and cleans",
+            "",
+            struck == -signal.SIGKILL and moved == (what == "replace-in-two") and left > 0 and whole and again,
+        )
+    shutil.rmtree(place)
 
 
 def changed_model(ground: Ground) -> None:
@@ -198,4 +229,4 @@ def _largest_difference(one: Path, other: Path) -> float:
     return max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs)
 
 
-STEPS = (full_disk, read_only, altered, damaged_in_place, changed_model, little_memory, bad_loss)
+STEPS = (full_disk, read_only, altered, damaged_in_place, killed_replacing, changed_model, little_memory, bad_loss)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -16,6 +17,8 @@ from collections.abc import Generator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.reliability.replacing import refuse_exchange, strike
 
 if TYPE_CHECKING:
     from gaprune_viz.config import RunSpec, StudySpec
@@ -95,6 +98,8 @@ def compute(model: str, seed: int, what: str, limit: int, budget: int, domain: s
     """An analysis, and what is asked for beyond it, each step told on the way.
 
     Args:
+        what: `replace` makes the analysis at a place of its own; `replace-in-two`, on a kernel that cannot exchange
+            folders, is killed between the two steps, and `replace-late` when the earlier result is to be deleted.
         limit: most bytes of a file; for `memory`, the bytes that are left when calibration begins. 0 for no limit.
         budget: of tokens; 0 for the usual one.
     """
@@ -120,8 +125,13 @@ def compute(model: str, seed: int, what: str, limit: int, budget: int, domain: s
 
         print("CELLS", told(run_study(small_study(run), Path(workspace) / "study"))["cells"])
         return
+    out = Path(workspace) / "analysis-replaced" if what.startswith("replace") else None
+    if what == "replace-in-two":
+        refuse_exchange(errno.ENOSYS)
+    if out is not None and what != "replace":
+        strike(out, "kill" if what == "replace-in-two" else "late")
     with plain_kernels() if what == "plain" else nullcontext():
-        place = told(analyze(run), limit if what == "memory" else 0)
+        place = told(analyze(run, out), limit if what == "memory" else 0)
     if what == "sweep":
         from gaprune_viz.sweep import SweepPlan, sweep
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.workspace import WORKSPACE_VARIABLE, clean, folder_bytes, whole_folder, workspace
+from gaprune_viz.history import kept_runs
+from gaprune_viz.results import load_pair
+from gaprune_viz.swap import UNFINISHED, WASTE, bring_back, exchange
+from gaprune_viz.workspace import WORKSPACE_VARIABLE, WRITING, clean, folder_bytes, whole_folder, workspace
 
 MARKER = "spec.json"
+REPLACING = Path(__file__).parents[1] / "reliability" / "replacing.py"
+# As `whole_folder` calls what it moves away.
+MOVED = f"{UNFINISHED}result-abcd_123-old0"
+linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's kernel")
 
 
 def write(place: Path, text: str = "{}") -> None:
@@ -135,3 +148,146 @@ def test_the_longest_unused_analyses_go_first(tmp_path: Path) -> None:
     assert names(tmp_path) == ["analysis-middle", "analysis-new", "else"]
     assert sorted(clean(tmp_path, largest=0)) == ["analysis-middle", "analysis-new"]
     assert names(tmp_path) == ["else"]
+
+
+def replacing(place: Path, *words: object) -> subprocess.Popen[str]:
+    """A process that replaces a result; see `tests/reliability/replacing.py`."""
+    environment = {**os.environ, "PYTHONPATH": str(REPLACING.parents[2])}
+    command = [sys.executable, str(REPLACING), str(place), *map(str, words)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_two_folders_are_exchanged_or_left(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "text").write_text(name)
+    done = exchange(tmp_path / "a", tmp_path / "b")
+    assert done or sys.platform != "linux"
+    assert (tmp_path / "a" / "text").read_text() == ("b" if done else "a")
+    assert (tmp_path / "b" / "text").read_text() == ("a" if done else "b")
+
+
+@linux
+def test_a_reader_always_finds_a_whole_result_while_it_is_replaced(tmp_path: Path) -> None:
+    place = tmp_path / "result"
+    write(place, "old")
+    (place / "tensors").write_text("old")
+    writer, looks, seen = replacing(place, 200, 0, "none"), 0, set()
+    while writer.poll() is None:
+        handle = os.open(place, os.O_DIRECTORY)
+        try:
+            found = set(os.listdir(handle)) - {WRITING}  # noqa: PTH208
+            # Deleted meanwhile, where it is no longer in place; while it is held open its number is not used again.
+            if os.fstat(handle).st_ino == place.stat().st_ino:
+                assert found == {MARKER, "tensors"}
+                seen.add(os.fstat(handle).st_ino)
+        finally:
+            os.close(handle)
+        looks += 1
+    assert writer.wait() == 0
+    assert len(seen) > 1 and looks > len(seen)
+    assert (place / MARKER).read_text() == "new 199"
+    assert names(place) == [MARKER, "tensors"]
+    assert names(tmp_path) == ["result"]
+
+
+@linux
+@pytest.mark.parametrize("refusal", [errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP])
+def test_where_folders_cannot_be_exchanged_a_result_is_replaced_in_two_steps(refusal: int, tmp_path: Path) -> None:
+    place = tmp_path / "result"
+    write(place, "old")
+    assert replacing(place, 3, refusal, "none").wait() == 0
+    assert (place / MARKER).read_text() == "new 2"
+    assert names(tmp_path) == ["result"]
+
+
+@linux
+def test_a_kill_between_the_two_steps_loses_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "result"
+    write(place, "old")
+    assert replacing(place, 1, errno.ENOSYS, "kill").wait() == -signal.SIGKILL
+    assert not place.exists()
+    assert len(names(tmp_path)) == 2
+    # The next that comes, whatever it does here.
+    assert len(clean(tmp_path)) == 1
+    assert (place / MARKER).read_text() == "old"
+    assert names(tmp_path) == ["result"]
+
+
+@linux
+@pytest.mark.parametrize("harm", ["error", "interrupt"])
+def test_a_failure_between_the_two_steps_puts_the_earlier_result_back(harm: str, tmp_path: Path) -> None:
+    place = tmp_path / "result"
+    write(place, "old")
+    child = replacing(place, 1, errno.EINVAL, harm)
+    _, said = child.communicate()
+    assert child.returncode != 0
+    assert ("Writing" in said and "Input/output error" in said) if harm == "error" else "KeyboardInterrupt" in said
+    assert (place / MARKER).read_text() == "old"
+    assert names(tmp_path) == ["result"]
+
+
+@linux
+def test_a_kill_after_the_exchange_leaves_the_new_result(tmp_path: Path) -> None:
+    place = tmp_path / "result"
+    write(place, "old")
+    assert replacing(place, 1, 0, "late").wait() == -signal.SIGKILL
+    assert (place / MARKER).read_text() == "new 0"
+    assert len(names(tmp_path)) == 2
+    write(place, "newer")
+    assert (place / MARKER).read_text() == "newer"
+    assert names(tmp_path) == ["result"]
+
+
+def moved(folder: Path, text: str = "old") -> Path:
+    """A result as a killed process leaves it between the two steps."""
+    folder.mkdir(parents=True)
+    (folder / MARKER).write_text(text)
+    return folder
+
+
+def test_whoever_writes_again_puts_the_earlier_result_back_first(tmp_path: Path) -> None:
+    moved(tmp_path / MOVED)
+    with pytest.raises(KeyError), whole_folder(tmp_path / "result", marker=MARKER):
+        assert (tmp_path / "result" / MARKER).read_text() == "old"
+        raise KeyError
+    assert names(tmp_path) == ["result"]
+
+
+def test_what_was_moved_away_is_never_taken_for_another_name(tmp_path: Path) -> None:
+    longer = moved(tmp_path / f"{UNFINISHED}result-2-abcd_123-old0")
+    bring_back(tmp_path, "result")
+    assert names(tmp_path) == [longer.name]
+    bring_back(tmp_path)
+    assert names(tmp_path) == ["result-2"]
+
+
+def test_what_has_a_successor_is_deleted(tmp_path: Path) -> None:
+    write(tmp_path / "result", "new")
+    moved(tmp_path / MOVED)
+    moved(tmp_path / f"{UNFINISHED}else-abcd_123{WASTE}")
+    assert clean(tmp_path) == [f"{UNFINISHED}else-abcd_123{WASTE}"]
+    assert names(tmp_path) == ["result"]
+    assert (tmp_path / "result" / MARKER).read_text() == "new"
+
+
+def test_an_old_result_that_was_moved_away_outlives_a_day(tmp_path: Path) -> None:
+    old = moved(tmp_path / MOVED)
+    os.utime(old, (10**9, 10**9))
+    # What is in its place is no folder: it stays where it is.
+    (tmp_path / "result").write_text("x")
+    clean(tmp_path)
+    assert (old / MARKER).read_text() == "old"
+
+
+def test_an_analysis_that_was_moved_away_is_found(tiny_analysis: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_analysis, tmp_path / f"{UNFINISHED}analysis-1-abcd_123-old0")
+    assert Statistics.open(tmp_path / "analysis-1").names
+    (tmp_path / "analysis-1").rename(tmp_path / f"{UNFINISHED}analysis-1-abcd_123-old3")
+    assert [run.id for run in kept_runs(tmp_path)] == ["analysis-1"]
+
+
+def test_a_pruned_model_that_was_moved_away_is_found(tmp_path: Path) -> None:
+    moved(tmp_path / f"{UNFINISHED}export-abcd_123-old0")
+    with pytest.raises(GapruneError, match="is not a pruned model"):
+        load_pair(tmp_path / "export")
