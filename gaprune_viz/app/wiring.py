@@ -12,6 +12,8 @@ from gaprune_viz.app import handlers as do
 from gaprune_viz.app import inside_handlers as inside
 from gaprune_viz.app import jobs, live
 from gaprune_viz.app import query_handlers as queries
+from gaprune_viz.app import retrieval_handlers as retrieval
+from gaprune_viz.app import run_handlers as runner
 from gaprune_viz.app import runs_handlers as runs
 from gaprune_viz.app import speed_handlers as speed
 from gaprune_viz.app import sweep_handlers as sweeps
@@ -19,6 +21,7 @@ from gaprune_viz.app.access import visitor
 from gaprune_viz.app.address import from_address, go, matrix_figure, opened, restored
 from gaprune_viz.app.benchmark_wiring import wire_benchmark
 from gaprune_viz.app.events import CARRIES, HEAVY, LIGHT, ONCE, arrived
+from gaprune_viz.app.export_handlers import export_model
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.sessions import closed
 from gaprune_viz.app.study_handlers import wire_study
@@ -137,9 +140,9 @@ def _wire_atlas(page: Page) -> None:
 
 def _wire_run(page: Page) -> None:
     sidebar = page.sidebar
-    everything = [page.view, *do.run_outputs(page)]
+    everything = [page.view, *runner.run_outputs(page)]
     sidebar.run.click(
-        do.run_analysis(page),
+        runner.run_analysis(page),
         [page.view, page.active, *sidebar.controls, *page.tuning.controls],
         everything,
         **HEAVY,
@@ -154,7 +157,7 @@ def _wire_retrieval(page: Page) -> None:
     common = [page.view, page.sidebar.current, tab.progress]
     gr.on(
         [tab.compare.click, tab.text.submit],
-        do.compare_query(page),
+        retrieval.compare_query(page),
         [page.view, tab.task, tab.pick, tab.text, *controls],
         [*common, tab.ranking, tab.asked],
         **HEAVY,
@@ -165,19 +168,19 @@ def _wire_retrieval(page: Page) -> None:
     opened.then(**arrived("gv-open"))
     for chosen in (tab.pick.input(lambda: "", None, tab.text, **LIGHT), back, ahead, opened):
         chosen.then(
-            do.compare_query(page),
+            retrieval.compare_query(page),
             [page.view, tab.task, tab.pick, tab.text, *controls],
             [*common, tab.ranking, tab.asked],
             **{**HEAVY, "trigger_mode": "always_last"},
         ).then(**_refresh(page))
     tab.surprise.click(
-        do.surprise(page),
+        retrieval.surprise(page),
         [page.view, tab.task, *controls],
         [*common, tab.pick, tab.text, tab.ranking, tab.asked],
         **HEAVY,
     ).then(**_refresh(page))
     tab.measure.click(
-        do.measure(page),
+        retrieval.measure(page),
         [page.view, tab.task, *controls],
         [*common, tab.metrics, *tab.per_query.values(), tab.per_query_table, *tab.maps.values(), tab.map_table],
         **HEAVY,
@@ -204,7 +207,7 @@ def _wire_live(page: Page, common: list[Any]) -> None:
 def _wire_export(page: Page) -> None:
     tab, controls = page.export, list(page.tuning.controls)
     tab.make.click(
-        do.export_model(page),
+        export_model(page),
         [page.view, *controls],
         [page.view, page.sidebar.current, tab.progress, tab.model],
         **HEAVY,

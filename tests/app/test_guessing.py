@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gaprune_viz.app import handlers as do
-from gaprune_viz.app import jobs, launch, runs_handlers, speed_handlers, views
+from gaprune_viz.app import jobs, launch, retrieval_handlers, runs_handlers, speed_handlers, views
 from gaprune_viz.app.access import Access, Visitor, visit
+from gaprune_viz.app.export_handlers import export_model
 from gaprune_viz.app.gate import API, CLOSED, OPEN, OPEN_BELOW
 from gaprune_viz.app.guard import COMPUTE
 from gaprune_viz.app.page import Page
@@ -111,12 +111,14 @@ def test_no_light_event_answers_bob_with_what_is_hers(hers: Hers, served: tuple[
     assert tried > 80
 
 
-@pytest.mark.parametrize("make", [do.export_model, do.measure, do.surprise, speed_handlers.measure])
+@pytest.mark.parametrize(
+    "make", [export_model, retrieval_handlers.measure, retrieval_handlers.surprise, speed_handlers.measure]
+)
 def test_no_heavy_work_of_bobs_begins_with_her_run(hers: Hers, page: Page, make: Callable[[Page], Any]) -> None:
     """Were the view ever kept by the browser, a forged one would still export and measure nothing."""
     access, view = Access(ServeSpec(public=True)), {**views.View().model_dump(), "analysis": hers.run}
     access.admit(workspace() / hers.run, ANN)
-    task = [] if make in (do.export_model, speed_handlers.measure) else ["finance"]
+    task = [] if make in (export_model, speed_handlers.measure) else ["finance"]
     with visit(Visitor(access, BOB)):
         request: Any = SimpleNamespace(session_hash=BOB)
         steps = list(make(page)(request, view, *task, *values_of(Settings())))

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import gradio as gr
 import pytest
 
-from gaprune_viz.app import address, data_handlers, handlers, inside_handlers, jobs, views
+from gaprune_viz.app import address, data_handlers, handlers, inside_handlers, jobs, run_handlers, views
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.page import Page, build
 from gaprune_viz.app.reproduce import shell_text
@@ -188,7 +188,7 @@ def test_a_run_from_the_page_shows_itself(page: Page, tiny_bert: Path, tiny_trip
     values = dict.fromkeys([name for _, name in RUN_FIELDS])
     domain, general = map(str, tiny_triplets)
     values |= {"model": str(tiny_bert), "domain": domain, "general": general, "scope": "linear", "sampling": "all"}
-    out = changes(handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings())))
+    out = changes(run_handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings())))
     assert "Done" in plain(out[page.sidebar.progress])
     folder = visitor().folder(out[page.view]["analysis"])
     document = json.loads((folder / "spec.json").read_text())
@@ -201,7 +201,7 @@ def test_a_cancelled_run_keeps_the_view(page: Page, tiny_bert: Path, tiny_triple
     values = dict.fromkeys([name for _, name in RUN_FIELDS])
     domain, general = map(str, tiny_triplets)
     values |= {"model": str(tiny_bert), "domain": domain, "general": general, "seed": 99, "scope": "mlp"}
-    work = handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings()))
+    work = run_handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings()))
     next(work)
     jobs.stop(REQUEST)  # type: ignore[arg-type]
     out = changes(work)
@@ -212,7 +212,7 @@ def test_a_cancelled_run_keeps_the_view(page: Page, tiny_bert: Path, tiny_triple
 
 def test_a_run_that_fails_says_why_and_keeps_the_view(page: Page) -> None:
     values = {name: None for _, name in RUN_FIELDS} | {"model": "./nowhere"}
-    out = changes(handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings())))
+    out = changes(run_handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings())))
     assert "There is no model folder" in plain(out[page.sidebar.progress])
     assert page.view not in out
 

@@ -14,7 +14,8 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from gaprune_viz.app import handlers, live, views
+from gaprune_viz.app import live, views
+from gaprune_viz.app import retrieval_handlers as handlers
 from gaprune_viz.app import searching as search
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.page import Page

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gaprune_viz.app import handlers, searching, views
+from gaprune_viz.app import handlers, retrieval_handlers, searching, views
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.store import STORE
@@ -45,7 +45,7 @@ def test_shell_and_python_give_the_numbers_of_the_page(
 
     # What the page shows: retrieval measured, then the cards, which know the exact mask by now.
     changed: dict[Any, Any] = {}
-    for step in handlers.measure(page)(REQUEST, view, "general", *values):
+    for step in retrieval_handlers.measure(page)(REQUEST, view, "general", *values):
         changed.update(step)
     shown = plain(changed[page.retrieval.metrics])
     headline = plain(views.headline_html(views.live(views.View.parse(view), SETTINGS)))
