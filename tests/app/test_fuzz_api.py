@@ -1,7 +1,7 @@
 """Anything at all, to every endpoint and event: a result or one clean line, in five seconds, and the page lives on.
 
-The bulk is sent to gradio's own reading of values and our handlers in this process; a part of it over HTTP. A small
-number of cases here; `make fuzz` asks for 10,000.
+Sent to gradio's own reading of values and our handlers in this process, and over HTTP. A small number of cases here;
+`make fuzz` asks for 10,000 each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gaprune_viz.app import build, launch
@@ -26,13 +26,10 @@ from gaprune_viz.workspace import workspace
 from tests.app import forged
 from tests.app.forged import Direct
 from tests.app.served import Caller
-from tests.odd import CASES, FUZZ, VALUES, json_bytes
+from tests.odd import FUZZ, VALUES, json_bytes
 
 SESSION = "fuzzer-0123456789"
 OTHER = "other-0123456789"
-OVER_HTTP = settings(FUZZ, max_examples=max(10, CASES // 50), deadline=None)
-DIRECT = settings(FUZZ, deadline=None)
-HEAVY = settings(DIRECT, max_examples=max(20, CASES // 10))
 
 
 class Served:
@@ -106,17 +103,17 @@ def page(
 
 
 def test_events_that_answer_at_once(page: Served) -> None:
-    send_forged(page, DIRECT, heavy=False)
+    send_forged(page, heavy=False)
 
 
 def test_events_that_start_work(page: Served) -> None:
-    send_forged(page, HEAVY, heavy=True)
+    send_forged(page, heavy=True)
 
 
-def send_forged(page: Served, bounds: settings, *, heavy: bool) -> None:
+def send_forged(page: Served, *, heavy: bool) -> None:
     events = forged.events(page.demo, heavy=heavy)
 
-    @bounds
+    @FUZZ
     @given(st.data())
     def send(data: st.DataObject) -> None:
         fn = data.draw(st.sampled_from(events), label="event")
@@ -153,7 +150,7 @@ def test_a_named_endpoint(private: Served, name: str) -> None:
     fn = forged.endpoints(private.demo)[name]
     parameters = private.demo.get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
 
-    @(HEAVY if name in ("analyze", "export") else DIRECT)
+    @FUZZ
     @given(forged.call_values(parameters, good(private)))
     def send(values: list[Any]) -> None:
         private.send(fn, values, None)
@@ -179,7 +176,7 @@ def test_over_http(mode: str, private: Served, tiny_analysis: Path, secret_analy
     caller, light = Caller(str(address), SESSION), forged.events(served.demo, heavy=False)
     names = forged.endpoints(served.demo)
 
-    @OVER_HTTP
+    @FUZZ
     @given(st.data())
     def send(data: st.DataObject) -> None:
         kind = data.draw(st.sampled_from(["event", "body", *names]))

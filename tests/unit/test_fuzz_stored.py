@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from gaprune_viz.config import ModelSpec, Settings
@@ -23,11 +22,9 @@ from gaprune_viz.results import load_pair
 from gaprune_viz.saved import save_preset, saved_presets
 from gaprune_viz.study.store import CellStore
 from gaprune_viz.sweep.cells import read_document
-from tests.odd import CASES, FUZZ, VALUES, given, json_bytes, mutated, plain
+from tests.odd import FUZZ, VALUES, given, json_bytes, mutated, plain
 
 NESTED = st.integers(0, 60_000).map(lambda depth: b'{"format":' * depth)
-# Opening an analysis or a model takes tens of milliseconds.
-SLOWER = settings(FUZZ, max_examples=max(20, CASES // 10))
 
 
 @st.composite
@@ -129,7 +126,7 @@ def test_the_label_of_an_analysis_of_any_content(copy: Path) -> None:
 def test_a_part_of_an_analysis_of_any_content(copy: Path, part: str) -> None:
     whole = (copy / part).read_bytes()
 
-    @SLOWER
+    @FUZZ
     @given(st.one_of(mutated(st.just(whole)), st.binary(max_size=300)))
     def read(content: bytes) -> None:
         (copy / part).write_bytes(content)
@@ -175,7 +172,7 @@ def test_weights_of_any_header(tiny_bert: Path, tmp_path: Path) -> None:
         replaced(folder / "model.safetensors", content)
         asked(lambda: parameter_count(spec))
 
-    @SLOWER
+    @FUZZ
     @given(tensors(whole))
     def load(content: bytes) -> None:
         replaced(folder / "model.safetensors", content)
@@ -189,7 +186,7 @@ def test_modules_of_any_content(tiny_bert: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_bert, tmp_path / "model"))
     kind = "sentence_transformers.models.Transformer"
 
-    @SLOWER
+    @FUZZ
     @given(altered([{"idx": 0, "name": "0", "path": "", "type": kind}]))
     def load(content: bytes) -> None:
         (folder / "modules.json").write_bytes(content)
@@ -204,7 +201,7 @@ def test_a_pruned_model_of_any_description(tiny_bert: Path, tmp_path: Path) -> N
     (folder / "mask.safetensors").write_bytes(b"")
     document = {"run": {"model": {"model": str(tiny_bert)}}, "dense": {"weight_hash": "0"}}
 
-    @SLOWER
+    @FUZZ
     @given(altered(document))
     def load(content: bytes) -> None:
         (folder / "gaprune.json").write_bytes(content)
