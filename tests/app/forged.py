@@ -23,6 +23,7 @@ from starlette.requests import Request
 
 from gaprune_viz.app import jobs
 from gaprune_viz.app.guard import COMPUTE
+from gaprune_viz.config import MaskSpec, ScoreSpec
 from tests.app.served import Caller
 from tests.odd import HANG_SECONDS, MARKUP, NUMBERS, ODD, TEXTS, VALUES, deep
 
@@ -142,27 +143,39 @@ def _odd(component: Any, ids: Sequence[str]) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def page_values(draw: st.DrawFn, inputs: Sequence[Any], changed: Mapping[str, Any], ids: Sequence[str]) -> list[Any]:
-    """Values for an event: at least one that is odd, at times too few or too many.
+def page_values(
+    draw: st.DrawFn, inputs: Sequence[Any], changed: Mapping[str, Any], ids: Sequence[str], least: int
+) -> list[Any]:
+    """Values for an event, some of them odd, at times too few or too many.
 
     Args:
         inputs: the components that the event reads.
         changed: what a page would send for some of them, by element id, where it is not what is on it at first.
         ids: ids of analyses, other people's among them.
+        least: how many values are odd at least; with 0, an event that nobody made often comes with the page's own.
     """
     if draw(st.integers(0, 9)) == 0:
         return draw(st.lists(ANYTHING, max_size=len(inputs) + 2))
-    forged = draw(st.sets(st.integers(0, max(len(inputs) - 1, 0)), min_size=1, max_size=3))
+    forged = draw(st.sets(st.integers(0, max(len(inputs) - 1, 0)), min_size=least, max_size=3))
     return [draw(_odd(c, ids) if i in forged else _usual(c, changed)) for i, c in enumerate(inputs)]
 
 
 KEYS = ("name", "row", "column", "act", "query", "drop", "source", "index", "value", "row_value", "selected")
 WORDS = st.sampled_from(["zoom", "weight", "out", "cell-0", "cell-²", "exact&sparsity=7", "chemistry", True])
+PLACES = st.one_of(WORDS, st.integers(-3, 300), ODD, VALUES)
 FORGED_EVENTS = st.one_of(
     st.none(),
     VALUES,
-    st.dictionaries(st.sampled_from(KEYS), st.one_of(WORDS, st.integers(-3, 300), ODD, VALUES), max_size=6),
+    st.dictionaries(st.sampled_from(KEYS), PLACES, max_size=6),
+    # As gradio needs them of a chosen line or tab, or our handlers never see it.
+    st.fixed_dictionaries(
+        {"index": st.one_of(PLACES, st.lists(st.integers(-3, 300), min_size=2, max_size=2)), "value": PLACES},
+        optional={"row_value": st.one_of(VALUES, st.lists(TEXTS, max_size=4)), "selected": VALUES},
+    ),
 )
+
+
+FLAGS = st.sampled_from([*ScoreSpec.model_fields, *MaskSpec.model_fields])
 
 
 def from_schema(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
@@ -176,22 +189,24 @@ def from_schema(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
         "boolean": st.booleans(),
         "null": st.none(),
         "array": st.lists(VALUES, max_size=4),
-        "object": st.dictionaries(TEXTS, VALUES, max_size=4),
+        "object": st.dictionaries(st.one_of(FLAGS, TEXTS), st.one_of(NUMBERS, VALUES), max_size=4),
     }
     return kinds.get(str(schema.get("type")), VALUES)
 
 
 @st.composite
 def call_values(draw: st.DrawFn, parameters: Sequence[Mapping[str, Any]], good: Mapping[str, Sequence[Any]]) -> Any:
-    """Values for a named endpoint, by its own schema: each is good, odd, or of another type."""
+    """Values for a named endpoint, by its own schema: one or two are odd or of another type, the others good.
+
+    With more of them, what looks at the last ones would never be reached.
+    """
     if draw(st.integers(0, 9)) == 0:
         return draw(st.lists(ANYTHING, max_size=len(parameters) + 2))
-    values = []
-    for parameter in parameters:
-        known = list(good.get(parameter["parameter_name"], ()))
-        kinds = [from_schema(parameter["type"]), ANYTHING] + [st.sampled_from(known)] * (3 if known else 0)
-        values.append(draw(st.one_of(*kinds)))
-    return values
+    forged = draw(st.sets(st.integers(0, len(parameters) - 1), min_size=1, max_size=2))
+    return [
+        draw(st.one_of(from_schema(p["type"]), ANYTHING) if i in forged else st.sampled_from(good[p["parameter_name"]]))
+        for i, p in enumerate(parameters)
+    ]
 
 
 def hangs(answer: Answer) -> bool:

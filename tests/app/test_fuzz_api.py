@@ -55,8 +55,8 @@ class Served:
         folders = [workspace(), Path(sys.prefix), Path.home(), Path(tempfile.gettempdir())]
         self.hidden = [secret, *(f"{folder}/" for folder in folders)] if spec.public else []
 
-    def values(self, fn: Any) -> st.SearchStrategy[list[Any]]:
-        return forged.page_values(fn.inputs, self.changed, [self.mine, self.theirs, "demo"])
+    def values(self, fn: Any, least: int = 0) -> st.SearchStrategy[list[Any]]:
+        return forged.page_values(fn.inputs, self.changed, [self.mine, self.theirs, "demo"], least)
 
     def send(self, fn: Any, values: list[Any], event: Any) -> None:
         answer = self.direct.call(fn, values, event)
@@ -117,7 +117,7 @@ def send_forged(page: Served, *, heavy: bool) -> None:
     @given(st.data())
     def send(data: st.DataObject) -> None:
         fn = data.draw(st.sampled_from(events), label="event")
-        page.send(fn, data.draw(page.values(fn)), data.draw(forged.FORGED_EVENTS))
+        page.send(fn, data.draw(page.values(fn, least=int(heavy))), data.draw(forged.FORGED_EVENTS))
 
     send()
 
