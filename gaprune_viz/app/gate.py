@@ -1,10 +1,15 @@
-"""Before the page of a public server: routes that it does not need are closed, and requests have a size."""
+"""Before the page: what is no request is refused; on a public server routes that the page does not need are closed,
+and requests have a size.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from gaprune_viz.app.limits import Window
 from gaprune_viz.config import ServeSpec
@@ -60,6 +65,16 @@ class Gate:
 
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         return forwarded_for(headers, self.spec.proxies) or str((scope.get("client") or ("",))[0])
+
+
+async def no_request(request: Request, error: Exception) -> Response:
+    """422 and what is wrong with a body. FastAPI would send the body back too, and fail where that is no UTF-8."""
+    assert isinstance(error, RequestValidationError)
+    told = [{name: wrong[name] for name in ("type", "loc", "msg")} for wrong in error.errors()]
+    return Response(json.dumps({"detail": told}), status_code=422, media_type="application/json")
+
+
+REFUSALS: dict[Any, Any] = {RequestValidationError: no_request}
 
 
 def _is_open(path: str) -> bool:

@@ -18,7 +18,7 @@ from gaprune_viz import isolated
 from gaprune_viz.app import api, scripts, views
 from gaprune_viz.app.access import Access
 from gaprune_viz.app.elements import bell, html
-from gaprune_viz.app.gate import Gate
+from gaprune_viz.app.gate import REFUSALS, Gate
 from gaprune_viz.app.guard import guard
 from gaprune_viz.app.line import MOST_WAITING
 from gaprune_viz.app.sent import CheckedBlocks
@@ -249,7 +249,10 @@ def launch(
         max_file_size=serve.upload_limit,
         max_threads=MOST_THREADS,
         state_session_capacity=MOST_SESSIONS,
-        app_kwargs={"middleware": [(Gate, (), {"spec": serve})]} if serve.public else None,
+        app_kwargs={
+            "exception_handlers": REFUSALS,
+            "middleware": [(Gate, (), {"spec": serve})] if serve.public else None,
+        },
         footer_links=["settings"] if serve.public else ["api", "settings"],
         # What went wrong unforeseen may name the server's files: it is in its log.
         show_error=not serve.public,

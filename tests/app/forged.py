@@ -256,11 +256,11 @@ def ours(error: BaseException) -> bool:
 
 
 def posted(caller: Caller, place: str, body: bytes) -> str:
-    """What the server says at once to a body, in time. A refusal of its own is a status, not a stack."""
+    """What the server says at once to a body, in time; nothing breaks it."""
     reply = caller.http.post(
         f"{caller.address}/gradio_api/{place}", content=body, headers={"content-type": "application/json"}, timeout=10
     )
-    assert reply.status_code < 500 or reply.text == "Internal Server Error"
+    assert reply.status_code < 500, reply.text
     return reply.text
 
 

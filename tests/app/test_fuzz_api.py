@@ -43,6 +43,7 @@ class Served:
         # Before its launch a page lets any path in.
         self.demo.has_launched = True
         self.spec, self.mine, self.theirs = spec, access.admit(mine, SESSION), access.admit(theirs, OTHER)
+        self.triplets = json.loads((theirs / "spec.json").read_text())["run"]["calibration"]["general"]
         self.changed = {"gv-model": str(model), "gv-samples": 4, "gv-sampling": "random", "gv-domain": "chemistry"}
         view = {"analysis": self.mine, "selected": "", "metric": "pruned_fraction", "scale": "auto", "grouping": "role"}
         (self.tuned,) = (
@@ -133,8 +134,9 @@ def good(served: Served) -> dict[str, list[Any]]:
     """Values of the named endpoints that are right, so that what is wrong is met at every place."""
     return {
         "model": [served.changed["gv-model"]],
-        "domain": ["chemistry", "finance"],
-        "general": ["general"],
+        # Twelve triplets: the starter collections are embedded whole before samples are chosen.
+        "domain": [served.triplets],
+        "general": [served.triplets],
         "scope": ["mlp", "linear"],
         "samples": [2, 4],
         "seed": [0],

@@ -351,3 +351,14 @@ def test_the_list_of_runs_is_ones_own_and_others_are_neither_renamed_nor_deleted
     assert analyses() == names
     label = {folder.name: (folder / "label.json").exists() for folder in workspace().glob("analysis-*")}
     assert not any(label.values())
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"event_data": "\\ud800 a"}', b'{"event_data": NaN}', b'{"event_data": "a"}', b"[]", b"a"]
+)
+def test_a_body_that_is_no_request_is_refused_and_not_sent_back(body: bytes, address: str) -> None:
+    reply = Caller(address, ANN).http.post(f"{address}gradio_api/queue/join", content=body)
+    assert reply.status_code == 422
+    told = reply.json()["detail"]
+    assert told
+    assert all(set(wrong) == {"type", "loc", "msg"} for wrong in told)
