@@ -49,7 +49,7 @@ from gaprune_viz.core.statistics import (
 from gaprune_viz.core.targets import Inventory, Target, in_scope, inventory
 from gaprune_viz.core.workers import workers
 from gaprune_viz.data.sampling import choose
-from gaprune_viz.data.triplets import calibration_triplets
+from gaprune_viz.data.triplets import calibration_triplets, check_source
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import EmbeddingCache
 from gaprune_viz.workspace import alone, clean, whole_folder, workspace
@@ -106,6 +106,8 @@ def analyze(
         GapruneError: whatever a person can put right.
     """
     began, peers = time.monotonic(), workers()
+    for side in SIDES:
+        check_source(getattr(run.calibration, side))
     yield Progress("Loading the model", 0, 1, 0.0)
     model = model or load_model(run.model)
     found = inventory(model)

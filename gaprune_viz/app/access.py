@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaprune_viz.config import STARTER_DOMAINS, ModelSpec, RunSpec, ServeSpec
+from gaprune_viz.data.triplets import check_source
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.paths import assets, named
 from gaprune_viz.workspace import UPLOAD_PREFIX, workspace
@@ -106,13 +107,15 @@ class Access:
             self._owned.pop(session, None)
 
     def check_run(self, run: RunSpec, session: str) -> None:
-        """Refuse a run that this server does not do for strangers.
+        """Refuse a run on data that are not there, and one that this server does not do for strangers.
 
         Raises:
-            GapruneError: naming what is not allowed, and what is.
+            GapruneError: naming what is not there or not allowed, and what is.
         """
         spec = self.spec
         if not spec.public:
+            for source in (run.calibration.domain, run.calibration.general):
+                check_source(source)
             return
         self.check_model(run.model)
         if run.calibration.samples > spec.max_samples:

@@ -10,7 +10,7 @@ from gaprune_viz.config import STARTER_DOMAINS, CalibrationSpec, column_mapping
 from gaprune_viz.data.beir import is_beir, read_beir
 from gaprune_viz.data.columns import check_mapping, pick, pick_object, resolve
 from gaprune_viz.data.files import unreadable
-from gaprune_viz.data.hub import open_hub
+from gaprune_viz.data.hub import open_hub, parse_hub
 from gaprune_viz.data.mining import mine_rows
 from gaprune_viz.data.ontologies import ONTOLOGIES, ontology_triplets
 from gaprune_viz.data.readers import SUFFIXES, Table, open_table
@@ -19,7 +19,7 @@ from gaprune_viz.data.starter import starter_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.workspace import UPLOAD_PREFIX, upload_path
 
-__all__ = ["Embed", "ReadReport", "Triplet", "TripletSet", "calibration_triplets", "load_triplets"]
+__all__ = ["Embed", "ReadReport", "Triplet", "TripletSet", "calibration_triplets", "check_source", "load_triplets"]
 
 
 def load_triplets(
@@ -47,12 +47,26 @@ def load_triplets(
         return _assemble_ready(name, f"{ONTOLOGIES.get(name, name)} definitions", ontology_triplets(name))
     if source.startswith("hub:"):
         return load_table(source, source.removeprefix("hub:"), open_hub(source), columns)
-    path = upload_path(source) if source.startswith(UPLOAD_PREFIX) else local_path(source)
+    path = _place(source)
     if path.is_dir():
         _refuse_columns(columns, path.name)
         return _load_beir(path, embed, seed)
     table = open_table(path)
     return load_table(f"{path.name} ({table.kind})", path.name, table, columns)
+
+
+def check_source(source: str) -> None:
+    """Refuse a name that stands for no data, before a model is loaded for it. Nothing is read.
+
+    Raises:
+        GapruneError: as `load_triplets`.
+    """
+    if source in STARTER_DOMAINS or source.startswith("ontology:"):
+        return
+    if source.startswith("hub:"):
+        parse_hub(source)
+    else:
+        _place(source)
 
 
 def calibration_triplets(spec: CalibrationSpec, side: str, embed: Embed | None = None) -> TripletSet:
@@ -79,6 +93,10 @@ def load_table(source: str, name: str, table: Table, columns: dict[str, str] | N
         wanted = resolve(mapping, table.columns, name)
         rows = (pick(place, values, wanted) for place, values in table.rows(wanted.all))
     return assemble(name, source, rows)
+
+
+def _place(source: str) -> Path:
+    return upload_path(source) if source.startswith(UPLOAD_PREFIX) else local_path(source)
 
 
 def local_path(source: str) -> Path:

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaprune_viz.config import STARTER_DOMAINS
+from gaprune_viz.config import STARTER_DOMAINS, CalibrationSpec, ModelSpec, RunSpec
 from gaprune_viz.data.hub import dataset_table, open_hub, parse_hub, refuse_large
 from gaprune_viz.data.schema import MAX_NOTES, MAX_TEXT, RawRow, assemble, check_triplet, content_hash
 from gaprune_viz.data.triplets import Triplet, load_table, load_triplets
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.pipeline import analyze, drain
 
 
 def rows(*triplets: tuple[object, object, object]) -> list[RawRow]:
@@ -119,6 +120,16 @@ def test_missing_path_lists_what_may_be_given(source: str) -> None:
         assert "chemistry" in caught.value.hint
         assert ".parquet" in caught.value.hint
         assert "BEIR" in caught.value.hint
+
+
+@pytest.mark.parametrize("source", ["nothing", "./x.csv", "hub:a", "upload:x/y.csv"])
+def test_a_source_that_is_not_there_is_refused_before_a_model_is_loaded(source: str) -> None:
+    run = RunSpec(model=ModelSpec(model="./no-model"), calibration=CalibrationSpec(general=source))
+    with pytest.raises(GapruneError) as late:
+        load_triplets(source)
+    with pytest.raises(GapruneError) as soon:
+        drain(analyze(run))
+    assert str(soon.value) == str(late.value)
 
 
 def test_near_name_is_offered() -> None:
