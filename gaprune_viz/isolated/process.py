@@ -30,19 +30,29 @@ Answer = dict[str, Any]
 
 
 class Host:
-    """A process that computes analyses, one at a time."""
+    """A process that computes analyses, one at a time.
+
+    Raises:
+        GapruneError: no process can be started.
+    """
 
     def __init__(self) -> None:
         # Found also where the package is not installed, and the page was started from its folder.
         paths = [str(Path(gaprune_viz.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", HOST],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        )
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", HOST],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            )
+        except OSError as error:
+            raise GapruneError(
+                f"No process can be started to make the analysis: {error.strerror}.",
+                "Close other programs, or run gaprune-viz anew.",
+            ) from error
         self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self.computing: int | None = None
         self.busy = False
@@ -53,16 +63,13 @@ class Host:
         return self.process.poll() is None
 
     def ask(self, run: RunSpec) -> None:
-        """Send a request.
-
-        Raises:
-            OSError: the host is gone.
-        """
+        """Send a request. A host that is gone is told of by its last answer."""
         self.busy = True
         request = {"run": run.model_dump(mode="json"), "environment": dict(os.environ), "folder": str(Path.cwd())}
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
 
     def answer(self) -> Answer | None:
         """The next answer, or None where there is none yet."""

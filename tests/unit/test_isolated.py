@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -162,6 +163,35 @@ def test_it_reads_names_as_this_process_does(
     monkeypatch.chdir(domain.parent)
     near = run.model_copy(update={"calibration": run.calibration.model_copy(update={"domain": domain.name})})
     assert drain(analysis(near, never)) == drain(analyze(run))
+
+
+def test_where_no_process_starts_it_says_so(place: Path, run: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_idle", [])
+    monkeypatch.setattr(process.sys, "executable", "/nowhere/python")
+    with pytest.raises(GapruneError, match="No process can be started to make the analysis: No such file"):
+        drain(analysis(run, never))
+
+
+def test_a_host_that_ends_at_once_is_an_error_and_not_kept(
+    place: Path, run: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_idle", [])
+    monkeypatch.setattr(process, "HOST", "gaprune_viz.isolated.nowhere")
+    with pytest.raises(GapruneError, match=r"was ended \(status 1\)"):
+        drain(analysis(run, never))
+    assert process._idle == []
+
+
+def test_without_fork_a_host_answers_one_request_and_ends(place: Path, run: RunSpec) -> None:
+    script = "from gaprune_viz.isolated import host; host.FORKS = False; host.main()"
+    request = {"run": run.model_dump(mode="json"), "environment": dict(os.environ), "folder": str(Path.cwd())}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], input=2 * (json.dumps(request) + "\n"), capture_output=True, text=True
+    )
+    answers = [json.loads(line) for line in ended.stdout.splitlines() if line]
+    assert [next(iter(answer)) for answer in answers if "step" not in answer] == ["pid", "folder"]
+    assert verify_analysis(Path(answers[-1]["folder"]))
+    assert ended.returncode == 0
 
 
 def test_it_ends_when_who_asked_is_killed(place: Path, run: RunSpec, tmp_path: Path) -> None:
