@@ -55,7 +55,7 @@ class Host:
             ) from error
         self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self.computing: int | None = None
-        self.busy = False
+        self.busy = self.taken = False
         threading.Thread(target=self._listen, daemon=True).start()
 
     @property
@@ -115,13 +115,32 @@ class Host:
         self.answers.put({"ended": self.process.wait()})
 
 
-_idle: list[Host] = []
+_hosts: list[Host] = []
+_lock = threading.Lock()
 
 
 def ready() -> None:
     """Have a host wait for the first request, its libraries loaded."""
-    if not any(host.alive for host in _idle):
-        _idle.append(Host())
+    with _lock:
+        if not any(host.alive for host in _hosts):
+            _hosts.append(Host())
+
+
+def _take() -> Host:
+    """A host that nobody else uses."""
+    with _lock:
+        _hosts[:] = [host for host in _hosts if host.alive]
+        host = next((host for host in _hosts if not host.taken), None)
+        if host is None:
+            _hosts.append(host := Host())
+        host.taken = True
+        return host
+
+
+@atexit.register
+def _close() -> None:
+    for host in _hosts:
+        host.close()
 
 
 def analysis(run: RunSpec, stopped: Callable[[], bool]) -> Generator[Progress, None, Path]:
@@ -138,7 +157,7 @@ def analysis(run: RunSpec, stopped: Callable[[], bool]) -> Generator[Progress, N
         GapruneError: what `pipeline.analyze` raises, or the system ended the process.
         Unforeseen: any other error, with the process's own traceback.
     """
-    host = _taken()
+    host = _take()
     try:
         yield Progress("Starting", 0, 0, 0.0)
         host.ask(run)
@@ -146,17 +165,7 @@ def analysis(run: RunSpec, stopped: Callable[[], bool]) -> Generator[Progress, N
     finally:
         if host.busy:
             host.stop()
-        if host.alive:
-            _idle.append(host)
-
-
-def _taken() -> Host:
-    """A host that nobody else uses."""
-    while _idle:
-        host = _idle.pop()
-        if host.alive:
-            return host
-    return Host()
+        host.taken = False
 
 
 def _followed(host: Host, stopped: Callable[[], bool]) -> Generator[Progress, None, Path]:
@@ -195,9 +204,3 @@ def _outcome(said: Answer) -> Path:
         f"The process that made the analysis was ended ({by}); nothing of it is kept, earlier results are.",
         "If memory ran out, use a smaller model, scope or max-length; else press Run again.",
     )
-
-
-@atexit.register
-def _close_idle() -> None:
-    for host in _idle:
-        host.close()

@@ -15,7 +15,7 @@ import pytest
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.isolated import analysis, process
+from gaprune_viz.isolated import analysis, process, ready
 from gaprune_viz.pipeline import analyze, drain, open_analysis, verify_analysis
 from tests.app.served import wait_for
 from tests.system import alive
@@ -23,8 +23,10 @@ from tests.system import alive
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace of the test's own, which hosts that wait did not have when they began."""
+    """A workspace of the test's own, which hosts that wait did not have when they began; one of them at most."""
     monkeypatch.setenv("GAPRUNE_VIZ_WORKSPACE", str(tmp_path / "workspace"))
+    for host in process._hosts[1:]:
+        host.close()
     return tmp_path / "workspace"
 
 
@@ -77,9 +79,19 @@ def test_it_is_the_analysis_that_this_process_would_make(place: Path, run: RunSp
 
 def test_a_host_is_used_again(place: Path, run: RunSpec) -> None:
     drain(analysis(run, never))
-    (host,) = process._idle
+    (host,) = process._hosts
+    ready()
     drain(analysis(run, never))
-    assert process._idle == [host]
+    assert process._hosts == [host]
+
+
+def test_two_at_once_have_a_host_each(place: Path, run: RunSpec) -> None:
+    first = analysis(long(run), never)
+    host = until_computing(first)
+    second = analysis(run, never)
+    assert drain(second).is_dir()
+    assert [one is host for one in process._hosts] == [True, False]
+    first.close()
 
 
 def test_a_stopped_one_leaves_nothing_and_its_host_goes_on(place: Path, run: RunSpec) -> None:
@@ -97,7 +109,7 @@ def test_a_stopped_one_leaves_nothing_and_its_host_goes_on(place: Path, run: Run
     assert not list(place.glob("analysis-*"))
     assert host.alive
     assert drain(analysis(run, never)).is_dir()
-    assert process._idle == [host]
+    assert process._hosts == [host]
 
 
 def test_closing_it_stops_it(place: Path, run: RunSpec) -> None:
@@ -166,7 +178,7 @@ def test_it_reads_names_as_this_process_does(
 
 
 def test_where_no_process_starts_it_says_so(place: Path, run: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_idle", [])
+    monkeypatch.setattr(process, "_hosts", [])
     monkeypatch.setattr(process.sys, "executable", "/nowhere/python")
     with pytest.raises(GapruneError, match="No process can be started to make the analysis: No such file"):
         drain(analysis(run, never))
@@ -175,11 +187,11 @@ def test_where_no_process_starts_it_says_so(place: Path, run: RunSpec, monkeypat
 def test_a_host_that_ends_at_once_is_an_error_and_not_kept(
     place: Path, run: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_idle", [])
+    monkeypatch.setattr(process, "_hosts", [])
     monkeypatch.setattr(process, "HOST", "gaprune_viz.isolated.nowhere")
     with pytest.raises(GapruneError, match=r"was ended \(status 1\)"):
         drain(analysis(run, never))
-    assert process._idle == []
+    assert not any(host.alive for host in process._hosts)
 
 
 def test_without_fork_a_host_answers_one_request_and_ends(place: Path, run: RunSpec) -> None:
