@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import pandas as pd
 
+from gaprune_viz import isolated
 from gaprune_viz.app import jobs
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job
@@ -24,7 +25,7 @@ from gaprune_viz.figures.sweep import place_label, places_of, sweep_curves, swee
 from gaprune_viz.figures.sweep_map import difference_html, sweep_map_html
 from gaprune_viz.figures.sweep_words import sweep_sentences
 from gaprune_viz.pipeline import Analysis
-from gaprune_viz.sweep import SweepPlan, difference, sweep
+from gaprune_viz.sweep import SweepPlan, difference
 from gaprune_viz.tables import csv_text
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def run_sweep(page: Page) -> Callable[..., Heavy]:
         ) -> tuple[Swept, pd.DataFrame]:
             plan = plan_from(analysis, source, settings, kind, rows, texts, columns)
             _may(plan, analysis)
-            frame = jobs.driven(sweep(analysis.folder, plan, model=STORE.dense(analysis)), report, stopped)
+            STORE.check_model(analysis.run.model)
+            STORE.make_room()
+            frame = jobs.driven(isolated.sweep(analysis.folder, plan, stopped), report, stopped)
             swept = {
                 "analysis": shown.analysis,
                 "plan": plan.document(),

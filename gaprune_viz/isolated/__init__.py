@@ -1,4 +1,4 @@
-"""Analyses in a process of their own.
+"""Long work in a process of its own: analyses and sweeps.
 
 Python runs one thread at a time: where one process computes and answers, sliders wait for batches, and for libraries
 that are being loaded. A process of its own leaves the page free, gives all its memory back at its end, can be stopped
@@ -9,6 +9,6 @@ at any moment, and takes nothing with it where the system kills it.
 
 from __future__ import annotations
 
-from gaprune_viz.isolated.process import analysis, ready
+from gaprune_viz.isolated.process import analysis, ready, sweep
 
-__all__ = ["analysis", "ready"]
+__all__ = ["analysis", "ready", "sweep"]

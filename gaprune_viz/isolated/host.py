@@ -1,13 +1,14 @@
 """The side that computes: `python -m gaprune_viz.isolated.host`.
 
-It loads the libraries once, then forks for every request, so that each analysis begins at once and in a clean process.
-Where there is no safe fork it computes one request itself, and ends.
+It loads the libraries once, then forks for every request, so that work begins at once and in a clean process. Where
+there is no safe fork it computes one request itself, and ends.
 
-A request is one line of JSON on standard input; every answer is one line of JSON:
+A request is one line of JSON on standard input: the name of the work, its values, environment and working folder. Every
+answer is one line of JSON:
 
     {"pid": 123}                                  the process that computes
     {"step": ["Calibrating", 3, 40, 1.5]}         stage, done, total, seconds
-    {"folder": "..."}                             the result
+    {"result": ...}                               what the work returned
     {"refused": ["what happened", "what to do"]}  an error that a person can put right
     {"failed": "Traceback ..."}                   any other
     {"ended": -9}                                 exit status; minus the signal's number where one ended it
@@ -21,14 +22,17 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from gaprune_viz.config import RunSpec
+from gaprune_viz.core.calibration import Progress
 from gaprune_viz.core.memory import enough_memory
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.pipeline import analyze, iterate
+from gaprune_viz.sweep import SweepPlan, sweep
 
 LIBRARIES = ("sentence_transformers", "sklearn.cluster", "pyarrow.parquet")
 # macOS has fork, but its own libraries do not stand it.
@@ -72,17 +76,28 @@ def tell(answers: TextIO, **answer: Any) -> None:
     answers.flush()
 
 
+def _analysis(run: dict[str, Any]) -> Generator[Progress, None, str]:
+    return str((yield from analyze(RunSpec.model_validate(run))))
+
+
+def _sweep(folder: str, plan: dict[str, Any]) -> Generator[Progress, None, list[Any]]:
+    return (yield from sweep(Path(folder), SweepPlan.of(plan))).to_dict(orient="records")
+
+
+WORKS: dict[str, Callable[..., Generator[Progress, None, Any]]] = {"analysis": _analysis, "sweep": _sweep}
+
+
 def compute(request: dict[str, Any], answers: TextIO) -> None:
-    """Run one analysis and tell how it goes; an error that it raises is told too."""
+    """Do some work and tell how it goes; an error that it raises is told too."""
     with _ErrorsTold(answers), enough_memory():
         os.environ.clear()
         os.environ.update(request["environment"])
         os.chdir(request["folder"])
-        folder: list[Path] = []
-        with closing(iterate(analyze(RunSpec.model_validate(request["run"])), folder)) as steps:
+        result: list[Any] = []
+        with closing(iterate(WORKS[request["work"]](**request["values"]), result)) as steps:
             for step in steps:
                 tell(answers, step=[step.stage, step.done, step.total, step.seconds])
-        tell(answers, folder=str(folder[0]))
+        tell(answers, result=result[0])
 
 
 class _ErrorsTold:

@@ -16,10 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import gaprune_viz
 from gaprune_viz.config import RunSpec
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.sweep import COLUMNS, SweepPlan
 
 POLL_SECONDS = 0.1
 # How long a process that was asked to stop may take to tidy up.
@@ -30,7 +33,7 @@ Answer = dict[str, Any]
 
 
 class Host:
-    """A process that computes analyses, one at a time.
+    """A process that computes what it is asked for, one thing at a time.
 
     Raises:
         GapruneError: no process can be started.
@@ -50,7 +53,7 @@ class Host:
             )
         except OSError as error:
             raise GapruneError(
-                f"No process can be started to make the analysis: {error.strerror}.",
+                f"No process can be started for this work: {error.strerror}.",
                 "Close other programs, or run gaprune-viz anew.",
             ) from error
         self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
@@ -62,13 +65,13 @@ class Host:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def ask(self, run: RunSpec) -> None:
+    def ask(self, work: str, values: dict[str, Any]) -> None:
         """Send a request. A host that is gone is told of by its last answer."""
         self.busy = True
-        request = {"run": run.model_dump(mode="json"), "environment": dict(os.environ), "folder": str(Path.cwd())}
+        surroundings = {"environment": dict(os.environ), "folder": str(Path.cwd())}
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.write(json.dumps({"work": work, "values": values, **surroundings}) + "\n")
             self.process.stdin.flush()
 
     def answer(self) -> Answer | None:
@@ -105,13 +108,17 @@ class Host:
                 os.kill(self.computing, signal.SIGTERM)
         self.process.kill()
         self.process.wait()
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            # Whoever is killed may leave half a line.
-            with suppress(ValueError):
-                self.answers.put(json.loads(line))
+        with self.process.stdout as lines:
+            for line in lines:
+                # Whoever is killed may leave half a line.
+                with suppress(ValueError):
+                    self.answers.put(json.loads(line))
         self.answers.put({"ended": self.process.wait()})
 
 
@@ -129,7 +136,9 @@ def ready() -> None:
 def _take() -> Host:
     """A host that nobody else uses."""
     with _lock:
-        _hosts[:] = [host for host in _hosts if host.alive]
+        for host in [host for host in _hosts if not host.alive]:
+            host.close()
+            _hosts.remove(host)
         host = next((host for host in _hosts if not host.taken), None)
         if host is None:
             _hosts.append(host := Host())
@@ -144,7 +153,7 @@ def _close() -> None:
 
 
 def analysis(run: RunSpec, stopped: Callable[[], bool]) -> Generator[Progress, None, Path]:
-    """Run an analysis in a process of its own, into the workspace. Closing the generator ends the process.
+    """Run an analysis into the workspace, as `pipeline.analyze` does; closing the generator ends the process.
 
     Args:
         stopped: asked ten times a second.
@@ -154,13 +163,23 @@ def analysis(run: RunSpec, stopped: Callable[[], bool]) -> Generator[Progress, N
 
     Raises:
         Cancelled: `stopped` said so.
-        GapruneError: what `pipeline.analyze` raises, or the system ended the process.
+        GapruneError: what `analyze` raises, or the system ended the process.
         Unforeseen: any other error, with the process's own traceback.
     """
+    return Path((yield from _done("analysis", {"run": run.model_dump(mode="json")}, stopped)))
+
+
+def sweep(folder: Path, plan: SweepPlan, stopped: Callable[[], bool]) -> Generator[Progress, None, pd.DataFrame]:
+    """Run a sweep as `gaprune_viz.sweep.sweep` does, to the same table; all else is as with an analysis."""
+    rows = yield from _done("sweep", {"folder": str(folder), "plan": plan.document()}, stopped)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _done(work: str, values: dict[str, Any], stopped: Callable[[], bool]) -> Generator[Progress, None, Any]:
     host = _take()
     try:
         yield Progress("Starting", 0, 0, 0.0)
-        host.ask(run)
+        host.ask(work, values)
         return (yield from _followed(host, stopped))
     finally:
         if host.busy:
@@ -168,7 +187,7 @@ def analysis(run: RunSpec, stopped: Callable[[], bool]) -> Generator[Progress, N
         host.taken = False
 
 
-def _followed(host: Host, stopped: Callable[[], bool]) -> Generator[Progress, None, Path]:
+def _followed(host: Host, stopped: Callable[[], bool]) -> Generator[Progress, None, Any]:
     said: Answer = {}
     while True:
         if stopped():
@@ -188,10 +207,10 @@ class Unforeseen(RuntimeError):
     """An error of the other process that nobody can put right from the page."""
 
 
-def _outcome(said: Answer) -> Path:
-    """The folder that a process told of, or the error that ended it."""
-    if "folder" in said:
-        return Path(said["folder"])
+def _outcome(said: Answer) -> Any:
+    """What the work returned, or the error that ended it."""
+    if "result" in said:
+        return said["result"]
     if "refused" in said:
         raise GapruneError(*said["refused"])
     if "failed" in said:
@@ -201,6 +220,6 @@ def _outcome(said: Answer) -> Path:
     status = int(said["ended"])
     by = f"signal {-status}, {signal.strsignal(-status)}" if status < 0 else f"status {status}"
     raise GapruneError(
-        f"The process that made the analysis was ended ({by}); nothing of it is kept, earlier results are.",
-        "If memory ran out, use a smaller model, scope or max-length; else press Run again.",
+        f"The process that did this work was ended ({by}); earlier results and finished cells are kept.",
+        "If memory ran out, use a smaller model, scope or max-length; else start it again.",
     )

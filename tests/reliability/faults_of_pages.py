@@ -63,7 +63,7 @@ def killed_run(ground: Ground) -> None:
         shown = asked(app, ground, gv_samples=SAMPLES, gv_seed=70)
         os.kill(in_calibration(app, ground), signal.SIGKILL)
         text = shown()
-        said = re.search(r"The process that made the analysis was ended[^.<]*\.", text)
+        said = re.search(r"The process that did this work was ended[^.<]*\.", text)
         whole = ground.whole_or_none()
         again = "Done." in asked(app, ground, gv_samples=16, gv_seed=71)()
     finally:

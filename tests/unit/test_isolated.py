@@ -1,24 +1,29 @@
-"""Analyses in a process of their own: the same numbers, and nothing of them outlives a stop or a death."""
+"""Work in a process of its own: the same numbers, and nothing of them outlives a stop or a death."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.isolated import analysis, process, ready
+from gaprune_viz.isolated import analysis, process, ready, sweep
 from gaprune_viz.pipeline import analyze, drain, open_analysis, verify_analysis
+from gaprune_viz.sweep import CELL_FOLDER, SweepPlan
+from gaprune_viz.sweep import sweep as sweep_here
 from tests.app.served import wait_for
 from tests.system import alive
+from tests.unit.test_sweep import write_beir
 
 
 @pytest.fixture
@@ -54,8 +59,7 @@ def until_computing(work: Generator[Progress, None, Path]) -> process.Host:
     """Go on until batches are computed; the host that computes them."""
     while not (step := next(work)).stage.startswith("Calibrating") or not step.done:
         pass
-    host = work.gi_frame.f_locals["host"]
-    assert host.computing
+    (host,) = (host for host in process._hosts if host.computing)
     return host
 
 
@@ -75,6 +79,16 @@ def test_it_is_the_analysis_that_this_process_would_make(place: Path, run: RunSp
     assert there.key == here.key
     assert there.summary.equals(here.summary)
     assert there.statistics.document["checksums"]["tensors"] == here.statistics.document["checksums"]["tensors"]
+
+
+def test_a_sweep_gives_the_table_that_this_process_would_make(place: Path, tiny_analysis: Path, tmp_path: Path) -> None:
+    tasks = (str(write_beir(tmp_path / "near", 0)), str(write_beir(tmp_path / "far", 3)))
+    plan = SweepPlan("kappa", (1.0, "auto"), (0.0, 1.0), tasks)
+    here, there = (Path(shutil.copytree(tiny_analysis, tmp_path / name)) for name in ("here", "there"))
+    found = drain(sweep(there, plan, never))
+    pd.testing.assert_frame_equal(found, drain(sweep_here(here, plan)))
+    cells = [{cell.name for cell in (folder / CELL_FOLDER).iterdir()} for folder in (here, there)]
+    assert cells[0] == cells[1]
 
 
 def test_a_host_is_used_again(place: Path, run: RunSpec) -> None:
@@ -146,7 +160,9 @@ def test_one_that_the_system_ends_is_said_to_be_and_the_next_one_runs(
     if host_too:
         host.process.kill()
     os.kill(host.computing, signal.SIGKILL)
-    with pytest.raises(GapruneError, match=r"was ended \(signal 9, Killed\); nothing of it is kept") as said:
+    with pytest.raises(
+        GapruneError, match=r"was ended \(signal 9, Killed\); earlier results and finished cells are kept"
+    ) as said:
         drain(work)
     assert "If memory ran out" in said.value.hint
     assert verify_analysis(earlier)
@@ -180,7 +196,7 @@ def test_it_reads_names_as_this_process_does(
 def test_where_no_process_starts_it_says_so(place: Path, run: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_hosts", [])
     monkeypatch.setattr(process.sys, "executable", "/nowhere/python")
-    with pytest.raises(GapruneError, match="No process can be started to make the analysis: No such file"):
+    with pytest.raises(GapruneError, match="No process can be started for this work: No such file"):
         drain(analysis(run, never))
 
 
@@ -196,13 +212,14 @@ def test_a_host_that_ends_at_once_is_an_error_and_not_kept(
 
 def test_without_fork_a_host_answers_one_request_and_ends(place: Path, run: RunSpec) -> None:
     script = "from gaprune_viz.isolated import host; host.FORKS = False; host.main()"
-    request = {"run": run.model_dump(mode="json"), "environment": dict(os.environ), "folder": str(Path.cwd())}
+    asked = {"work": "analysis", "values": {"run": run.model_dump(mode="json")}}
+    request = {**asked, "environment": dict(os.environ), "folder": str(Path.cwd())}
     ended = subprocess.run(
         [sys.executable, "-c", script], input=2 * (json.dumps(request) + "\n"), capture_output=True, text=True
     )
     answers = [json.loads(line) for line in ended.stdout.splitlines() if line]
-    assert [next(iter(answer)) for answer in answers if "step" not in answer] == ["pid", "folder"]
-    assert verify_analysis(Path(answers[-1]["folder"]))
+    assert [next(iter(answer)) for answer in answers if "step" not in answer] == ["pid", "result"]
+    assert verify_analysis(Path(answers[-1]["result"]))
     assert ended.returncode == 0
 
 
@@ -212,10 +229,10 @@ def test_it_ends_when_who_asked_is_killed(place: Path, run: RunSpec, tmp_path: P
     script.write_text(
         "import sys\n"
         "from gaprune_viz.config import RunSpec\n"
-        "from gaprune_viz.isolated import analysis\n"
+        "from gaprune_viz.isolated import analysis, process\n"
         "work = analysis(RunSpec.model_validate_json(sys.argv[1]), lambda: False)\n"
         "for step in work:\n"
-        "    host = work.gi_frame.f_locals['host']\n"
+        "    host = process._hosts[0]\n"
         "    if host.computing and step.stage.startswith('Calibrating') and step.done:\n"
         "        print(host.process.pid, host.computing, flush=True)\n"
     )

@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"evaluation", "data", "core", *LOWEST},
     "figures": {"figures", *LOWEST},
     "pipeline": PIPELINE,
-    "isolated": {"isolated", "", "pipeline", *PIPELINE},
+    "isolated": {"isolated", "", "sweep", "pipeline", *PIPELINE},
     "results": {"pipeline", *PIPELINE},
     "speed": {"results", "pipeline", *PIPELINE},
     "sweep": {"sweep", "results", "pipeline", *PIPELINE},
