@@ -138,7 +138,7 @@ def test_closing_it_stops_it(place: Path, run: RunSpec) -> None:
 def test_one_that_does_not_tidy_up_in_time_is_killed(
     place: Path, run: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(process, "GRACE_SECONDS", 2.0)
     work = analysis(long(run), never)
     host = until_computing(work)
     assert host.computing is not None
