@@ -17,6 +17,7 @@ import numpy as np
 from gaprune_viz import __version__
 from gaprune_viz.chosen import ChosenData, choose_data
 from gaprune_viz.config import SIDES, SKETCH_CAP, RunSpec, Sampling
+from gaprune_viz.core.arrays import DAMAGED
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.core.checksums import check, seal, tensor_digest
 from gaprune_viz.core.collecting import Side, SideResult, collect
@@ -29,7 +30,6 @@ from gaprune_viz.core.plan import Plan
 from gaprune_viz.core.planning import grouped, plan_of
 from gaprune_viz.core.sketch import Sketch, SketchBuilder
 from gaprune_viz.core.statistics import (
-    DAMAGED,
     FIELDS,
     FORMAT,
     HISTOGRAM_FILE,
@@ -52,6 +52,7 @@ from gaprune_viz.data.sampling import choose
 from gaprune_viz.data.triplets import calibration_triplets, check_source
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import EmbeddingCache
+from gaprune_viz.parts import read_histograms, read_summary
 from gaprune_viz.workspace import alone, clean, whole_folder, workspace
 
 if TYPE_CHECKING:
@@ -289,19 +290,13 @@ def open_analysis(folder: Path) -> Analysis:
     Raises:
         GapruneError: it is not there, or a part of it is damaged.
     """
-    import pyarrow.parquet as pq
-
     statistics = Statistics.open(folder)
     try:
-        # In this thread: where memory is too short to start threads, pyarrow waits for ever.
-        with pq.ParquetFile(folder / SUMMARY_FILE, pre_buffer=False) as file:
-            summary = file.read(use_threads=False).to_pandas(use_threads=False)
-        # Opened here, because numpy leaves a damaged file open.
-        with (folder / HISTOGRAM_FILE).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            histograms = {name: file[name] for name in file.files}
+        summary = read_summary(folder / SUMMARY_FILE, statistics.matrices)
+        histograms = read_histograms(folder / HISTOGRAM_FILE, statistics.matrices)
     except DAMAGED as error:
         raise GapruneError(f"The analysis in {folder.name} is damaged: {error}.", "Run it again.") from error
-    live = LiveScope(Sketch.load(folder / SKETCH_FILE), statistics.matrices, statistics.medians)
+    live = LiveScope(Sketch.load(folder / SKETCH_FILE, statistics.matrices), statistics.matrices, statistics.medians)
     return Analysis(folder, statistics, summary, histograms, live)
 
 

@@ -101,3 +101,34 @@ def plain(error: GapruneError) -> None:
     assert "Traceback" not in str(error)
     shown = panels.error_card(error.message, error.hint)
     assert not any(markup in shown for markup in MARKUP)
+
+
+def asked(read: Callable[[], Any]) -> None:
+    """An answer, or one clear line."""
+    try:
+        read()
+    except GapruneError as error:
+        plain(error)
+
+
+NESTED = st.integers(0, 60_000).map(lambda depth: b'{"format":' * depth)
+
+
+@st.composite
+def altered(draw: st.DrawFn, document: Any) -> bytes:
+    """A document of ours, with bytes or values of it changed; or another one."""
+    kind = draw(st.integers(0, 3))
+    if kind == 0:
+        return draw(st.one_of(VALUES.map(json_bytes), NESTED, st.binary(max_size=100)))
+    if kind == 1:
+        return draw(mutated(st.just(json_bytes(document))))
+    changed = json.loads(json.dumps(document))
+    for _ in range(draw(st.integers(1, 3))):
+        at = changed
+        while isinstance(at, (dict, list)) and at:
+            key = draw(st.sampled_from(sorted(at))) if isinstance(at, dict) else draw(st.integers(0, len(at) - 1))
+            if not isinstance(at[key], (dict, list)) or draw(st.booleans()):
+                at[key] = draw(VALUES)
+                break
+            at = at[key]
+    return json_bytes(changed)

@@ -287,7 +287,8 @@ class LiveScope:
     def _density(self, values: np.ndarray, edges: np.ndarray) -> Density:
         bins = len(edges) - 1
         scale = np.float32(bins / (edges[-1] - edges[0]))
-        place = ((values - np.float32(edges[0])) * scale).clip(0, bins - 1).astype(np.int64)
+        # What is no number, as after an overflow, counts with the lowest.
+        place = np.nan_to_num((values - np.float32(edges[0])) * scale).clip(0, bins - 1).astype(np.int64)
         flat = np.bincount(
             self._layer_row * bins + place, weights=self.scattered.weight, minlength=len(self.layers) * bins
         )

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from gaprune_viz.config import SKETCH_CAP, SKETCH_PER_MATRIX, Alignment
 from gaprune_viz.core.alignment import correlation, sign_agreement
+from gaprune_viz.core.arrays import DAMAGED, read_arrays
 from gaprune_viz.core.criteria import WeightStatistics
 from gaprune_viz.core.sample_weights import fitted_weights
-from gaprune_viz.core.statistics import DAMAGED, MatrixInfo, MatrixStatistics
+from gaprune_viz.core.statistics import MatrixInfo, MatrixStatistics
 from gaprune_viz.core.strata import along_the_scores
 from gaprune_viz.errors import GapruneError
 
@@ -102,21 +103,26 @@ class Sketch:
         np.savez_compressed(path, **arrays)  # pyright: ignore[reportArgumentType]
 
     @classmethod
-    def load(cls, path: Path) -> Sketch:
+    def load(cls, path: Path, matrices: Sequence[MatrixInfo] | None = None) -> Sketch:
         """Read `sketch.npz`.
 
+        Args:
+            matrices: of the scope, all of which have to be in it.
+
         Raises:
-            GapruneError: the file is missing or damaged.
+            GapruneError: the file is missing or damaged, or is the sketch of others.
         """
+        places = {side: {f.name: f"{side}:{f.name}" for f in fields(Sample)} for side in ("scattered", "segments")}
+        names = ["segment_length", *(name for side in places.values() for name in side.values())]
         try:
-            # Opened here, because numpy leaves a damaged file open.
-            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                sides = {}
-                for side in ("scattered", "segments"):
-                    arrays = {f.name: torch.from_numpy(file[f"{side}:{f.name}"]) for f in fields(Sample)}
-                    arrays["matrix"], arrays["flat"] = arrays["matrix"].long(), arrays["flat"].long()
-                    sides[side] = Sample(**arrays)
-                return cls(sides["scattered"], sides["segments"], int(file["segment_length"]))
+            found = read_arrays(path, names)
+            sides = [_sample({name: found[place] for name, place in side.items()}) for side in places.values()]
+            length = found["segment_length"]
+            if length.shape or length.dtype.kind != "i" or length < 1 or len(sides[1]) % int(length):
+                raise ValueError("the length of its segments is another")
+            for sample in sides if matrices is not None else ():
+                _check_places(sample, matrices or ())
+            return cls(sides[0], sides[1], int(length))
         except DAMAGED as error:
             raise GapruneError(f"The sketch {path.name} cannot be read: {error}.", "Run the analysis again.") from error
 
@@ -228,3 +234,35 @@ def _take(
 
 def _arrays(sample: Sample) -> dict[str, np.ndarray]:
     return {f.name: getattr(sample, f.name).numpy() for f in fields(Sample)}
+
+
+def _sample(arrays: Mapping[str, np.ndarray]) -> Sample:
+    """A sample from its arrays.
+
+    Raises:
+        ValueError: they are not those of a sample.
+    """
+    size = len(arrays["theta"]) if arrays["theta"].ndim else 0
+    for name, values in arrays.items():
+        kinds = (np.int32, np.int64) if name in ("matrix", "flat") else (np.float32,)
+        if values.shape != (size,) or not size or values.dtype not in kinds:
+            raise ValueError(f"{name} is no array of a sample")
+    if not (np.isfinite(arrays["weight"]) & (arrays["weight"] >= 0)).all():
+        raise ValueError("weights of the sample are negative or not finite")
+    tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    return Sample(**{**tensors, "matrix": tensors["matrix"].long(), "flat": tensors["flat"].long()})
+
+
+def _check_places(sample: Sample, matrices: Sequence[MatrixInfo]) -> None:
+    """Refuse a sample that is not of some matrices, matrix after matrix.
+
+    Raises:
+        ValueError: it is not.
+    """
+    matrix, flat = sample.matrix.numpy(), sample.flat.numpy()
+    if (np.diff(matrix) < 0).any() or not np.array_equal(np.unique(matrix), np.arange(len(matrices))):
+        raise ValueError("it is of other matrices")
+    if not (np.bincount(matrix, weights=sample.weight.numpy()) > 0).all():
+        raise ValueError("it gives a matrix no weight")
+    if (flat < 0).any() or (flat >= np.array([m.size for m in matrices])[matrix]).any():
+        raise ValueError("it has weights that no matrix has")

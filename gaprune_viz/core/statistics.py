@@ -7,14 +7,10 @@ A folder holds `spec.json`, `statistics.safetensors` (`NAME:fisher_domain`, `NAM
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -23,6 +19,7 @@ from torch import Tensor
 from gaprune_viz.config import Alignment, RunSpec
 from gaprune_viz.core.alignment import align
 from gaprune_viz.core.checksums import check, check_tensor
+from gaprune_viz.core.described import check_described
 from gaprune_viz.core.selection import median_of_streamed
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.stored import stored_json
@@ -40,21 +37,12 @@ FIELDS = ("fisher_domain", "fisher_general", "grad_domain", "grad_general", "act
 LOG10_FISHER_EDGES = np.round(np.arange(-24.0, 4.0001, 0.1), 3)
 LOG10_THETA_EDGES = np.round(np.arange(-10.0, 2.0001, 0.05), 3)
 UNIT_EDGES = np.round(np.linspace(-1, 1, 201), 3)
-
-# What reading a truncated or altered .npz or Parquet file can raise.
-DAMAGED = (
-    OSError,
-    KeyError,
-    ValueError,
-    EOFError,
-    RuntimeError,
-    OverflowError,
-    MemoryError,
-    BadZipFile,
-    TokenError,
-    zlib.error,
-    struct.error,
-)
+HISTOGRAM_EDGES = {
+    "fisher_domain": LOG10_FISHER_EDGES,
+    "fisher_general": LOG10_FISHER_EDGES,
+    "theta": LOG10_THETA_EDGES,
+    "correlation": UNIT_EDGES,
+}
 
 # Above this many weights the medians behind kappa are taken over every k-th weight.
 MEDIAN_CAP = 2**26
@@ -110,6 +98,7 @@ class Statistics:
         self._checked: set[str] = set()
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']} is not {FORMAT}, the one this version reads")
+        check_described(document)
         self.document = document
         self.run = RunSpec.parse(document["run"])
         self.matrices = tuple(MatrixInfo(**row) for row in document["matrices"])
@@ -263,12 +252,7 @@ def histogram_rows(stats: MatrixStatistics) -> dict[str, np.ndarray]:
 def save_histograms(folder: Path, rows: Sequence[dict[str, np.ndarray]]) -> None:
     """Write `histograms.npz`: counts int64 [matrices, bins] and edges for each quantity."""
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    edges = {
-        "fisher_domain_edges": LOG10_FISHER_EDGES,
-        "fisher_general_edges": LOG10_FISHER_EDGES,
-        "theta_edges": LOG10_THETA_EDGES,
-        "correlation_edges": UNIT_EDGES,
-    }
+    edges = {f"{key}_edges": values for key, values in HISTOGRAM_EDGES.items()}
     np.savez_compressed(folder / HISTOGRAM_FILE, **arrays, **edges)  # pyright: ignore[reportArgumentType]
 
 

@@ -1,8 +1,9 @@
-"""What the tests of the command line share."""
+"""What the tests of single parts share."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,4 +32,14 @@ def beir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     lines = ["query-id\tcorpus-id\tscore", "q0\tp0\t1", "q1\tp1\t1", "q2\tp2\t1"]
     (folder / "qrels" / "test.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def unsealed(tiny_analysis: Path, tmp_path: Path) -> Path:
+    """An analysis without checksums, as an earlier version wrote it, so that nothing is refused for them."""
+    folder = Path(shutil.copytree(tiny_analysis, tmp_path / "analysis-0123456789abcdef"))
+    document = json.loads((folder / "spec.json").read_text())
+    del document["checksums"]
+    (folder / "spec.json").write_text(json.dumps(document))
     return folder

@@ -22,7 +22,7 @@ LONGEST = 400  # lines
 
 LOWEST = {"config", "errors", "paths", "stored"}
 EXPERIMENTS = {"benchmark", "trial", "saved", "training", "retrained", "study", "sweep", "results", "pipeline"}
-PIPELINE = {"chosen", "core", "data", "evaluation", "swap", "workspace", *LOWEST}
+PIPELINE = {"chosen", "core", "data", "evaluation", "parts", "swap", "workspace", *LOWEST}
 # Room -> rooms that it may import. "" is the package itself, which holds the version and imports nothing.
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "history": {"workspace", "errors", "stored", "swap"},
     "tables": set(),
     "chosen": {"core", "data", *LOWEST},
+    "parts": {"core", *LOWEST},
     "core": {"core", "swap", *LOWEST},
     "data": {"data", "workspace", *LOWEST},
     "evaluation": {"evaluation", "data", "core", *LOWEST},
