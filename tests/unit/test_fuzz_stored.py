@@ -18,7 +18,7 @@ from gaprune_viz.results import load_pair
 from gaprune_viz.saved import save_preset, saved_presets
 from gaprune_viz.study.store import CellStore
 from gaprune_viz.sweep.cells import read_document
-from tests.odd import FUZZ, altered, asked, given, mutated
+from tests.odd import FUZZ, TEXTS, altered, asked, given, json_bytes, mutated
 
 
 def replaced(place: Path, content: bytes) -> None:
@@ -79,10 +79,51 @@ def test_the_label_of_an_analysis_of_any_content(unsealed: Path) -> None:
     read()
 
 
+WIDTHS = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "U16": 2, "I8": 1, "BOOL": 1}
+
+
+@st.composite
+def rewritten(draw: st.DrawFn, whole: bytes) -> bytes:
+    """A safetensors file that is whole, its tensors of another kind, shape or name, exchanged or left out."""
+    (size,) = struct.unpack("<Q", whole[:8])
+    header, data = json.loads(whole[8 : 8 + size]), whole[8 + size :]
+    parts = {
+        name: (e["dtype"], e["shape"], data[slice(*e["data_offsets"])]) for name, e in header.items() if "dtype" in e
+    }
+    for _ in range(draw(st.integers(1, 3))):
+        name = draw(st.sampled_from(sorted(parts)))
+        kind, shape, content = parts[name]
+        way = draw(st.sampled_from(["kind", "shape", "name", "other", "numbers", "drop"]))
+        if way == "kind":
+            kind = draw(st.sampled_from(sorted(WIDTHS)))
+            shape = [len(content) // WIDTHS[kind]]
+            content = content[: shape[0] * WIDTHS[kind]]
+        elif way == "shape":
+            shape = draw(st.sampled_from([shape[::-1], [len(content) // WIDTHS[kind]], [1, *shape], [*shape, 1, 1]]))
+        elif way == "other":
+            kind, shape, content = parts[draw(st.sampled_from(sorted(parts)))]
+        elif way == "numbers":
+            number = draw(st.sampled_from([b"\0\0\xc0\x7f", b"\0\0\x80\x7f", b"\xff\xff\x7f\x7f", b"\0\0\0\0"]))
+            content = number * (len(content) // 4) + content[len(content) // 4 * 4 :]
+        else:
+            del parts[name]
+            name = draw(st.one_of(TEXTS.filter(lambda text: "\ud800" not in text), st.just(f"bert.{name}")))
+            if way == "drop":
+                continue
+        parts[name] = (kind, shape, content)
+    entries, at = {}, 0
+    for name, (kind, shape, content) in parts.items():
+        entries[name] = {"dtype": kind, "shape": shape, "data_offsets": [at, at := at + len(content)]}
+    text = json_bytes(entries)
+    return struct.pack("<Q", len(text)) + text + b"".join(content for _, _, content in parts.values())
+
+
 @st.composite
 def tensors(draw: st.DrawFn, whole: bytes) -> bytes:
-    """A safetensors file with a header that lies."""
+    """A safetensors file with a header that lies, or with other tensors."""
     (size,) = struct.unpack("<Q", whole[:8])
+    if draw(st.booleans()):
+        return draw(rewritten(whole))
     if draw(st.booleans()):
         return draw(mutated(st.just(whole[: 8 + size]))) + whole[8 + size :]
     header = json.loads(whole[8 : 8 + size])
@@ -120,7 +161,7 @@ def test_weights_of_any_header(tiny_bert: Path, tmp_path: Path) -> None:
     @given(tensors(whole))
     def load(content: bytes) -> None:
         replaced(folder / "model.safetensors", content)
-        asked(lambda: load_model(spec))
+        asked(lambda: load_model(spec).encode(["salt in water"], "query"))
 
     count()
     load()
