@@ -27,8 +27,8 @@ from gaprune_viz.config import MaskSpec, ScoreSpec
 from tests.app.served import Caller
 from tests.odd import HANG_SECONDS, MARKUP, NUMBERS, ODD, TEXTS, VALUES, deep
 
-# Work that began is stopped after this, and then has as long to end as a refusal.
-WORK_SECONDS = 0.5
+# Work that began is stopped after one of these, and then has as long to end as a refusal.
+PATIENCE = (0.0, 0.1, 0.5)
 LONG = st.sampled_from(["x" * 100_000, ["x"] * 2_000, deep(60), deep(300), {"a": "b" * 10_000}])
 ANYTHING = st.one_of(VALUES, TEXTS, NUMBERS, LONG)
 WRITTEN = (gr.HTML, gr.Markdown)
@@ -70,10 +70,13 @@ class Direct:
     def close(self) -> None:
         self._runner.close()
 
-    def call(self, fn: BlockFunction, values: Sequence[Any], event: Any = None) -> Answer:
+    def call(
+        self, fn: BlockFunction, values: Sequence[Any], event: Any = None, patience: float = PATIENCE[-1]
+    ) -> Answer:
+        """Send one event; work that it begins is stopped after so many seconds."""
         answer, began, used = Answer(), time.monotonic(), time.process_time()
         try:
-            self._runner.run(self._steps(fn, list(values), event, answer))
+            self._runner.run(self._steps(fn, list(values), event, answer, patience))
         except Exception as error:
             answer.error = error
         answer.seconds = min(time.monotonic() - began, time.process_time() - used)
@@ -86,9 +89,9 @@ class Direct:
         state.state_data = deepcopy(dict(self.states))
         return state
 
-    async def _steps(self, fn: BlockFunction, values: list[Any], event: Any, answer: Answer) -> None:
+    async def _steps(self, fn: BlockFunction, values: list[Any], event: Any, answer: Answer, patience: float) -> None:
         request, state = gr.Request(self._request, session_hash=self.session), self._fresh()
-        until, iterator = time.monotonic() + WORK_SECONDS, None
+        until, iterator = time.monotonic() + patience, None
         while True:
             out = await self.demo.process_api(
                 fn,
@@ -210,7 +213,7 @@ def call_values(draw: st.DrawFn, parameters: Sequence[Mapping[str, Any]], good: 
 
 
 def hangs(answer: Answer) -> bool:
-    return answer.seconds > (WORK_SECONDS + HANG_SECONDS if answer.stopped else HANG_SECONDS)
+    return answer.seconds > (PATIENCE[-1] + HANG_SECONDS if answer.stopped else HANG_SECONDS)
 
 
 def check_answer(answer: Answer, outputs: Sequence[Any], hidden: Sequence[str], *, shown: bool) -> None:

@@ -59,11 +59,11 @@ class Served:
     def values(self, fn: Any, least: int = 0) -> st.SearchStrategy[list[Any]]:
         return forged.page_values(fn.inputs, self.changed, [self.mine, self.theirs, "demo"], least)
 
-    def send(self, fn: Any, values: list[Any], event: Any) -> None:
-        answer = self.direct.call(fn, values, event)
+    def send(self, fn: Any, values: list[Any], event: Any, patience: float = 0.0) -> None:
+        answer = self.direct.call(fn, values, event, patience)
         if forged.hangs(answer):
             # Once more: another person's work may have held the machine.
-            answer = self.direct.call(fn, values, event)
+            answer = self.direct.call(fn, values, event, patience)
         forged.check_answer(answer, fn.outputs, self.hidden, shown=fn.api_visibility != "public")
         if fn.api_visibility == "public" and answer.error is None:
             json.dumps(answer.data, allow_nan=False)
@@ -118,7 +118,8 @@ def send_forged(page: Served, *, heavy: bool) -> None:
     @given(st.data())
     def send(data: st.DataObject) -> None:
         fn = data.draw(st.sampled_from(events), label="event")
-        page.send(fn, data.draw(page.values(fn, least=int(heavy))), data.draw(forged.FORGED_EVENTS))
+        patience = data.draw(st.sampled_from(forged.PATIENCE)) if heavy else 0.0
+        page.send(fn, data.draw(page.values(fn, least=int(heavy))), data.draw(forged.FORGED_EVENTS), patience)
 
     send()
 
