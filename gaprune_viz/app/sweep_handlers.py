@@ -15,7 +15,7 @@ from gaprune_viz.app.heavy import Changes, Heavy, heavy_job
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tabs.export import fresh
-from gaprune_viz.app.tabs.sweep import DENSE, about_html, column_choices, plan_from
+from gaprune_viz.app.tabs.sweep import DENSE, about_html, axes_of, column_choices, plan_from
 from gaprune_viz.app.tuning import FIELDS, values_of
 from gaprune_viz.app.views import View
 from gaprune_viz.config import SIDES, SWEEP_KINDS, Settings
@@ -37,7 +37,7 @@ CELL = "cell-"
 
 def show_kind(kind: str) -> list[Any]:
     """The lists of another kind of sweep: rows, values, columns, what it is about."""
-    axes = SWEEP_KINDS[kind]
+    axes = axes_of(kind)
     named = kind == "criteria"
     return [
         gr.update(visible=named),

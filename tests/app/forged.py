@@ -123,6 +123,11 @@ def endpoints(demo: gr.Blocks) -> dict[str, BlockFunction]:
     return {fn.api_name: fn for fn in demo.fns.values() if f"/{fn.api_name}" in named}
 
 
+def usual_values(inputs: Sequence[Any], changed: Mapping[str, Any]) -> list[Any]:
+    """What a page sends at first."""
+    return [changed.get(str(c.elem_id or ""), c.value) for c in inputs]
+
+
 def _usual(component: Any, changed: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     """What a page would send for a component."""
     name = str(component.elem_id or "")

@@ -107,6 +107,14 @@ def test_events_that_answer_at_once(page: Served) -> None:
     send_forged(page, heavy=False)
 
 
+def test_events_with_each_value_missing_once(page: Served) -> None:
+    """A page leaves nothing out where a choice cannot be taken back; by chance this would take thousands of cases."""
+    for fn in forged.events(page.demo, heavy=False):
+        usual = forged.usual_values(fn.inputs, page.changed)
+        for missing in range(len(usual)):
+            page.send(fn, [*usual[:missing], None, *usual[missing + 1 :]], None)
+
+
 def test_events_that_start_work(page: Served) -> None:
     send_forged(page, heavy=True)
 

@@ -145,6 +145,12 @@ def test_every_kind_offers_lists_that_make_a_plan(kind: str) -> None:
     assert SWEEP_KINDS[kind].sentence in about
 
 
+@pytest.mark.parametrize("kind", [None, "none"])
+def test_a_kind_that_is_none_is_refused(kind: str) -> None:
+    with pytest.raises(GapruneError, match="There is no sweep over"):
+        sweep_handlers.show_kind(kind)
+
+
 TENS = ",".join(f"0.{i:02d}" for i in range(10, 20))
 
 

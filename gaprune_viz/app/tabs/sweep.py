@@ -9,7 +9,7 @@ import gradio as gr
 
 from gaprune_viz.app.elements import html, with_files
 from gaprune_viz.app.searching import both_sides
-from gaprune_viz.config import SIDES, SWEEP_KINDS, Settings
+from gaprune_viz.config import SIDES, SWEEP_KINDS, Settings, SweepKind
 from gaprune_viz.core.scoring import criteria
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures import panels
@@ -113,6 +113,17 @@ def build_sweep() -> SweepTab:
     )
 
 
+def axes_of(kind: str) -> SweepKind:
+    """What a kind of sweep goes over.
+
+    Raises:
+        GapruneError: there is no such kind.
+    """
+    if kind not in SWEEP_KINDS:
+        raise GapruneError(f"There is no sweep over {str(kind)[:40]!r}.", f"Use one of: {', '.join(SWEEP_KINDS)}.")
+    return SWEEP_KINDS[kind]
+
+
 def about_html(kind: str) -> str:
     """What a kind of sweep answers, what it takes and what is kept."""
     axes = SWEEP_KINDS[kind]
@@ -142,9 +153,7 @@ def plan_from(
     Raises:
         GapruneError: a list cannot be read, or asks for too many cells.
     """
-    if kind not in SWEEP_KINDS:
-        raise GapruneError(f"There is no sweep over {str(kind)[:40]!r}.", f"Use one of: {', '.join(SWEEP_KINDS)}.")
-    axes = SWEEP_KINDS[kind]
+    axes = axes_of(kind)
     whole = kind == "samples"
     down: Any = tuple(rows or ()) if kind == "criteria" else numbers(values, axes.row_label, whole=whole)
     across: Any = numbers(columns, axes.column_label, whole=whole)
