@@ -28,6 +28,8 @@ POLL_SECONDS = 0.1
 # How long a process that was asked to stop may take to tidy up.
 GRACE_SECONDS = 5.0
 HOST = "gaprune_viz.isolated.host"
+# Libraries ask whether there is a card when they are loaded. Asked through CUDA itself, no forked process could use it.
+UNTOUCHED_CARD = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 
 Answer = dict[str, Any]
 
@@ -49,7 +51,7 @@ class Host:
                 stdout=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **UNTOUCHED_CARD},
             )
         except OSError as error:
             raise GapruneError(
