@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gaprune_viz.chosen import choose_data
 from gaprune_viz.config import Alignment, MaskSpec, RunSpec, Scope
 from gaprune_viz.core.calibration import DomainStatistics, calibrate
 from gaprune_viz.core.criteria import ResolvedScore, WeightStatistics
@@ -19,7 +20,7 @@ from gaprune_viz.core.scoring import criterion, score_weights
 from gaprune_viz.core.statistics import join
 from gaprune_viz.core.targets import Target, find_targets
 from gaprune_viz.data.triplets import Triplet
-from gaprune_viz.pipeline import choose_data, drain
+from gaprune_viz.pipeline import drain
 from tests.conformance import published
 
 SIDES = ("domain", "general")

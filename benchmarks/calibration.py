@@ -36,7 +36,8 @@ from gaprune_viz.core.loading import load_model
 from gaprune_viz.core.targets import Target, in_scope, inventory
 from gaprune_viz.data.schema import Triplet
 from gaprune_viz.data.starter import starter_passages
-from gaprune_viz.pipeline import drain, versions
+from gaprune_viz.pipeline import drain
+from gaprune_viz.versions import versions
 from tests.conformance.reference import naive as reference
 
 SPEC = CalibrationSpec()

@@ -22,13 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _fidelity_document import render
 from _fidelity_published import SIDES, Tensors, flatten, measure_published
 
+from gaprune_viz.analysis import exact_scope, open_analysis
 from gaprune_viz.config import Alignment, CalibrationSpec, MaskSpec, RunSpec, Scope, ScoreSpec
 from gaprune_viz.core.criteria import BUILT_IN
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope, mask_overlap
 from gaprune_viz.core.loading import load_model
 from gaprune_viz.core.masking import make_masks
-from gaprune_viz.pipeline import analyze, drain, exact_scope, open_analysis, versions
+from gaprune_viz.pipeline import analyze, drain
+from gaprune_viz.versions import versions
 from tests.conformance import published
 
 SPARSITIES = (0.3, 0.5)

@@ -25,13 +25,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._chromium import chromium, key_to_repaint
 from benchmarks._synthetic import SIZES, exact, synthetic, write
+from gaprune_viz.analysis import exact_scope, load_dense
 from gaprune_viz.app import handlers
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.store import STORE
 from gaprune_viz.app.tuning import values_of
 from gaprune_viz.app.views import View
 from gaprune_viz.config import SKETCH_CAP, Settings
-from gaprune_viz.pipeline import drain, exact_scope, load_dense
+from gaprune_viz.pipeline import drain
 from gaprune_viz.presets import preset
 
 WARM_UP = 8

@@ -15,9 +15,9 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.benchmarks.report import DENSE, records
 from gaprune_viz.evaluation.benchmarks.running import Score
 from gaprune_viz.evaluation.benchmarks.variants import Variant, whole
-from gaprune_viz.pipeline import versions
 from gaprune_viz.results import PrunedPair
 from gaprune_viz.stored import stored_json
+from gaprune_viz.versions import versions
 from gaprune_viz.workspace import write_whole
 
 CARD_FILE = "README.md"

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gaprune_viz.analysis import exact_scope, load_dense
 from gaprune_viz.config import ModelSpec, RunSpec, Settings
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.live import STARVED
@@ -15,11 +16,11 @@ from gaprune_viz.core.pruning import MASK_FILE, RESULT_FILE, census, export
 from gaprune_viz.core.scoring import criteria
 from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.cached import CachedEncoder
-from gaprune_viz.pipeline import embedding_cache, exact_scope, load_dense, versions
+from gaprune_viz.evaluation.cached import CachedEncoder, EmbeddingCache
 from gaprune_viz.stored import stored_json
 from gaprune_viz.swap import bring_back
-from gaprune_viz.workspace import whole_folder
+from gaprune_viz.versions import versions
+from gaprune_viz.workspace import whole_folder, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,3 +239,11 @@ from sentence_transformers import SentenceTransformer
 model = SentenceTransformer("path/to/this/folder")
 ```
 """
+
+
+def embedding_cache() -> EmbeddingCache:
+    """Embeddings of evaluations, kept in the workspace; without one, nothing is kept."""
+    try:
+        return EmbeddingCache(workspace() / "embeddings")
+    except GapruneError:
+        return EmbeddingCache(None)

@@ -17,9 +17,9 @@ from gaprune_viz.core.targets import inventory
 from gaprune_viz.data.triplets import calibration_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.retrieval import load_task
-from gaprune_viz.pipeline import versions
 from gaprune_viz.results import load_pair, model_card
 from gaprune_viz.training import Curve, train
+from gaprune_viz.versions import versions
 from gaprune_viz.workspace import whole_folder
 
 

@@ -187,7 +187,7 @@ class Access:
 
 
 def _is_hub_id(model: str) -> bool:
-    """A name with an owner: what `core.loading` looks up on the Hub where there is no such folder."""
+    """A name with an owner: what `core.sources` looks up on the Hub where there is no such folder."""
     owner, slash, name = model.partition("/")
     return bool(slash and owner and name and "/" not in name) and not named(model).exists()
 

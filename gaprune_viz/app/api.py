@@ -13,6 +13,7 @@ import gradio as gr
 import numpy as np
 from gradio.events import api
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import jobs, views
 from gaprune_viz.app.access import DEMO, visitor
 from gaprune_viz.app.guard import COMPUTE
@@ -24,7 +25,7 @@ from gaprune_viz.app.tabs.export import exported, zipped
 from gaprune_viz.app.views import View
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.pipeline import Analysis, drain
+from gaprune_viz.pipeline import drain
 from gaprune_viz.presets import preset as preset_named
 from gaprune_viz.results import comparison_document
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import jobs
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job, steps
 from gaprune_viz.app.store import STORE
@@ -22,7 +23,6 @@ from gaprune_viz.evaluation.benchmarks.variants import Variant, under_mask, whol
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.benchmark import benchmark_figure, benchmark_table, estimate_text
 from gaprune_viz.figures.progress import progress_html
-from gaprune_viz.pipeline import Analysis
 from gaprune_viz.tables import csv_text
 
 if TYPE_CHECKING:

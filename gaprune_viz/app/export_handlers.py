@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import views
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job
 from gaprune_viz.app.tabs.export import (
@@ -16,7 +17,6 @@ from gaprune_viz.app.tabs.export import (
 from gaprune_viz.app.views import View
 from gaprune_viz.config import Settings
 from gaprune_viz.figures import panels
-from gaprune_viz.pipeline import Analysis
 
 if TYPE_CHECKING:
     from gaprune_viz.app.page import Page

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gaprune_viz import isolated
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import jobs, views, zerogpu
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.store import STORE
@@ -19,7 +20,6 @@ from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.progress import progress_html
-from gaprune_viz.pipeline import Analysis
 from gaprune_viz.workspace import clean, workspace
 
 if TYPE_CHECKING:

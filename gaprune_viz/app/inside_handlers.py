@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import pandas as pd
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import views
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job
 from gaprune_viz.app.store import STORE
@@ -17,7 +18,6 @@ from gaprune_viz.app.views import View
 from gaprune_viz.config import Settings
 from gaprune_viz.core import inspection
 from gaprune_viz.core.inspection import Window
-from gaprune_viz.pipeline import Analysis
 
 if TYPE_CHECKING:
     from gaprune_viz.app.page import Page

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job
 from gaprune_viz.app.searching import Asked, rerank_query
 from gaprune_viz.app.tuning import settings_from
@@ -19,7 +20,6 @@ from gaprune_viz.config import Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures.formatting import percent
 from gaprune_viz.figures.retrieval import ranking_html
-from gaprune_viz.pipeline import Analysis
 
 if TYPE_CHECKING:
     from gaprune_viz.app.page import Page

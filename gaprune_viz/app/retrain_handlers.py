@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import jobs
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job
 from gaprune_viz.app.store import STORE
@@ -18,7 +19,6 @@ from gaprune_viz.data.triplets import calibration_triplets
 from gaprune_viz.evaluation.retrieval import RetrievalTask
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.retraining import loss_figure, quality_figure, retraining_table
-from gaprune_viz.pipeline import Analysis
 from gaprune_viz.trial import DENSE, Trial, try_retraining
 
 if TYPE_CHECKING:

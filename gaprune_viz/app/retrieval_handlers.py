@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import searching as search
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job
 from gaprune_viz.app.views import View
@@ -14,7 +15,6 @@ from gaprune_viz.config import SIDES, Settings
 from gaprune_viz.figures.geometry import geometry_html
 from gaprune_viz.figures.retrieval import metrics_html, per_query_figure, per_query_table, ranking_html, sides_html
 from gaprune_viz.figures.spacemap import map_figure, map_table
-from gaprune_viz.pipeline import Analysis
 
 if TYPE_CHECKING:
     from gaprune_viz.app.page import Page

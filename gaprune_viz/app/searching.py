@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app.store import STORE
 from gaprune_viz.config import STARTER_DOMAINS, Settings
 from gaprune_viz.core.encoder import check_finite
@@ -19,7 +20,6 @@ from gaprune_viz.evaluation.ranking import id_order, similarity, top
 from gaprune_viz.evaluation.retrieval import Comparison, RetrievalTask, compare, encode_task, evaluate, side_by_side
 from gaprune_viz.evaluation.spacemap import TaskMap, task_map
 from gaprune_viz.evaluation.tasks import TaskEmbeddings
-from gaprune_viz.pipeline import Analysis
 
 LONGEST_QUERY = 2_000
 # How many of the dense model's best passages live mode ranks anew.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import jobs, views
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job, steps
@@ -20,7 +21,7 @@ from gaprune_viz.figures import panels
 from gaprune_viz.figures.plan import plan_html
 from gaprune_viz.figures.progress import progress_html
 from gaprune_viz.figures.speed import speed_html
-from gaprune_viz.pipeline import Analysis, predict
+from gaprune_viz.pipeline import predict
 from gaprune_viz.speed import TEXTS, measure_speed
 
 if TYPE_CHECKING:

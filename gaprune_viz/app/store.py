@@ -13,21 +13,23 @@ from typing import Generic, TypeVar
 
 import torch
 
+from gaprune_viz.analysis import Analysis, exact_scope, open_analysis
 from gaprune_viz.app.access import DEMO, visitor
 from gaprune_viz.config import ModelSpec, Settings
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope
 from gaprune_viz.core.live import Preview
-from gaprune_viz.core.loading import load_model, parameter_count
+from gaprune_viz.core.loading import load_model
 from gaprune_viz.core.masking import MaskResult
 from gaprune_viz.core.memory import release
+from gaprune_viz.core.sources import parameter_count
 from gaprune_viz.core.targets import Target
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.benchmarks.estimate import Speed, measure_speed
 from gaprune_viz.evaluation.cached import EmbeddingCache
 from gaprune_viz.evaluation.retrieval import RetrievalTask, load_task
 from gaprune_viz.evaluation.tasks import TaskEmbeddings
-from gaprune_viz.pipeline import Analysis, embedding_cache, exact_scope, open_analysis
+from gaprune_viz.results import embedding_cache
 
 __all__ = ["DEMO", "STORE", "Cache", "Store"]
 

@@ -9,6 +9,7 @@ import gradio as gr
 import pandas as pd
 
 from gaprune_viz import isolated
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import jobs
 from gaprune_viz.app.access import visitor
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job
@@ -24,7 +25,6 @@ from gaprune_viz.figures import panels
 from gaprune_viz.figures.sweep import place_label, places_of, sweep_curves, sweep_table
 from gaprune_viz.figures.sweep_map import difference_html, sweep_map_html
 from gaprune_viz.figures.sweep_words import sweep_sentences
-from gaprune_viz.pipeline import Analysis
 from gaprune_viz.sweep import SweepPlan, difference
 from gaprune_viz.tables import csv_text
 

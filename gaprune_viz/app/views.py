@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app.store import DEMO, STORE
 from gaprune_viz.app.tuning import settings_line
 from gaprune_viz.config import Settings, Spec
@@ -23,7 +24,6 @@ from gaprune_viz.figures import atlas, distributions, inside, panels
 from gaprune_viz.figures.formatting import count, number, percent
 from gaprune_viz.figures.metrics import METRICS, ROLE_LABELS
 from gaprune_viz.figures.sweep_words import collapse_sentence
-from gaprune_viz.pipeline import Analysis
 from gaprune_viz.sweep import LEVELS, collapses
 
 

@@ -44,11 +44,12 @@ def analyze(
     if out is None:
         raise GapruneError("analyze needs a folder for its result.", "Give one: --out DIR.")
     from gaprune_viz import pipeline
+    from gaprune_viz.analysis import open_analysis
 
     place = with_progress(pipeline.analyze(run, out))
     if not speaks():
         return
-    analysis = pipeline.open_analysis(place)
+    analysis = open_analysis(place)
     document = analysis.statistics.document
     for note in document["notes"]:
         print(f"gaprune-viz: {note}", file=sys.stderr)
@@ -141,7 +142,7 @@ def explain(
     json_: Json = False,
 ) -> None:
     """Say why one weight is pruned or kept."""
-    from gaprune_viz import pipeline
+    from gaprune_viz.analysis import exact_scope, load_dense
     from gaprune_viz.core.statistics import Statistics
 
     match = re.fullmatch(r"\s*(.+?)\[(\d+)\s*,\s*(\d+)\]\s*", weight)
@@ -149,7 +150,7 @@ def explain(
         raise GapruneError(f"{weight!r} is not a weight.", "Write NAME[row,column], for example `a.b.weight[0,7]`.")
     settings = settings_of(flags, preset_name)
     statistics = Statistics.open(analysis)
-    scope, _ = pipeline.exact_scope(statistics, pipeline.load_dense(statistics))
+    scope, _ = exact_scope(statistics, load_dense(statistics))
     document = scope.explain(match[1], int(match[2]), int(match[3]), settings)
     if json_:
         print_json(document)
@@ -192,9 +193,9 @@ def verify(
     analyses: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of analyses.")], json_: Json = False
 ) -> None:
     """Compare every byte of finished analyses with their checksums."""
-    from gaprune_viz import pipeline
+    from gaprune_viz.analysis import verify_analysis
 
-    found = {str(folder): pipeline.verify_analysis(folder) for folder in analyses}
+    found = {str(folder): verify_analysis(folder) for folder in analyses}
     if json_:
         print_json({"verified": found})
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gaprune_viz.analysis import exact_scope
 from gaprune_viz.config import SIDES, CalibrationSpec, RunSpec, Settings, StudySpec
 from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.core.encoder import EmbeddingModel
@@ -19,7 +20,7 @@ from gaprune_viz.core.targets import Target
 from gaprune_viz.data.triplets import calibration_triplets
 from gaprune_viz.evaluation.retrieval import METRICS, Evaluation, RetrievalTask, encode_task, evaluate
 from gaprune_viz.evaluation.splits import validation_and_test
-from gaprune_viz.pipeline import analyze, exact_scope
+from gaprune_viz.pipeline import analyze
 from gaprune_viz.study.plan import Cell
 from gaprune_viz.study.store import CellStore, content_key
 from gaprune_viz.training import train

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gaprune_viz.analysis import exact_scope, load_dense
 from gaprune_viz.config import SIDES, Alignment, MaskSpec, RecommendSpec, ScoreSpec, Settings
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.core.encoder import EmbeddingModel
@@ -22,7 +23,6 @@ from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.evaluation.retrieval import RetrievalTask, encode_task, evaluate
 from gaprune_viz.evaluation.significance import paired_bootstrap, sign_flip_test
 from gaprune_viz.evaluation.splits import validation_and_test
-from gaprune_viz.pipeline import exact_scope, load_dense
 from gaprune_viz.presets import PRESETS
 from gaprune_viz.study.store import CellStore, content_key, rounded
 

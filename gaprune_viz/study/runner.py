@@ -11,11 +11,11 @@ from typing import Any
 from gaprune_viz.config import SIDES, StudySpec
 from gaprune_viz.core.calibration import Progress, relayed
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.pipeline import versions
 from gaprune_viz.study.bench import Bench
 from gaprune_viz.study.document import STUDY_FILE, STUDY_FORMAT, check_study
 from gaprune_viz.study.plan import Cell, cells
 from gaprune_viz.study.tables import study_document
+from gaprune_viz.versions import versions
 from gaprune_viz.workspace import write_whole
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gaprune_viz.analysis import exact_scope, load_dense
 from gaprune_viz.config import Settings
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactScope
@@ -19,8 +20,7 @@ from gaprune_viz.core.targets import Target
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import CachedEncoder
 from gaprune_viz.evaluation.retrieval import Evaluation, RetrievalTask, compare, encode_task, evaluate
-from gaprune_viz.pipeline import embedding_cache, exact_scope, load_dense
-from gaprune_viz.results import COMPARED
+from gaprune_viz.results import COMPARED, embedding_cache
 from gaprune_viz.stored import stored_json
 from gaprune_viz.workspace import write_whole
 

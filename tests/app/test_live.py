@@ -14,6 +14,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import live, views
 from gaprune_viz.app import retrieval_handlers as handlers
 from gaprune_viz.app import searching as search
@@ -24,7 +25,6 @@ from gaprune_viz.app.tuning import values_of
 from gaprune_viz.config import SIDES, MaskSpec, Settings
 from gaprune_viz.core.masking import MaskResult
 from gaprune_viz.evaluation.retrieval import load_task
-from gaprune_viz.pipeline import Analysis
 
 REQUEST: Any = SimpleNamespace(session_hash="live")
 SETTINGS = Settings(mask=MaskSpec(sparsity=0.8))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gaprune_viz.analysis import open_analysis
 from gaprune_viz.app import zerogpu
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec
 from gaprune_viz.core.calibration import Progress
-from gaprune_viz.pipeline import iterate, open_analysis
+from gaprune_viz.pipeline import iterate
 
 # What Hugging Face documents of `spaces.GPU`: a decorator with a duration; a generator's values come back pickled.
 SPACES = """

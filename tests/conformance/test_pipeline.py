@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from gaprune_viz.analysis import exact_scope, open_analysis
 from gaprune_viz.config import (
     CalibrationSpec,
     MaskSpec,
@@ -25,7 +26,7 @@ from gaprune_viz.core.pruning import masked
 from gaprune_viz.core.targets import inventory
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.evaluation.retrieval import Passage, RetrievalTask, encode_task, evaluate
-from gaprune_viz.pipeline import analyze, drain, exact_scope, open_analysis
+from gaprune_viz.pipeline import analyze, drain
 from gaprune_viz.results import compare_models, load_pair, prune
 from tests.tiny_models import FAMILIES, texts
 

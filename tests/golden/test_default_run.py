@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from gaprune_viz.analysis import Analysis, exact_scope, open_analysis
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Settings
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.exact import ExactDiagnostics, ExactScope
@@ -23,7 +24,7 @@ from gaprune_viz.core.pruning import masked
 from gaprune_viz.core.targets import Target
 from gaprune_viz.evaluation.retrieval import encode_task, evaluate, load_task
 from gaprune_viz.paths import assets
-from gaprune_viz.pipeline import Analysis, analyze, drain, exact_scope, open_analysis
+from gaprune_viz.pipeline import analyze, drain
 
 pytestmark = pytest.mark.minilm
 

@@ -27,7 +27,7 @@ def full_disk(ground: Ground) -> None:
     try:
         first, _ = ground.start(seed=66, workspace=small).finish()
         second, text = ground.start(seed=67, workspace=small).finish()
-        from gaprune_viz.pipeline import verify_analysis
+        from gaprune_viz.analysis import verify_analysis
 
         for folder in small.glob("analysis-*"):
             verify_analysis(folder)
@@ -55,8 +55,8 @@ def read_only(ground: Ground) -> None:
 
 
 def altered(ground: Ground) -> None:
+    from gaprune_viz.analysis import verify_analysis
     from gaprune_viz.errors import GapruneError
-    from gaprune_viz.pipeline import verify_analysis
 
     for part in ("statistics.safetensors", "sketch.npz", "summary.parquet", "spec.json"):
         for kind in ("truncated", "one bit changed"):
@@ -91,8 +91,8 @@ def damaged_in_place(ground: Ground) -> None:
 
 def killed_replacing(ground: Ground) -> None:
     """SIGKILL while a new result takes the place of an earlier one: exchanged in one step, and moved in two."""
+    from gaprune_viz.analysis import verify_analysis
     from gaprune_viz.core.statistics import Statistics
-    from gaprune_viz.pipeline import verify_analysis
 
     place = ground.workspace / "analysis-replaced"
     ground.start(seed=53, what="replace").finish()

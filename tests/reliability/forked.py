@@ -103,9 +103,10 @@ def compute(model: str, seed: int, what: str, limit: int, budget: int, domain: s
         limit: most bytes of a file; for `memory`, the bytes that are left when calibration begins. 0 for no limit.
         budget: of tokens; 0 for the usual one.
     """
+    from gaprune_viz.analysis import verify_analysis
     from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling
     from gaprune_viz.core.memory import plain_kernels
-    from gaprune_viz.pipeline import analyze, verify_analysis
+    from gaprune_viz.pipeline import analyze
 
     os.environ["GAPRUNE_VIZ_WORKSPACE"] = workspace
     samples, usual = (64, 16_384) if what in ("memory", "plain") else (24, 512)

@@ -65,8 +65,8 @@ class Ground:
 
     def whole_or_none(self) -> bool:
         """Every analysis in the workspace is as it was written, the kept one among them."""
+        from gaprune_viz.analysis import verify_analysis
         from gaprune_viz.errors import GapruneError
-        from gaprune_viz.pipeline import verify_analysis
 
         try:
             for folder in self.workspace.glob("analysis-*"):

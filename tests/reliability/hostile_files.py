@@ -195,8 +195,8 @@ def sketches(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def opened(path: Path) -> str:
+    from gaprune_viz.analysis import open_analysis
     from gaprune_viz.errors import GapruneError
-    from gaprune_viz.pipeline import open_analysis
 
     try:
         open_analysis(path)

@@ -31,7 +31,7 @@ def names(folder: Path) -> Iterator[tuple[str, str]]:
     from gaprune_viz.app.access import Access
     from gaprune_viz.app.study_handlers import place_of
     from gaprune_viz.config import CalibrationSpec, ServeSpec, Settings
-    from gaprune_viz.core.loading import resolve_source
+    from gaprune_viz.core.sources import resolve_source
     from gaprune_viz.data.beir import read_beir
     from gaprune_viz.data.hub import parse_hub
     from gaprune_viz.saved import find_preset, save_preset
@@ -67,7 +67,7 @@ def texts(folder: Path) -> Iterator[tuple[str, str]]:
 
     from gaprune_viz.app.guard import refusal
     from gaprune_viz.app.url import params_of, settings_of
-    from gaprune_viz.core.loading import resolve_source
+    from gaprune_viz.core.sources import resolve_source
     from gaprune_viz.data.preview import inspect_upload
     from gaprune_viz.errors import GapruneError
     from gaprune_viz.evaluation.ranking import RankedPassage, SideBySide

@@ -20,6 +20,7 @@ import torch
 from filelock import FileLock
 
 import gaprune_viz
+from gaprune_viz.analysis import open_analysis, verify_analysis
 from gaprune_viz.app import jobs
 from gaprune_viz.cli import _out_of_memory
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
@@ -28,7 +29,7 @@ from gaprune_viz.core.loading import load_model
 from gaprune_viz.core.memory import is_out_of_memory, plain_kernels, recover
 from gaprune_viz.core.statistics import SPEC_FILE, TENSOR_FILE, Statistics
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.pipeline import analyze, drain, open_analysis, verify_analysis
+from gaprune_viz.pipeline import analyze, drain
 from gaprune_viz.tables import csv_text, escaped
 from gaprune_viz.workspace import UNFINISHED, WRITING, alone, clean, whole_folder
 
@@ -188,7 +189,7 @@ class TestMemory:
 import resource, sys
 from pathlib import Path
 import pandas, pyarrow.parquet
-from gaprune_viz.pipeline import open_analysis
+from gaprune_viz.analysis import open_analysis
 taken = int(Path("/proc/self/status").read_text().split("VmSize:")[1].split()[0]) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (taken + 6 * 2**20,) * 2)
 print(len(open_analysis(Path(sys.argv[1])).summary))

@@ -18,10 +18,10 @@ import pandas as pd
 import pytest
 from hypothesis import strategies as st
 
+from gaprune_viz.analysis import open_analysis
 from gaprune_viz.app import views
 from gaprune_viz.config import Settings
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.pipeline import open_analysis
 from tests.odd import FUZZ, MARKUP, TEXTS, altered, asked, given, mutated
 
 NUMBERS = st.sampled_from([0, 1, -1, 7, 2**31 - 1, 1e38, -1e38, 1e-45, float("nan"), float("inf"), float("-inf")])

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import strategies as st
 
 from gaprune_viz.config import ModelSpec, Settings
-from gaprune_viz.core.loading import load_model, parameter_count
+from gaprune_viz.core.loading import load_model
+from gaprune_viz.core.sources import parameter_count
 from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.history import kept_runs
 from gaprune_viz.results import load_pair

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gaprune_viz.analysis import exact_scope, load_dense, open_analysis
 from gaprune_viz.config import ScoreSpec, Settings
 from gaprune_viz.core import scoring
-from gaprune_viz.pipeline import exact_scope, load_dense, open_analysis
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "criteria.md"
 

@@ -14,11 +14,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from gaprune_viz.analysis import open_analysis, verify_analysis
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec
 from gaprune_viz.core.calibration import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.isolated import analysis, process, ready, sweep
-from gaprune_viz.pipeline import analyze, drain, open_analysis, verify_analysis
+from gaprune_viz.pipeline import analyze, drain
 from gaprune_viz.sweep import CELL_FOLDER, SweepPlan
 from gaprune_viz.sweep import sweep as sweep_here
 from tests.app.served import wait_for

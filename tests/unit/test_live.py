@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gaprune_viz.analysis import Analysis, exact_scope, load_dense, open_analysis
 from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
 from gaprune_viz.core.diagnostics import average_ranks
 from gaprune_viz.core.exact import ExactScope
@@ -15,7 +16,6 @@ from gaprune_viz.core.live import LiveScope
 from gaprune_viz.core.ranked import Scored
 from gaprune_viz.core.scoring import CRITERIA
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.pipeline import Analysis, exact_scope, load_dense, open_analysis
 from gaprune_viz.presets import PRESETS
 
 

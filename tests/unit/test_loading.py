@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
 from gaprune_viz.config import DEFAULT_MODEL, ModelSpec
-from gaprune_viz.core.loading import (
+from gaprune_viz.core.loading import load_model
+from gaprune_viz.core.sources import (
     DEFAULT_PACKAGE,
     DEFAULT_SHA256,
     check_sha256,
     default_model_folder,
-    load_model,
     resolve_source,
     weight_hash,
 )
@@ -71,7 +71,7 @@ def test_an_unknown_hub_id_without_a_network(name: str) -> None:
 
 def test_a_hub_that_refuses_connections_is_given_up_quickly(tmp_path: Path) -> None:
     script = (
-        "from gaprune_viz.core.loading import hub_revision\n"
+        "from gaprune_viz.core.sources import hub_revision\n"
         "from gaprune_viz.errors import GapruneError\n"
         "try:\n    hub_revision('no-such-org/no-such-model', None)\n"
         "except GapruneError as error:\n    print(error.message)\n"

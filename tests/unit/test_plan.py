@@ -174,11 +174,11 @@ def test_every_sample_is_in_one_share(minilm: EmbeddingModel, tiny_triplets: tup
 
 def test_figures_read_no_tensor(tiny_analysis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Summary, histograms and sketch are enough for everything that is drawn."""
+    from gaprune_viz.analysis import open_analysis
     from gaprune_viz.app import views
     from gaprune_viz.app.views import Live, View
     from gaprune_viz.config import Settings
     from gaprune_viz.core.statistics import Statistics
-    from gaprune_viz.pipeline import open_analysis
 
     def refuse(self: Statistics, name: str, field: str) -> torch.Tensor:
         raise AssertionError(f"{field} of {name} was read")

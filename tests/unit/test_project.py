@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import gaprune_viz
-from gaprune_viz.core.loading import DEFAULT_PACKAGE
+from gaprune_viz.core.sources import DEFAULT_PACKAGE
 from gaprune_viz.paths import assets
 
 ROOT = Path(__file__).resolve().parents[2]

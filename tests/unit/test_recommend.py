@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gaprune_viz.analysis import exact_scope, load_dense
 from gaprune_viz.config import RecommendSpec, ScoreSpec, Settings
 from gaprune_viz.core.pruning import masked
 from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.retrieval import encode_task, evaluate
 from gaprune_viz.evaluation.splits import validation_and_test
-from gaprune_viz.pipeline import drain, exact_scope, load_dense
+from gaprune_viz.pipeline import drain
 from gaprune_viz.presets import PRESETS
 from gaprune_viz.saved import find_preset, save_preset, saved_presets
 from gaprune_viz.study import recommend as module

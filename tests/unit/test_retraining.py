@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gaprune_viz.analysis import exact_scope
 from gaprune_viz.config import MaskSpec, ModelSpec, RetrainSpec, Settings
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.lessons import batches_of, lesson_of, positives_of
@@ -19,7 +20,6 @@ from gaprune_viz.core.statistics import Statistics
 from gaprune_viz.data.schema import Triplet
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.pipeline import exact_scope
 
 SPEC = RetrainSpec(steps=6, batch_size=4, learning_rate=1e-3, warmup=2)
 

@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from gaprune_viz.analysis import load_dense, open_analysis
 from gaprune_viz.config import Alignment, CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.core.loading import load_model
 from gaprune_viz.core.statistics import (
@@ -31,7 +32,7 @@ from gaprune_viz.core.statistics import (
 )
 from gaprune_viz.core.targets import inventory, weights_of
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.pipeline import analyze, drain, load_dense, open_analysis
+from gaprune_viz.pipeline import analyze, drain
 
 FILES = ["histograms.npz", "sketch.npz", "spec.json", "statistics.safetensors", "summary.parquet"]
 

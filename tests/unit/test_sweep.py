@@ -179,8 +179,8 @@ def test_a_damaged_cell_is_computed_again(analysis: Path, tasks: tuple[str, str]
 
 
 def test_the_model_is_dense_again_after_every_cell(analysis: Path, tasks: tuple[str, str]) -> None:
+    from gaprune_viz.analysis import load_dense
     from gaprune_viz.core.statistics import Statistics
-    from gaprune_viz.pipeline import load_dense
 
     model = load_dense(Statistics.open(analysis))
     before = {name: value.clone() for name, value in model.backbone.state_dict().items()}

@@ -22,7 +22,8 @@ LONGEST = 400  # lines
 
 LOWEST = {"config", "errors", "paths", "stored"}
 EXPERIMENTS = {"benchmark", "trial", "saved", "training", "retrained", "study", "sweep", "results", "pipeline"}
-PIPELINE = {"chosen", "core", "data", "evaluation", "parts", "swap", "workspace", *LOWEST}
+PIPELINE = {"chosen", "core", "data", "evaluation", "swap", "versions", "workspace", "written", *LOWEST}
+PIPELINE |= {"analysis", "parts"}
 # Room -> rooms that it may import. "" is the package itself, which holds the version and imports nothing.
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
@@ -41,6 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": {"core", "swap", *LOWEST},
     "data": {"data", "workspace", *LOWEST},
     "evaluation": {"evaluation", "data", "core", *LOWEST},
+    "analysis": {"core", "parts", *LOWEST},
+    "versions": {""},
+    "written": {"chosen", "core", "versions", *LOWEST},
     "figures": {"figures", *LOWEST},
     "pipeline": PIPELINE,
     "isolated": {"isolated", "", "sweep", "pipeline", *PIPELINE},

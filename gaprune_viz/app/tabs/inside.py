@@ -9,6 +9,7 @@ import gradio as gr
 import pandas as pd
 import plotly.graph_objects as go
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import views
 from gaprune_viz.app.elements import html, with_files
 from gaprune_viz.app.store import STORE
@@ -19,7 +20,6 @@ from gaprune_viz.core import inspection
 from gaprune_viz.core.inspection import Window
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.inside import INSIDE_JS, QUANTITIES, inside_html, neurons_html, unit_figure
-from gaprune_viz.pipeline import Analysis
 
 MOST_ROWS, MOST_COLUMNS = 40, 96
 EXTREMES = 10

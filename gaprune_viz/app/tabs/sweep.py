@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from gaprune_viz.analysis import Analysis
 from gaprune_viz.app.elements import html, with_files
 from gaprune_viz.app.searching import both_sides
 from gaprune_viz.config import SIDES, SWEEP_KINDS, Settings, SweepKind
@@ -15,7 +16,6 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures import panels
 from gaprune_viz.figures.atlas import HEATMAP_JS
 from gaprune_viz.figures.sweep_map import SWEEP_JS
-from gaprune_viz.pipeline import Analysis
 from gaprune_viz.sweep import SweepPlan
 
 FIRST = "criteria"

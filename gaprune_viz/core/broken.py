@@ -1,0 +1,48 @@
+"""What reading a model's files can raise, as one line for people."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gaprune_viz.config import DEFAULT_MODEL
+from gaprune_viz.errors import GapruneError
+
+# What transformers says of a model that it does not know itself.
+NEEDS_CODE = ("trust_remote_code", "does not recognize this architecture")
+
+
+@contextmanager
+def plain_errors(source: Path | str) -> Iterator[None]:
+    """Turn what loading can raise into one line for people."""
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
+    broken_files = (OSError, ValueError, TypeError, AttributeError, KeyError, SafetensorError, StrictDataclassError)
+    try:
+        yield
+    except (*broken_files, RuntimeError, ImportError) as error:
+        where = f"in {source.name}" if isinstance(source, Path) else repr(source)
+        if any(words in str(error) for words in NEEDS_CODE):
+            raise GapruneError(
+                f"The model {where} needs code that does not come with transformers; code of a model is never run.",
+                "Choose another model, or a newer version of transformers that knows it.",
+            ) from error
+        reason = _reason(error)
+        if isinstance(source, Path):
+            raise GapruneError(
+                f"The model in {source.name} cannot be loaded: {reason}", "Check that the folder is complete."
+            ) from error
+        raise GapruneError(
+            f"The model {source!r} cannot be loaded from the Hugging Face Hub: {reason}",
+            f"Check its name and the network, or use `{DEFAULT_MODEL}` or a local folder.",
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error, as a sentence of at most 200 characters."""
+    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    line = textwrap.shorten(line, 200, placeholder="...")
+    return line if line.endswith((".", "!", "?")) else f"{line}."
