@@ -20,6 +20,7 @@ from gaprune_viz.core.calibration import Progress
 from gaprune_viz.core.encoder import EmbeddingModel
 from gaprune_viz.core.pruning import masked
 from gaprune_viz.core.statistics import Statistics
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.retrieval import RetrievalTask, encode_task, evaluate
 from gaprune_viz.evaluation.significance import paired_bootstrap, sign_flip_test
 from gaprune_viz.evaluation.splits import validation_and_test
@@ -63,15 +64,16 @@ def recommend(
         winner's difference to each with its p-value.
 
     Raises:
-        GapruneError: whatever a person can put right.
+        GapruneError: whatever a person can put right; also, the dense model scores 0 on a part of a task.
     """
     yield Progress("Loading the model", 0, 1, 0.0)
     statistics = Statistics.open(analysis_folder)
     parts = [validation_and_test(source) for source in (spec.task, spec.general_task)]
     validation, test = ({side: part[i] for side, part in zip(SIDES, parts, strict=True)} for i in (0, 1))
     bench = _Measure(statistics, model or load_dense(statistics), spec.sparsity)
-    search, began = _Search(bench, validation, spec), time.monotonic()
+    began = time.monotonic()
     yield Progress("Validation", 0, spec.trials, 0.0)
+    search = _Search(bench, validation, spec)
     for trial in search.run():
         done = len(search.trials)
         label = f"Trial {done}: {trial.of_dense['domain']:.1f} % of dense on validation"
@@ -80,7 +82,7 @@ def recommend(
     rows = {"recommended": winner, **{name: _at(PRESETS[name].settings, spec.sparsity) for name in COMPARED}}
     measured: dict[str, dict[str, np.ndarray]] = {}
     yield Progress("Test: dense", 0, len(rows), time.monotonic() - began)
-    dense = {side: bench.values(None, task) for side, task in test.items()}
+    dense = {side: bench.dense(task) for side, task in test.items()}
     for name, settings in rows.items():
         yield Progress(f"Test: {name}", len(measured), len(rows), time.monotonic() - began)
         measured[name] = {side: bench.values(settings, task) for side, task in test.items()}
@@ -122,6 +124,21 @@ class _Measure:
             found = self.store.write(key, {"ndcg_at_10": evaluation.scores["ndcg_at_10"].tolist()})
         return np.asarray(found["ndcg_at_10"], dtype=np.float64)
 
+    def dense(self, task: RetrievalTask) -> np.ndarray:
+        """float64 [queries] of the dense model, by which all else is measured.
+
+        Raises:
+            GapruneError: all are 0: nothing is a percent of that.
+        """
+        found = self.values(None, task)
+        if found.mean() <= 0:
+            raise GapruneError(
+                f"{task.name}: the dense model has no answer among its first ten for any of {len(found):,} queries, so "
+                "nothing can be said in percent of it.",
+                "Give a task that the model can answer, or one with more queries.",
+            )
+        return found
+
     def _masks_of(self, settings: Settings | None) -> dict[str, Any]:
         if settings is None:
             return {}
@@ -135,6 +152,7 @@ class _Search:
 
     def __init__(self, bench: _Measure, tasks: dict[str, RetrievalTask], spec: RecommendSpec) -> None:
         self.bench, self.tasks, self.spec = bench, tasks, spec
+        self.dense = {side: bench.dense(task).mean() for side, task in tasks.items()}
         self.trials: list[Trial] = []
 
     @property
@@ -175,7 +193,7 @@ class _Search:
     def _measure(self, score: ScoreSpec) -> Trial:
         settings = Settings(score=score, mask=MaskSpec(sparsity=self.spec.sparsity))
         of_dense = {
-            side: 100 * self.bench.values(settings, task).mean() / max(self.bench.values(None, task).mean(), 1e-12)
+            side: float(100 * self.bench.values(settings, task).mean() / self.dense[side])
             for side, task in self.tasks.items()
         }
         weight = self.spec.general_weight
@@ -200,7 +218,7 @@ def _test_table(
         row: dict[str, Any] = {"row": name}
         for side, task in tasks.items():
             clusters = task.clusters(task.judged)
-            scale = 100 / max(dense[side].mean(), 1e-12)
+            scale = 100 / dense[side].mean()
             low, high = paired_bootstrap(values[side] - dense[side], clusters=clusters)
             row[side] = {
                 "of_dense": float(values[side].mean() * scale),

@@ -145,3 +145,41 @@ def raise_whole(name: str) -> None:
         find_preset(name)
     except GapruneError as error:
         raise GapruneError(str(error)) from error
+
+
+ASKED = [f"what is {word}" for word in ("a bond", "yield", "credit", "a share", "stock", "a fund", "tax", "a loan")]
+
+
+def decoys(folder: Path, hopeless: set[str]) -> Path:
+    """Eight queries, `q0` to `q7`, each with one answer of the same words.
+
+    Args:
+        hopeless: queries whose answer has other words, and before it lie eleven passages of the query's own.
+    """
+    (folder / "qrels").mkdir(parents=True)
+    corpus, lines = [], ["query-id\tcorpus-id\tscore"]
+    for i, text in enumerate(ASKED):
+        none = f"q{i}" in hopeless
+        corpus += [{"_id": f"q{i}c{n}", "title": "", "text": text} for n in range(11 if none else 0)]
+        corpus.append({"_id": f"a{i}", "title": "", "text": "molecules of water" if none else text})
+        lines.append(f"q{i}\ta{i}\t1")
+    queries = [{"_id": f"q{i}", "text": text} for i, text in enumerate(ASKED)]
+    for name, rows in (("corpus", corpus), ("queries", queries)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (folder / "qrels" / "test.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("side", ["task", "general_task"])
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_percent_of_nothing_is_refused(
+    analysis: Path, spec: RecommendSpec, tmp_path: Path, side: str, part: str
+) -> None:
+    parts = validation_and_test(str(decoys(tmp_path / "answerable", set())))
+    hopeless = decoys(tmp_path / "hopeless", set(parts[part == "test"].judged))
+    work, stages = recommend(analysis, spec.with_(**{side: str(hopeless)})), []
+    with pytest.raises(GapruneError, match=rf"hopeless.*, {part}: the dense model has no answer") as raised:
+        for step in work:
+            stages.append(step.stage)
+    assert raised.value.hint
+    assert stages[-1] == {"validation": "Validation", "test": "Test: dense"}[part]
