@@ -116,6 +116,7 @@ lowest: ## Ten test files with the lowest versions that pyproject.toml allows (a
 	@$(LOWEST)/bin/python -m pip --disable-pip-version-check install -qq $(TORCH_ARGS) torch==2.13.0 uv
 	@echo torch==2.13.0 >$(LOWEST)/torch.txt
 	@$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+		--upgrade-package filelock \
 		--constraint $(LOWEST)/torch.txt --editable '.[test,ontologies]'
 	@$(LOWEST)/bin/python -m pytest -q $(LOWEST_TESTS)
 
