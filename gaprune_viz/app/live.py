@@ -19,7 +19,7 @@ from gaprune_viz.app.views import View
 from gaprune_viz.config import Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures.formatting import percent
-from gaprune_viz.figures.retrieval import ranking_html
+from gaprune_viz.figures.ranking import ranking_html
 
 if TYPE_CHECKING:
     from gaprune_viz.app.page import Page

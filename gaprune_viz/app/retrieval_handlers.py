@@ -13,7 +13,9 @@ from gaprune_viz.app.heavy import Changes, Heavy, heavy_job
 from gaprune_viz.app.views import View
 from gaprune_viz.config import SIDES, Settings
 from gaprune_viz.figures.geometry import geometry_html
-from gaprune_viz.figures.retrieval import metrics_html, per_query_figure, per_query_table, ranking_html, sides_html
+from gaprune_viz.figures.measures import metrics_html, sides_html
+from gaprune_viz.figures.per_query import per_query_figure, per_query_table
+from gaprune_viz.figures.ranking import ranking_html
 from gaprune_viz.figures.spacemap import map_figure, map_table
 
 if TYPE_CHECKING:

@@ -116,7 +116,7 @@ def _print_comparison(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from gaprune_viz.figures.retrieval import MEASURES
+    from gaprune_viz.figures.measures import MEASURES
 
     table = Table(title=f"{document['task']}: {document['queries']} queries, {document['passages']} passages")
     for column in ("", "dense", "pruned", "difference", "95 % interval", "p"):

@@ -18,14 +18,9 @@ from gaprune_viz.evaluation.retrieval import METRICS, Comparison
 from gaprune_viz.evaluation.tasks import Passage
 from gaprune_viz.figures import scales
 from gaprune_viz.figures.geometry import geometry_html, geometry_table
-from gaprune_viz.figures.retrieval import (
-    metrics_html,
-    metrics_table,
-    per_query_figure,
-    per_query_table,
-    ranking_html,
-    ranking_table,
-)
+from gaprune_viz.figures.measures import metrics_html, metrics_table
+from gaprune_viz.figures.per_query import per_query_figure, per_query_table
+from gaprune_viz.figures.ranking import ranking_html, ranking_table
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 VOID = {"img", "br", "hr", "input", "meta", "link", "wbr"}
