@@ -12,6 +12,8 @@ from gaprune_viz.errors import GapruneError
 
 # What transformers says of a model that it does not know itself.
 NEEDS_CODE = ("trust_remote_code", "does not recognize this architecture")
+# In what it says where weights do not fit; the rest is about its own options and a report in the log.
+MISFIT = "ignore_mismatched_sizes"
 
 
 @contextmanager
@@ -43,6 +45,8 @@ def plain_errors(source: Path | str) -> Iterator[None]:
 
 def _reason(error: BaseException) -> str:
     """The first line of an error, as a sentence of at most 200 characters."""
+    if MISFIT in str(error):
+        return "its weights have other shapes than its configuration says."
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     line = textwrap.shorten(line, 200, placeholder="...")
     return line if line.endswith((".", "!", "?")) else f"{line}."

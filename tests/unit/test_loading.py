@@ -179,7 +179,7 @@ def test_a_broken_config(text: str, copy: Path) -> None:
 def test_weights_of_another_shape(copy: Path) -> None:
     path = copy / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "intermediate_size": 64}))
-    assert "cannot be loaded" in load_error(copy).message
+    assert "cannot be loaded: its weights have other shapes" in load_error(copy).message
 
 
 def test_a_missing_tokenizer(copy: Path) -> None:
