@@ -71,7 +71,7 @@ def texts(folder: Path) -> Iterator[tuple[str, str]]:
     from gaprune_viz.data.preview import inspect_upload
     from gaprune_viz.errors import GapruneError
     from gaprune_viz.evaluation.ranking import RankedPassage, SideBySide
-    from gaprune_viz.figures import panels, retrieval
+    from gaprune_viz.figures import panels, ranking
     from gaprune_viz.tables import csv_text
 
     def shown(page: str) -> str:
@@ -88,7 +88,7 @@ def texts(folder: Path) -> Iterator[tuple[str, str]]:
 
     passage = RankedPassage(MARKUP, MARKUP, MARKUP, MARKUP, 1, 1, 0.5, 0.5, True)
     sides = SideBySide((passage,), (passage,), 1.0)
-    yield "query, title and text of a passage", shown(retrieval.ranking_html(MARKUP, sides))
+    yield "query, title and text of a passage", shown(ranking.ranking_html(MARKUP, sides))
     wrong = error_of(lambda: resolve_source(MARKUP))
     yield "model name, in the card that refuses it", shown(panels.error_card(wrong.message, wrong.hint))
     wrong = error_of(lambda: settings_of(params_of(f"sparsity={MARKUP}")))

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaprune_viz.figures import distributions, formatting, frame, retrieval, scales, style
+from gaprune_viz.figures import distributions, formatting, frame, scales, style
 from gaprune_viz.figures.metrics import METRICS, scale_of
+from gaprune_viz.figures.per_query import per_query_figure
 from gaprune_viz.paths import assets
 
 FRACTIONS = st.floats(min_value=0, max_value=1, allow_nan=False)
@@ -273,8 +274,8 @@ FIGURES: dict[str, Callable[[], go.Figure]] = {
     "rows": lambda: distributions.row_profile(np.linspace(0, 1, 2_000), title="t", y_title="y", fraction=True),
     "rows, one": lambda: distributions.row_profile(np.ones(1), title="t", y_title="y"),
     "rows, nan": lambda: distributions.row_profile(np.full(5, math.nan), title="t", y_title="y"),
-    "queries": lambda: retrieval.per_query_figure(per_query([0.1, -0.2, 0.0])),
-    "queries, nothing": lambda: retrieval.per_query_figure(per_query([])),
+    "queries": lambda: per_query_figure(per_query([0.1, -0.2, 0.0])),
+    "queries, nothing": lambda: per_query_figure(per_query([])),
 }
 
 
@@ -301,7 +302,7 @@ def test_every_figure_is_fit_for_the_page(name: str) -> None:
         frame.framed(200, "<i>a</i>", "<a href='x'>b</a>"),
         frame.empty("<i>a</i>", "<a href='x'>b</a>"),
         distributions.matrix_detail(histograms(1), 0, "<a href='x'>b</a>"),
-        retrieval.per_query_figure(per_query([0.1]).assign(query="<a href='x'>b</a>")),
+        per_query_figure(per_query([0.1]).assign(query="<a href='x'>b</a>")),
     ],
 )
 def test_text_in_figures_is_escaped(figure: go.Figure) -> None:
