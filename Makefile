@@ -95,7 +95,7 @@ load: $(READY) ## Twenty people move sliders while an analysis runs
 soak: $(READY) ## People come and go for MINUTES=60; the memory curve
 	@$(BIN)/python tests/reliability/soak.py --minutes $(MINUTES)
 
-fuzz: $(READY) ## CASES=10000 random inputs for every reader, parser and endpoint
+fuzz: $(READY) ## CASES=10000 random inputs for every reader, parser, event and endpoint (hours)
 	@GAPRUNE_FUZZ=$(CASES) $(BIN)/python -m pytest -q -o timeout=7200 --durations=0 tests/unit/test_fuzz*.py tests/app/test_fuzz_api.py
 
 hostile: $(READY) ## Hostile uploads and models, and the line that answers each
