@@ -18,7 +18,8 @@ BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py,$(wildcard bench
 # The lowest versions are tried with one torch: an older one would be another download of gigabytes.
 LOWEST := .venv-lowest
 LOWEST_TESTS := $(addprefix tests/unit/test_,$(addsuffix .py,config masking scoring triplets readers retrieval \
-	loading sketch workspace figures))
+	loading sketch workspace figures targets encoder statistics pruning retraining faults \
+	tasks benchmarks benchmark_kinds cli cli_benchmark cli_refusals)) tests/app
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -111,7 +112,8 @@ sbom: $(READY) ## A bill of materials, CycloneDX JSON
 space: ## Check this clone as Hugging Face Spaces would build it
 	@scripts/check_space.sh
 
-lowest: ## Ten test files with the lowest versions that pyproject.toml allows (an environment of its own)
+# torch brings a filelock of its own choice, which would be kept.
+lowest: ## The page, the command line, mteb and the core with the lowest versions allowed (an environment of its own)
 	@$(PYTHON) -m venv $(LOWEST)
 	@$(LOWEST)/bin/python -m pip --disable-pip-version-check install -qq $(TORCH_ARGS) torch==2.13.0 uv
 	@echo torch==2.13.0 >$(LOWEST)/torch.txt

@@ -161,11 +161,14 @@ def _bars() -> Any:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    silent = not (console.is_terminal and speaks())
+    # rich below 14.3 ends a display with an empty line also where it is disabled.
+    console.quiet = silent
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not (console.is_terminal and speaks()),
+        disable=silent,
     )
