@@ -13,11 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.swap import UNFINISHED, WASTE, bring_back, moved_away, swap_in
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
 WORKSPACE_VARIABLE = "GAPRUNE_VIZ_WORKSPACE"
+# An empty folder, for the moment until it is locked.
+STARTING = ".starting-"
 WRITING = ".writing"
 RESULTS = ("analysis-*", "export-*", "uploads/*")
 WORKSPACE_LIMIT = 20 * 2**30
@@ -66,21 +72,17 @@ def whole_folder(place: Path, *, marker: str) -> Iterator[Path]:
         place.parent.mkdir(parents=True, exist_ok=True)
         bring_back(place.parent, place.name)
         _sweep_up(place.parent, f"{UNFINISHED}{escape(place.name)}-*")
-        folder = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{place.name}-", dir=place.parent))
+        folder, writing = _begin(place)
     except OSError as error:
         raise GapruneError(f"{place} cannot be written: {error.strerror}.", "Choose a folder you own.") from error
-    from filelock import FileLock
     from safetensors import SafetensorError
 
-    writing = FileLock(folder / WRITING, thread_local=False)
     try:
-        # Held while we live: by it, `clean` tells a folder that is being written from one whose writer was killed.
-        with writing:
-            yield folder
-            folder.chmod(0o755)
-            swap_in(folder, place)
-            # Only now: what a writer that is killed before leaves is known at once to be nobody's.
-            (place / WRITING).unlink(missing_ok=True)
+        yield folder
+        folder.chmod(0o755)
+        swap_in(folder, place)
+        # Only now: what a writer that is killed before leaves is known at once to be nobody's.
+        (place / WRITING).unlink(missing_ok=True)
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise MemoryError(f"Writing {place}: {error.strerror}") from error
@@ -88,7 +90,23 @@ def whole_folder(place: Path, *, marker: str) -> Iterator[Path]:
     except SafetensorError as error:
         raise GapruneError(f"Writing {place} failed: {error}.", "Check free space and permissions.") from error
     finally:
+        writing.release()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _begin(place: Path) -> tuple[Path, FileLock]:
+    """A new folder beside a place, and the lock in it, held: by it, who sweeps up tells a folder that is being written
+    from one whose writer was killed. It has its name only once it is locked, so no kill leaves one without a lock."""
+    from filelock import FileLock
+
+    start = Path(tempfile.mkdtemp(prefix=f"{STARTING}{place.name}-", dir=place.parent))
+    writing = FileLock(start / WRITING, thread_local=False)
+    try:
+        writing.acquire()
+        return start.rename(start.with_name(UNFINISHED + start.name.removeprefix(STARTING))), writing
+    except OSError:
+        shutil.rmtree(start, ignore_errors=True)
+        raise
 
 
 @contextmanager
@@ -160,7 +178,7 @@ def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMI
         names of the deleted folders.
     """
     bring_back(base)
-    deleted = _sweep_up(base, f"{UNFINISHED}*")
+    deleted = _sweep_up(base, f"{UNFINISHED}*") + _sweep_up(base, f"{STARTING}*")
     folders = [f for kind in RESULTS for f in base.glob(kind) if f.is_dir()]
     folders.sort(key=lambda f: (f == keep, f.stat().st_mtime), reverse=True)
     used = 0
@@ -189,7 +207,8 @@ def _abandoned(leftover: Path) -> bool:
     if moved_away(leftover):
         return False
     try:
-        if not (leftover / WRITING).exists():
+        # One that is starting may have its lock not yet.
+        if leftover.name.startswith(STARTING) or not (leftover / WRITING).exists():
             return time.time() - leftover.stat().st_mtime > STALE_SECONDS
         with FileLock(leftover / WRITING, timeout=0):
             return True

@@ -4,7 +4,7 @@
 
 REFUSAL is the number of the error that the kernel answers to an exchange, 0 for none. HARM is `kill`, `error` or
 `interrupt`, between the two steps of a replacement without exchange; `late`, a kill when the earlier result is to be
-deleted; or `none`.
+deleted; `first`, a kill when the new folder is there and has no lock yet; or `none`.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ def strike(place: Path, harm: str) -> None:
     def hook(event: str, values: tuple[Any, ...]) -> None:
         if harm == "late":
             struck = event == "shutil.rmtree" and str(values[0]).endswith("-waste")
+        elif harm == "first":
+            struck = event == "open" and str(values[0]).endswith(".writing")
         else:
             struck = event == "os.rename" and Path(values[1]) == place and Path(f"{values[0]}-old0").exists()
         if struck and harm == "error":

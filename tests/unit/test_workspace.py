@@ -291,3 +291,15 @@ def test_a_pruned_model_that_was_moved_away_is_found(tmp_path: Path) -> None:
     moved(tmp_path / f"{UNFINISHED}export-abcd_123-old0")
     with pytest.raises(GapruneError, match="is not a pruned model"):
         load_pair(tmp_path / "export")
+
+
+@linux
+def test_a_kill_at_the_very_beginning_leaves_nothing_that_looks_unfinished(tmp_path: Path) -> None:
+    assert replacing(tmp_path / "result", 1, 0, "first").wait() == -signal.SIGKILL
+    [left] = names(tmp_path)
+    assert not left.startswith(UNFINISHED)
+    assert folder_bytes(tmp_path / left) == 0
+    # It is as one whose writer is about to lock it, so it goes when it is old.
+    assert clean(tmp_path) == []
+    os.utime(tmp_path / left, (10**9, 10**9))
+    assert clean(tmp_path) == [left]
