@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,11 @@ def alive(pid: int) -> bool:
 def parent(pid: int) -> int:
     """The process that started another; 0 where that one is gone."""
     return int(_status(pid, 1) or 0)
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process has used; 0 where it is gone."""
+    return (int(_status(pid, 11) or 0) + int(_status(pid, 12) or 0)) / os.sysconf("SC_CLK_TCK")
 
 
 def _status(pid: int, field: int) -> str:

@@ -58,7 +58,10 @@ def analysis_of(run: RunSpec) -> jobs.Work[Any]:
     def work(report: jobs.Report, stopped: Callable[[], bool]) -> Path:
         STORE.check_model(run.model)
         STORE.make_room()
-        steps = zerogpu.analysis(run) if zerogpu.available() else isolated.analysis(run, stopped)
+        if zerogpu.available():
+            steps = zerogpu.analysis(run)
+        else:
+            steps = isolated.analysis(run, stopped, gives_way=visitor().public)
         folder = Path(jobs.driven(steps, report, stopped))
         clean(workspace(), keep=folder, largest=visitor().access.spec.workspace_bytes)
         return folder

@@ -75,7 +75,8 @@ def run_sweep(page: Page) -> Callable[..., Heavy]:
             _may(plan, analysis)
             STORE.check_model(analysis.run.model)
             STORE.make_room()
-            frame = jobs.driven(isolated.sweep(analysis.folder, plan, stopped), report, stopped)
+            steps = isolated.sweep(analysis.folder, plan, stopped, gives_way=visitor().public)
+            frame = jobs.driven(steps, report, stopped)
             swept = {
                 "analysis": shown.analysis,
                 "plan": plan.document(),

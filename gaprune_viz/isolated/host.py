@@ -37,8 +37,9 @@ from gaprune_viz.sweep import SweepPlan, sweep
 LIBRARIES = ("sentence_transformers", "sklearn.cluster", "pyarrow.parquet")
 # macOS has fork, but its own libraries do not stand it.
 FORKS = sys.platform == "linux"
-# Of the system's priorities, 0 to 19: whoever moves a slider meanwhile comes first.
-NICENESS = 10
+# Of the system's priorities, 0 to 19: whoever moves a slider meanwhile comes first. The last one gets next to nothing
+# where others compute, so that it is only for pages of many people.
+NICENESS, LAST = 10, 19
 
 
 def main() -> None:
@@ -48,8 +49,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     # Ctrl-C at a terminal reaches all its processes; the page that asked decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
+    _give_way(NICENESS)
     for name in LIBRARIES:
         importlib.import_module(name)
     while request := sys.stdin.readline():
@@ -63,6 +63,11 @@ def main() -> None:
         tell(answers, pid=pid)
         _, status = os.waitpid(pid, 0)
         tell(answers, ended=os.waitstatus_to_exitcode(status))
+
+
+def _give_way(niceness: int) -> None:
+    if hasattr(os, "nice"):
+        os.nice(max(0, niceness - os.nice(0)))
 
 
 def tell(answers: TextIO, **answer: Any) -> None:
@@ -93,6 +98,8 @@ def compute(request: dict[str, Any], answers: TextIO) -> None:
         os.environ.clear()
         os.environ.update(request["environment"])
         os.chdir(request["folder"])
+        if request["gives_way"]:
+            _give_way(LAST)
         result: list[Any] = []
         with closing(iterate(WORKS[request["work"]](**request["values"]), result)) as steps:
             for step in steps:

@@ -67,13 +67,14 @@ class Host:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def ask(self, work: str, values: dict[str, Any]) -> None:
+    def ask(self, work: str, values: dict[str, Any], gives_way: bool) -> None:
         """Send a request. A host that is gone is told of by its last answer."""
         self.busy = True
+        request = {"work": work, "values": values, "gives_way": gives_way}
         surroundings = {"environment": dict(os.environ), "folder": str(Path.cwd())}
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps({"work": work, "values": values, **surroundings}) + "\n")
+            self.process.stdin.write(json.dumps(request | surroundings) + "\n")
             self.process.stdin.flush()
 
     def answer(self) -> Answer | None:
@@ -154,11 +155,12 @@ def _close() -> None:
         host.close()
 
 
-def analysis(run: RunSpec, stopped: Callable[[], bool]) -> Generator[Progress, None, Path]:
+def analysis(run: RunSpec, stopped: Callable[[], bool], *, gives_way: bool = False) -> Generator[Progress, None, Path]:
     """Run an analysis into the workspace, as `pipeline.analyze` does; closing the generator ends the process.
 
     Args:
         stopped: asked ten times a second.
+        gives_way: whether everything else on the machine comes first, because many people use the page.
 
     Returns:
         the folder of the result.
@@ -168,20 +170,24 @@ def analysis(run: RunSpec, stopped: Callable[[], bool]) -> Generator[Progress, N
         GapruneError: what `analyze` raises, or the system ended the process.
         Unforeseen: any other error, with the process's own traceback.
     """
-    return Path((yield from _done("analysis", {"run": run.model_dump(mode="json")}, stopped)))
+    return Path((yield from _done("analysis", {"run": run.model_dump(mode="json")}, stopped, gives_way)))
 
 
-def sweep(folder: Path, plan: SweepPlan, stopped: Callable[[], bool]) -> Generator[Progress, None, pd.DataFrame]:
+def sweep(
+    folder: Path, plan: SweepPlan, stopped: Callable[[], bool], *, gives_way: bool = False
+) -> Generator[Progress, None, pd.DataFrame]:
     """Run a sweep as `gaprune_viz.sweep.sweep` does, to the same table; all else is as with an analysis."""
-    rows = yield from _done("sweep", {"folder": str(folder), "plan": plan.document()}, stopped)
+    rows = yield from _done("sweep", {"folder": str(folder), "plan": plan.document()}, stopped, gives_way)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _done(work: str, values: dict[str, Any], stopped: Callable[[], bool]) -> Generator[Progress, None, Any]:
+def _done(
+    work: str, values: dict[str, Any], stopped: Callable[[], bool], gives_way: bool
+) -> Generator[Progress, None, Any]:
     host = _take()
     try:
         yield Progress("Starting", 0, 0, 0.0)
-        host.ask(work, values)
+        host.ask(work, values, gives_way)
         return (yield from _followed(host, stopped))
     finally:
         if host.busy:

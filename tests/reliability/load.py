@@ -38,6 +38,8 @@ sys.stdin.read()
 UNLOADED_MOVES = 60
 RUN_SAMPLES = 256
 MOST_RATIO = 3
+# Of one processor.
+IDLE = 0.05
 # After this long what closed tabs held has been given back.
 CLOSED_SECONDS = 5.0
 
@@ -66,6 +68,16 @@ class Served:
         from tests.system import family, proportional_memory
 
         return sum(proportional_memory(pid) for pid in family(self.process.pid))
+
+    def wait_until_idle(self) -> None:
+        """Until it and its processes use next to no processor time: libraries are loaded after the page is open."""
+        from tests.system import family, processor_seconds
+
+        before, used = 0.0, float("inf")
+        while used > IDLE:
+            time.sleep(2)
+            now = sum(map(processor_seconds, family(self.process.pid)))
+            before, used = now, (now - before) / 2
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -172,6 +184,7 @@ def measure(served: Served, arguments: argparse.Namespace, model: str) -> dict[s
     from tests.app.served import Caller
     from tests.reliability.line import stand_in_line
 
+    served.wait_until_idle()
     alone = crowd(served.address, 1, UNLOADED_MOVES)
     for person in alone:
         person.join()

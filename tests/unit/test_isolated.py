@@ -127,6 +127,17 @@ def test_a_stopped_one_leaves_nothing_and_its_host_goes_on(place: Path, run: Run
     assert process._hosts == [host]
 
 
+@pytest.mark.parametrize("gives_way", [False, True])
+def test_a_run_of_a_page_of_many_people_comes_last_on_the_machine(place: Path, run: RunSpec, gives_way: bool) -> None:
+    work = analysis(long(run), never, gives_way=gives_way)
+    host = until_computing(work)
+    assert host.computing is not None
+    niceness = [os.getpriority(os.PRIO_PROCESS, pid) for pid in (os.getpid(), host.process.pid, host.computing)]
+    # Where the tests run with a low priority, it goes on from there.
+    assert niceness[1:] == [max(niceness[0], 10), 19 if gives_way else max(niceness[0], 10)]
+    work.close()
+
+
 def test_closing_it_stops_it(place: Path, run: RunSpec) -> None:
     work = analysis(long(run), never)
     pid = until_computing(work).computing
@@ -213,7 +224,7 @@ def test_a_host_that_ends_at_once_is_an_error_and_not_kept(
 
 def test_without_fork_a_host_answers_one_request_and_ends(place: Path, run: RunSpec) -> None:
     script = "from gaprune_viz.isolated import host; host.FORKS = False; host.main()"
-    asked = {"work": "analysis", "values": {"run": run.model_dump(mode="json")}}
+    asked = {"work": "analysis", "values": {"run": run.model_dump(mode="json")}, "gives_way": False}
     request = {**asked, "environment": dict(os.environ), "folder": str(Path.cwd())}
     ended = subprocess.run(
         [sys.executable, "-c", script], input=2 * (json.dumps(request) + "\n"), capture_output=True, text=True
