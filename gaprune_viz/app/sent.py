@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -72,12 +72,24 @@ class CheckedBlocks(gr.Blocks):
     ) -> list[Any]:
         try:
             if _has_address(inputs):
-                raise gr.Error(_FORGED, print_exception=False)
+                raise _forged()
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
         except gr.Error as error:
             raise gr.Error(escape(one_line(error.message), quote=False), print_exception=False) from error
         except _UNREADABLE as error:
-            raise gr.Error(_FORGED, print_exception=False) from error
+            raise _forged() from error
+
+    async def process_api(
+        self, block_fn: Any, inputs: list[Any], *rest: Any, event_data: gr.EventData | None = None, **named: Any
+    ) -> dict[str, Any]:
+        # An answer that repeats half a character cannot be sent, and whoever asked would wait for it.
+        if not _is_utf8([inputs, getattr(event_data, "_data", None)]):
+            raise _forged()
+        return await super().process_api(block_fn, inputs, *rest, event_data=event_data, **named)
+
+
+def _forged() -> gr.Error:
+    return gr.Error(_FORGED, print_exception=False)
 
 
 def one_line(text: str) -> str:
@@ -87,13 +99,28 @@ def one_line(text: str) -> str:
 
 def _has_address(values: Any) -> bool:
     """Whether a value among these is a file by its address: gradio would fetch it for whoever asks."""
+    files = (str(value.get("path", "")).lower() for value in _all(values) if isinstance(value, dict))
+    return any(path.startswith(("http://", "https://")) for path in files)
+
+
+def _is_utf8(values: Any) -> bool:
+    """Whether all texts among these are, the names in objects too."""
+    try:
+        for value in _all(values):
+            for text in (value,) if isinstance(value, str) else value if isinstance(value, dict) else ():
+                str(text).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _all(values: Any) -> Iterator[Any]:
+    """These values, and what they hold, however deep."""
     waiting = list(values)
     while waiting:
         value = waiting.pop()
+        yield value
         if isinstance(value, dict):
-            if str(value.get("path", "")).lower().startswith(("http://", "https://")):
-                return True
             waiting += value.values()
         elif isinstance(value, (list, tuple)):
             waiting += value
-    return False

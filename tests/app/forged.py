@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
+import orjson
 from gradio.blocks import BlockFunction
 from gradio.state_holder import SessionState
 from hypothesis import strategies as st
@@ -229,6 +230,8 @@ def check_answer(answer: Answer, outputs: Sequence[Any], hidden: Sequence[str], 
         shown: whether a page would show it, as HTML; a program reads it as it is.
     """
     assert not hangs(answer), f"it took {answer.seconds:.0f} s"
+    # As the server does it; what it cannot write is never sent.
+    orjson.dumps([answer.data, str(answer.error)], default=str)
     if answer.error is not None:
         check_error(answer.error, hidden, shown=shown)
     for step in answer.data:

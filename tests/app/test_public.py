@@ -362,3 +362,18 @@ def test_a_body_that_is_no_request_is_refused_and_not_sent_back(body: bytes, add
     told = reply.json()["detail"]
     assert told
     assert all(set(wrong) == {"type", "loc", "msg"} for wrong in told)
+
+
+@pytest.mark.parametrize("place", ["value", "event"])
+def test_half_a_character_is_refused(place: str, address: str) -> None:
+    """Repeated in an answer it broke the stream of answers, and nothing was said."""
+    caller = Caller(address, ANN)
+    event = caller.event("gv-sparsity", "input")
+    values = caller.values(event)
+    if place == "value":
+        values[1] = "\ud800"
+    body = {"data": values, "fn_index": event["id"], "session_hash": ANN, "event_data": {"x\ud800": 1}}
+    join = f"{address}gradio_api/queue/join"
+    kind = {"content-type": "application/json"}
+    caller.http.post(join, content=json.dumps(body).encode(), headers=kind).raise_for_status()
+    assert "none that the page sends" in json.dumps(list(caller.messages()))
