@@ -257,10 +257,11 @@ def check_error(error: Exception, hidden: Sequence[str], *, shown: bool) -> None
 
 
 def ours(error: BaseException) -> bool:
-    """Whether it passed through our code."""
+    """Whether it passed through our code; `sent` only looks at what gradio is to read."""
     trace = error.__traceback__
     while trace is not None:
-        if "gaprune_viz/app" in trace.tb_frame.f_code.co_filename:
+        name = trace.tb_frame.f_code.co_filename
+        if "gaprune_viz/app" in name and not name.endswith("sent.py"):
             return True
         trace = trace.tb_next
     return False
