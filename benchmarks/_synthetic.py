@@ -34,7 +34,7 @@ from gaprune_viz.core.statistics import (
 from gaprune_viz.paths import assets
 
 ROLES = {
-    **dict.fromkeys(("query", "key", "value", "attention_out"), "attention"),
+    **dict.fromkeys(("query", "key", "value", "attention_output"), "attention"),
     **dict.fromkeys(("up", "down"), "mlp"),
 }
 # Layers and matrix sizes [out, in] of models with about so many target weights.
