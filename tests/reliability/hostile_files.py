@@ -189,7 +189,10 @@ def sketches(folder: Path) -> Iterator[tuple[str, Path]]:
         (place / "spec.json").write_text(json.dumps(document))
         box = io.BytesIO()
         if content is not None:
-            np.savez(box, **{"scattered:matrix": np.array([content], dtype=object)}, allow_pickle=True)
+            # All else is as it was written, so that it is the object that is refused.
+            with np.load(place / "sketch.npz") as file:
+                arrays = dict(file)
+            np.savez(box, **arrays | {"scattered:matrix": np.array([content], dtype=object)})
         (place / "sketch.npz").write_bytes(box.getvalue())
         yield what, place
 
