@@ -85,12 +85,20 @@ def load_dense(statistics: Statistics) -> EmbeddingModel:
         GapruneError: it is gone, or its weights are no longer those that were analysed.
     """
     model = load_model(statistics.run.model)
-    expected = statistics.document["model"]["weight_hash"]
-    if model.weight_hash != expected:
+    refuse_other_weights(statistics, model)
+    return model
+
+
+def refuse_other_weights(statistics: Statistics, model: EmbeddingModel) -> None:
+    """Refuse a model whose weights are not those that were analysed.
+
+    Raises:
+        GapruneError: they have changed.
+    """
+    if model.weight_hash != statistics.document["model"]["weight_hash"]:
         raise GapruneError(
             f"The weights of {model.label} have changed since the analysis was made.", "Run the analysis again."
         )
-    return model
 
 
 def exact_scope(statistics: Statistics, model: EmbeddingModel) -> tuple[ExactScope, tuple[Target, ...]]:

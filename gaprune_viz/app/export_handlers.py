@@ -10,10 +10,7 @@ import gradio as gr
 from gaprune_viz.analysis import Analysis
 from gaprune_viz.app import views
 from gaprune_viz.app.heavy import Changes, Heavy, heavy_job
-from gaprune_viz.app.tabs.export import (
-    exported,
-    zipped,
-)
+from gaprune_viz.app.tabs.export import exported, zipped
 from gaprune_viz.app.views import View
 from gaprune_viz.config import Settings
 from gaprune_viz.figures import panels

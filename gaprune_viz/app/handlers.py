@@ -12,10 +12,7 @@ from gaprune_viz.app.access import visitor
 from gaprune_viz.app.guard import warn
 from gaprune_viz.app.reproduce import python_text, shell_text
 from gaprune_viz.app.tabs.atlas import selected_from
-from gaprune_viz.app.tabs.export import (
-    write_settings,
-    write_table,
-)
+from gaprune_viz.app.tabs.export import write_settings, write_table
 from gaprune_viz.app.tabs.learn import live_formula
 from gaprune_viz.app.tuning import CUSTOM, interactive_updates, preset_of, settings_from, values_of
 from gaprune_viz.app.url import look_query, settings_query

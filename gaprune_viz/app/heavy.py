@@ -56,8 +56,7 @@ def analysis_of(run: RunSpec) -> jobs.Work[Any]:
     visitor().check_run(run)
 
     def work(report: jobs.Report, stopped: Callable[[], bool]) -> Path:
-        STORE.check_model(run.model)
-        STORE.make_room()
+        STORE.hand_over(run.model)
         if zerogpu.available():
             steps = zerogpu.analysis(run)
         else:

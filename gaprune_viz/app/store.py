@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from gaprune_viz.analysis import Analysis, exact_scope, open_analysis
+from gaprune_viz.analysis import Analysis, exact_scope, open_analysis, refuse_other_weights
 from gaprune_viz.app.access import DEMO, visitor
 from gaprune_viz.config import ModelSpec, Settings
 from gaprune_viz.core.encoder import EmbeddingModel
@@ -107,8 +107,12 @@ class Store:
         self.check_model(spec)
         return self._models.get(spec.key(), lambda: load_model(spec))
 
-    def make_room(self) -> None:
-        """Let go of the models on a card: the process of a run loads its own, and a card may have room for one."""
+    def hand_over(self, spec: ModelSpec) -> None:
+        """Before another process loads a model: refuse it as `model` does, and let go of ours on a card.
+
+        A card may have room for one of them only.
+        """
+        self.check_model(spec)
         if torch.cuda.is_available():
             self._scopes.clear()
             self._models.clear()
@@ -129,10 +133,7 @@ class Store:
     def dense(self, analysis: Analysis) -> EmbeddingModel:
         """The dense model of an analysis, its weights checked against the run."""
         model = self.model(analysis.run.model)
-        if model.weight_hash != analysis.statistics.document["model"]["weight_hash"]:
-            raise GapruneError(
-                f"The weights of {model.label} have changed since the analysis was made.", "Run the analysis again."
-            )
+        refuse_other_weights(analysis.statistics, model)
         return model
 
     def scope(self, analysis: Analysis) -> tuple[ExactScope, tuple[Target, ...]]:

@@ -73,8 +73,7 @@ def run_sweep(page: Page) -> Callable[..., Heavy]:
         ) -> tuple[Swept, pd.DataFrame]:
             plan = plan_from(analysis, source, settings, kind, rows, texts, columns)
             _may(plan, analysis)
-            STORE.check_model(analysis.run.model)
-            STORE.make_room()
+            STORE.hand_over(analysis.run.model)
             steps = isolated.sweep(analysis.folder, plan, stopped, gives_way=visitor().public)
             frame = jobs.driven(steps, report, stopped)
             swept = {
