@@ -17,13 +17,12 @@ BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py,$(wildcard bench
 
 # The lowest versions are tried with one torch: an older one would be another download of gigabytes.
 LOWEST := .venv-lowest
-LOWEST_TESTS := $(addprefix tests/unit/test_,$(addsuffix .py,config masking scoring triplets readers retrieval \
-	loading sketch workspace figures targets encoder statistics pruning retraining faults \
-	tasks benchmarks benchmark_kinds cli cli_benchmark cli_refusals)) tests/app
+LOWEST_TESTS := $(addprefix tests/unit/,config storage models data calibration criteria masking sketch pruning analysis \
+	evaluation figures cli) tests/app
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study screenshots clean fidelity
+.PHONY: quick lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study screenshots clean fidelity
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +51,9 @@ check: $(READY) ## Style, types and import walls: what CI runs first
 	@$(BIN)/python -m pytest --quiet tests/unit/test_walls.py
 
 # Two files at a time: the tests of a file share what is dear to make.
+quick: $(READY) ## The fast tests, for use while working (a minute)
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "not slow and not minilm" tests/unit
+
 suite: $(READY) browser ## The tests alone
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
@@ -97,7 +99,7 @@ soak: $(READY) ## People come and go for MINUTES=60; the memory curve
 	@$(BIN)/python tests/reliability/soak.py --minutes $(MINUTES)
 
 fuzz: $(READY) ## CASES=10000 random inputs for every reader, parser, event and endpoint (hours)
-	@GAPRUNE_FUZZ=$(CASES) $(BIN)/python -m pytest -q -o timeout=7200 --durations=0 tests/unit/test_fuzz*.py tests/app/test_fuzz_api.py
+	@GAPRUNE_FUZZ=$(CASES) $(BIN)/python -m pytest -q -o timeout=7200 --durations=0 tests/unit/fuzz tests/app/test_fuzz_api.py
 
 hostile: $(READY) ## Hostile uploads and models, and the line that answers each
 	@$(BIN)/python tests/reliability/hostile.py

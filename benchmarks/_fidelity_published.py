@@ -9,18 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gaprune_viz.chosen import choose_data
+from gaprune_viz.analysis.samples import choose_data
+from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
+from gaprune_viz.calibration.progress import drain
+from gaprune_viz.calibration.statistics import join
 from gaprune_viz.config import Alignment, MaskSpec, RunSpec, Scope
-from gaprune_viz.core.calibration import DomainStatistics, calibrate
-from gaprune_viz.core.criteria import ResolvedScore, WeightStatistics
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.exact import mask_overlap
-from gaprune_viz.core.masking import make_masks
-from gaprune_viz.core.scoring import criterion, score_weights
-from gaprune_viz.core.statistics import join
-from gaprune_viz.core.targets import Target, find_targets
-from gaprune_viz.data.triplets import Triplet
-from gaprune_viz.pipeline import drain
+from gaprune_viz.criteria.alignment import align_matrix
+from gaprune_viz.criteria.criterion import ResolvedScore, WeightStatistics
+from gaprune_viz.criteria.registry import criterion
+from gaprune_viz.criteria.scoring import score_weights
+from gaprune_viz.data.schema import Triplet
+from gaprune_viz.masking.from_statistics import mask_overlap
+from gaprune_viz.masking.masks import make_masks
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.targets import Target, find_targets
 from tests.conformance import published
 
 SIDES = ("domain", "general")
@@ -154,7 +156,7 @@ def compare_masks(
                 theta=theta,
                 fisher_domain=statistics.fisher_domain,
                 fisher_general=statistics.fisher_general,
-                alignment=statistics.alignment(kind),
+                alignment=align_matrix(kind, statistics),
             )
             others[chosen][name] = score_weights(criterion(chosen), weights, numbers)
     mask = published.masks(theirs, 0.5)

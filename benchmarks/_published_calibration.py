@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gaprune_viz.core.batching import Sample
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.targets import Target
+from gaprune_viz.calibration.batching import Sample
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.targets import Target
 from tests.conformance.published import MICRO_BATCH, batch_gradients
 
 PADDED = 512

@@ -16,22 +16,19 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gaprune_viz.core.checksums import CHECKSUMS, seal
-from gaprune_viz.core.exact import ExactScope
-from gaprune_viz.core.sketch import SketchBuilder
-from gaprune_viz.core.statistics import (
+from gaprune_viz.analysis.summaries import histogram_rows, save_histograms, scope_medians, summary_row
+from gaprune_viz.calibration.statistics import (
     HISTOGRAM_FILE,
     SKETCH_FILE,
     SPEC_FILE,
     SUMMARY_FILE,
     MatrixInfo,
     MatrixStatistics,
-    histogram_rows,
-    save_histograms,
-    scope_medians,
-    summary_row,
 )
-from gaprune_viz.paths import assets
+from gaprune_viz.masking.from_statistics import ExactScope
+from gaprune_viz.sketch.sample import SketchBuilder
+from gaprune_viz.storage.checksums import CHECKSUMS, seal
+from gaprune_viz.storage.paths import assets
 
 ROLES = {
     **dict.fromkeys(("query", "key", "value", "attention_output"), "attention"),

@@ -10,8 +10,8 @@ from unittest.mock import patch
 
 import torch
 
-from gaprune_viz.core import accumulating
-from gaprune_viz.core.encoder import EmbeddingModel
+from gaprune_viz.calibration import accumulating
+from gaprune_viz.models.encoder import EmbeddingModel
 
 PARTS = ("forward", "backward", "per-sample products", "accumulation", "gathering")
 

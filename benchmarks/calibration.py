@@ -27,16 +27,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._published_calibration import PADDED, published, share_of
 from benchmarks._time_split import time_split
+from gaprune_viz.calibration.batching import Step, plan_steps
+from gaprune_viz.calibration.contrastive import info_nce
+from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, ModelSpec, Scope
-from gaprune_viz.core.batching import Step, plan_steps
-from gaprune_viz.core.calibration import DomainStatistics, calibrate
-from gaprune_viz.core.contrastive import info_nce
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.loading import load_model
-from gaprune_viz.core.targets import Target, in_scope, inventory
 from gaprune_viz.data.schema import Triplet
 from gaprune_viz.data.starter import starter_passages
-from gaprune_viz.pipeline import drain
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.targets import Target, in_scope, inventory
 from gaprune_viz.versions import versions
 from tests.conformance.reference import naive as reference
 

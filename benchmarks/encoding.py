@@ -22,10 +22,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gaprune_viz.config import STARTER_DOMAINS, ModelSpec
-from gaprune_viz.core.encoder import ENCODE_TOKENS, EmbeddingModel, token_batches
-from gaprune_viz.core.loading import load_model
-from gaprune_viz.core.targets import inventory
 from gaprune_viz.data.starter import starter_passages
+from gaprune_viz.models.encoder import ENCODE_TOKENS, EmbeddingModel, token_batches
+from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.targets import inventory
 
 
 def main() -> None:

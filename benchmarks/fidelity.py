@@ -22,14 +22,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _fidelity_document import render
 from _fidelity_published import SIDES, Tensors, flatten, measure_published
 
-from gaprune_viz.analysis import exact_scope, open_analysis
+from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.making import analyze
+from gaprune_viz.analysis.opening import open_analysis
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import Alignment, CalibrationSpec, MaskSpec, RunSpec, Scope, ScoreSpec
-from gaprune_viz.core.criteria import BUILT_IN
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.exact import ExactScope, mask_overlap
-from gaprune_viz.core.loading import load_model
-from gaprune_viz.core.masking import make_masks
-from gaprune_viz.pipeline import analyze, drain
+from gaprune_viz.criteria.criterion import BUILT_IN
+from gaprune_viz.masking.from_statistics import ExactScope, mask_overlap
+from gaprune_viz.masking.masks import make_masks
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.loading import load_model
 from gaprune_viz.versions import versions
 from tests.conformance import published
 

@@ -19,21 +19,21 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._chromium import chromium, key_to_repaint
 from benchmarks._synthetic import SIZES, exact, synthetic, write
-from gaprune_viz.analysis import exact_scope, load_dense
-from gaprune_viz.app import handlers
-from gaprune_viz.app.access import visitor
-from gaprune_viz.app.store import STORE
-from gaprune_viz.app.tuning import values_of
-from gaprune_viz.app.views import View
+from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.app.page import Page, compose
+from gaprune_viz.app.session.access import visitor
+from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.session.view import View
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import SKETCH_CAP, Settings
-from gaprune_viz.pipeline import drain
-from gaprune_viz.presets import preset
+from gaprune_viz.config.presets import preset
 
 WARM_UP = 8
 PRESETS = ("paper", "balanced", "magnitude", "obd")
@@ -105,14 +105,16 @@ def _cycle(names: tuple[str, ...]) -> list[str]:
 
 def moved(place: Path, count: int) -> dict[str, Any]:
     """Milliseconds of the handlers at each move."""
-    view = View(analysis=visitor().admit(place)).model_dump()
+    with gr.Blocks():
+        page = compose()
+    following, view = page.following, View(analysis=visitor().admit(place))
     times: dict[str, list[float]] = {"refresh": [], "follow": []}
     for i, settings in enumerate(moves_of(count + WARM_UP)):
-        values = values_of(settings)
+        values = held(page, view, settings)
         began = time.perf_counter()
-        handlers.refresh(view, *values)
+        following.refresh(values)
         between = time.perf_counter()
-        handlers.follow(view, "atlas", "scope", *([None] * 3), *values)
+        following.follow(values)
         ended = time.perf_counter()
         if i >= WARM_UP:
             times["refresh"].append(between - began)
@@ -120,8 +122,16 @@ def moved(place: Path, count: int) -> dict[str, Any]:
     return {
         "moves": count,
         **{f"{name}_ms": _quantiles(1000 * np.array(values)) for name, values in times.items()},
-        "sketch": len(STORE.analysis(view["analysis"]).live.sketch.scattered),
+        "sketch": len(STORE.analysis(view.analysis).live.sketch.scattered),
     }
+
+
+def held(page: Page, view: View, settings: Settings) -> dict[Any, Any]:
+    """What a page with the Atlas open holds, as its handlers get it."""
+    frame, following = page.frame, page.following
+    read = {*following.refreshing["inputs"], *following.following["inputs"]}
+    fresh = {part: getattr(part, "value", None) for part in read}
+    return {**fresh, frame.view: view.model_dump(), frame.active: "atlas", **frame.tuning.set(settings)}
 
 
 def preview_error(place: Path, scope: Any, settings: Settings) -> dict[str, float]:
@@ -144,8 +154,8 @@ def preview_error(place: Path, scope: Any, settings: Settings) -> dict[str, floa
 
 def default_model(place: Path) -> dict[str, Any]:
     """Preview error on the default model, all its linear weights, 64 samples a side."""
+    from gaprune_viz.analysis.making import analyze
     from gaprune_viz.config import CalibrationSpec, RunSpec, Scope
-    from gaprune_viz.pipeline import analyze
 
     drain(analyze(RunSpec(calibration=CalibrationSpec(samples=64, scope=Scope.LINEAR)), place))
     statistics = STORE.analysis(visitor().admit(place)).statistics

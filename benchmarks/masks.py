@@ -23,7 +23,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gaprune_viz.config import MaskSpec
-from gaprune_viz.core import masking
+from gaprune_viz.masking import masks
 
 COLUMNS = 1_000
 SPEC = MaskSpec(sparsity=0.5)
@@ -64,20 +64,20 @@ def held(weights: int, repeats: int) -> dict[str, Any]:
     times: dict[str, list[float]] = {"mask": [], "partition": []}
     for _ in range(repeats):
         began = time.perf_counter()
-        result = masking.make_masks(scores, layers, SPEC)
+        result = masks.make_masks(scores, layers, SPEC)
         times["mask"].append(time.perf_counter() - began)
         began = time.perf_counter()
         np.partition(flat, flat.size // 2 - 1)
         times["partition"].append(time.perf_counter() - began)
-    with patch.object(masking, "HELD_TOGETHER", 0):
-        other = masking.make_masks(scores, layers, SPEC)
+    with patch.object(masks, "HELD_TOGETHER", 0):
+        other = masks.make_masks(scores, layers, SPEC)
     median = {name: statistics.median(values) for name, values in times.items()}
     return {
         "weights": flat.size,
         **{f"{name}_s": value for name, value in median.items()},
         "mask_over_partition": median["mask"] / median["partition"],
         "streamed_is_the_same": all(torch.equal(result.masks[n], other.masks[n]) for n in scores),
-        "zeros": masking.zeros_of(result.masks),
+        "zeros": masks.zeros_of(result.masks),
         "floor_bytes": 8 * flat.size,
     }
 
@@ -88,8 +88,8 @@ def streamed(weights: int) -> dict[str, Any]:
     count = weights // (rows * COLUMNS)
     shapes = {str(i): (rows, COLUMNS) for i in range(count)}
     began = time.perf_counter()
-    with patch.object(masking, "HELD_TOGETHER", 0):
-        result = masking.make_masks_streaming(
+    with patch.object(masks, "HELD_TOGETHER", 0):
+        result = masks.make_masks_streaming(
             lambda name: scores_of(int(name), rows), shapes, dict.fromkeys(shapes, 0), SPEC
         )
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
@@ -97,7 +97,7 @@ def streamed(weights: int) -> dict[str, Any]:
         "weights": count * rows * COLUMNS,
         "seconds": time.perf_counter() - began,
         "peak_bytes": int(peak.split()[1]) * 1024,
-        "zeros": masking.zeros_of(result.masks),
+        "zeros": masks.zeros_of(result.masks),
         "floor_bytes": count * rows * COLUMNS,
     }
 

@@ -118,8 +118,10 @@ def child(run: RunSpec) -> dict[str, Any]:
     import sklearn.cluster  # noqa: F401
     from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: F401
 
-    from gaprune_viz.pipeline import analyze, iterate, predict
-    from gaprune_viz.workspace import folder_bytes
+    from gaprune_viz.analysis.making import analyze
+    from gaprune_viz.analysis.planning import predict
+    from gaprune_viz.calibration.progress import iterate
+    from gaprune_viz.storage.workspace import folder_bytes
 
     predicted = asdict(predict(run, timed=True))
     with tempfile.TemporaryDirectory() as folder:

@@ -17,8 +17,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gaprune_viz.core.plan import Passes, Plan, measure_speed, plan
-from gaprune_viz.core.skeleton import Skeleton
+from gaprune_viz.calibration.memory_plan import Passes, Plan, measure_speed, plan
+from gaprune_viz.models.skeleton import Skeleton
 
 LENGTH, SAMPLES, BUDGET = 64, 5_000, 4_096
 # hidden, layers, intermediate, heads, vocabulary; 8 key-value heads of 128 in all.

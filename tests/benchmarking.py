@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.targets import inventory
-from gaprune_viz.evaluation.benchmarks.catalogue import BenchmarkTask
-from gaprune_viz.evaluation.benchmarks.running import Failure, Score, run
-from gaprune_viz.evaluation.benchmarks.variants import Variant, under_mask
-from gaprune_viz.evaluation.retrieval import (
-    Evaluation,
-    RetrievalTask,
-    encode_task,
-    evaluate,
-)
+from gaprune_viz.evaluation.mteb.catalogue import BenchmarkTask
+from gaprune_viz.evaluation.mteb.running import Failure, Score, run
+from gaprune_viz.evaluation.mteb.variants import Variant, under_mask
+from gaprune_viz.evaluation.retrieval import Evaluation, evaluate
+from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.targets import inventory
 
 
 def half_pruned(model: EmbeddingModel) -> Variant:

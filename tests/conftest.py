@@ -30,7 +30,7 @@ from hypothesis import settings
 from tests.commands import Result, Run
 
 if TYPE_CHECKING:
-    from gaprune_viz.core.encoder import EmbeddingModel
+    from gaprune_viz.models.encoder import EmbeddingModel
     from tests.tiny_models import PaddingSide
 
 for _name in ("GAPRUNE_VIZ_WORKSPACE", "MTEB_CACHE", "HF_DATASETS_CACHE"):
@@ -104,7 +104,7 @@ def tiny_qwen3(tiny_model_folder: Callable[..., Path]) -> Path:
 def minilm() -> EmbeddingModel:
     """The default model with its real weights, loaded once. Whoever changes its weights puts them back."""
     from gaprune_viz.config import ModelSpec
-    from gaprune_viz.core.loading import load_model
+    from gaprune_viz.models.loading import load_model
 
     return load_model(ModelSpec())
 
@@ -132,8 +132,9 @@ def tiny_triplets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]
 @pytest.fixture(scope="session")
 def tiny_analysis(tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished analysis of all linear weights of the tiny BERT. Read it, never write to it."""
+    from gaprune_viz.analysis.making import analyze
+    from gaprune_viz.calibration.progress import drain
     from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
-    from gaprune_viz.pipeline import analyze, drain
 
     domain, general = tiny_triplets
     run = RunSpec(

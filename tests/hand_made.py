@@ -7,10 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gaprune_viz.evaluation.retrieval import (
-    Passage,
-    RetrievalTask,
-)
+from gaprune_viz.evaluation.tasks import Passage, RetrievalTask
 
 
 def angle(*degrees: float) -> np.ndarray:

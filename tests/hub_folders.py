@@ -11,7 +11,7 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from mteb import AbsTask
 
-    from gaprune_viz.evaluation.benchmarks.catalogue import BenchmarkTask
+    from gaprune_viz.evaluation.mteb.catalogue import BenchmarkTask
     from gaprune_viz.evaluation.tasks import RetrievalTask
 
 Rows = Iterable[Mapping[str, Any]]
@@ -55,7 +55,7 @@ def write_retrieval(folder: Path, task: RetrievalTask, split: str = "test") -> P
 
 def pointed_at(folder: Path, task: AbsTask) -> BenchmarkTask:
     """mteb's own class of a task, its metadata changed in nothing but where the data are."""
-    from gaprune_viz.evaluation.benchmarks.catalogue import BenchmarkTask
+    from gaprune_viz.evaluation.mteb.catalogue import BenchmarkTask
 
     real = type(task)
     metadata = task.metadata.model_copy(update={"dataset": {"path": str(folder), "revision": "main"}})

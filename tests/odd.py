@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.figures import panels
+from gaprune_viz.figures.kit import panels
 
 # Of the processor, so that a machine that is busy with other work, or a paused process, is no failure. What waits and
 # never ends is stopped by the time limit of the test.

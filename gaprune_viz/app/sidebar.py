@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.app.elements import html
-from gaprune_viz.config import (
-    STARTER_DOMAINS,
-    STARTER_LABELS,
-    CalibrationSpec,
-    ModelSpec,
-    RunSpec,
-    Spec,
-)
-from gaprune_viz.fields import field_info
+from gaprune_viz.app.widgets.elements import html
+from gaprune_viz.app.widgets.events import Values
+from gaprune_viz.config import STARTER_DOMAINS, STARTER_LABELS, CalibrationSpec, ModelSpec, RunSpec, Spec
+from gaprune_viz.config.fields import field_info
 
-FIELDS: tuple[tuple[type[Spec], str], ...] = (
-    (ModelSpec, "model"),
-    (CalibrationSpec, "domain"),
-    (CalibrationSpec, "general"),
-    (CalibrationSpec, "scope"),
-    (CalibrationSpec, "samples"),
-    (CalibrationSpec, "sampling"),
-    (CalibrationSpec, "seed"),
-    (CalibrationSpec, "temperature"),
-    (CalibrationSpec, "domain_columns"),
-    (CalibrationSpec, "general_columns"),
-    (ModelSpec, "pooling"),
-    (ModelSpec, "query_prompt"),
-    (ModelSpec, "passage_prompt"),
-    (ModelSpec, "max_length"),
-)
+FIELDS: dict[str, type[Spec]] = {
+    "model": ModelSpec,
+    "domain": CalibrationSpec,
+    "general": CalibrationSpec,
+    "scope": CalibrationSpec,
+    "samples": CalibrationSpec,
+    "sampling": CalibrationSpec,
+    "seed": CalibrationSpec,
+    "temperature": CalibrationSpec,
+    "domain_columns": CalibrationSpec,
+    "general_columns": CalibrationSpec,
+    "pooling": ModelSpec,
+    "query_prompt": ModelSpec,
+    "passage_prompt": ModelSpec,
+    "max_length": ModelSpec,
+}
 STARTER_CHOICES = [(STARTER_LABELS[name], name) for name in STARTER_DOMAINS]
 
 
 @dataclass(frozen=True)
 class Sidebar:
-    """The controls, in the order of FIELDS, and the buttons."""
+    """The controls by field, and the buttons."""
 
-    controls: tuple[Any, ...]
+    controls: dict[str, Any]
     run: gr.Button
     cancel: gr.Button
     estimate: gr.Button
@@ -50,17 +44,21 @@ class Sidebar:
     current: gr.HTML
 
     @property
-    def domain(self) -> gr.Dropdown:
-        return self.controls[1]
-
-    @property
-    def general(self) -> gr.Dropdown:
-        return self.controls[2]
+    def all(self) -> list[Any]:
+        """Every control."""
+        return list(self.controls.values())
 
     def source(self, side: str) -> tuple[Any, Any]:
         """The controls that name a side's data and its columns."""
-        names = [name for _, name in FIELDS]
-        return self.controls[names.index(side)], self.controls[names.index(f"{side}_columns")]
+        return self.controls[side], self.controls[f"{side}_columns"]
+
+    def run_of(self, values: Values) -> RunSpec:
+        """The run that the page describes.
+
+        Raises:
+            GapruneError: a value is out of bounds.
+        """
+        return run_from({name: values[control] for name, control in self.controls.items()})
 
 
 def build_sidebar(current: str) -> Sidebar:
@@ -97,17 +95,21 @@ def build_sidebar(current: str) -> Sidebar:
                 run = gr.Button("Run", variant="primary", elem_id="gv-run", min_width=110)
                 cancel = gr.Button("Cancel", variant="stop", elem_id="gv-cancel", min_width=110, interactive=False)
             estimate = gr.Button("What will it take?", size="sm", elem_id="gv-estimate")
-    return Sidebar(tuple(made[name] for _, name in FIELDS), run, cancel, estimate, progress, shown)
+    return Sidebar({name: made[name] for name in FIELDS}, run, cancel, estimate, progress, shown)
 
 
-def run_from(values: Sequence[Any]) -> RunSpec:
+def run_from(held: Mapping[str, Any]) -> RunSpec:
     """The run that the controls describe.
+
+    Args:
+        held: the value of every control, by its field.
 
     Raises:
         GapruneError: a value is out of bounds.
     """
     read: dict[type[Spec], dict[str, Any]] = {ModelSpec: {}, CalibrationSpec: {}}
-    for (spec, name), value in zip(FIELDS, values, strict=True):
+    for name, spec in FIELDS.items():
+        value = held[name]
         # An empty field means the default; `None` where the default is nothing.
         if value is None or value == "":
             continue

@@ -43,7 +43,7 @@ def main() -> None:
 def _out_of_memory(error: MemoryError | RuntimeError) -> str:
     """What to say where memory ran out; any other error is raised again."""
     # It loads torch, which whatever ran out of memory had loaded.
-    from gaprune_viz.core.memory import enough_memory
+    from gaprune_viz.models.memory import enough_memory
 
     try:
         with enough_memory():

@@ -43,10 +43,10 @@ def analyze(
         return
     if out is None:
         raise GapruneError("analyze needs a folder for its result.", "Give one: --out DIR.")
-    from gaprune_viz import pipeline
-    from gaprune_viz.analysis import open_analysis
+    from gaprune_viz.analysis import making
+    from gaprune_viz.analysis.opening import open_analysis
 
-    place = with_progress(pipeline.analyze(run, out))
+    place = with_progress(making.analyze(run, out))
     if not speaks():
         return
     analysis = open_analysis(place)
@@ -76,9 +76,9 @@ def prune(
     json_: Json = False,
 ) -> None:
     """Prune the analysed model and export it for sentence-transformers."""
-    from gaprune_viz import results
+    from gaprune_viz.pruning.export import prune as exported
 
-    document = results.prune(analysis, settings_of(flags, preset_name), out)
+    document = exported(analysis, settings_of(flags, preset_name), out)
     if json_:
         print_json({"out": str(out)} | {k: v for k, v in document.items() if k not in ("run", "data", "dense")})
         return
@@ -99,13 +99,13 @@ def compare(
     json_: Json = False,
 ) -> None:
     """Compare the retrieval of a pruned model with its dense origin."""
-    from gaprune_viz import results
-    from gaprune_viz.evaluation.retrieval import load_task
+    from gaprune_viz.evaluation.comparison import compare_models, comparison_document, load_pair
+    from gaprune_viz.evaluation.task_sources import load_task
 
     loaded = load_task(task)
-    pair = results.load_pair(model_dir)
-    comparison, _, _ = results.compare_models(pair, loaded)
-    document = {"task": loaded.name, **results.comparison_document(comparison)}
+    pair = load_pair(model_dir)
+    comparison, _, _ = compare_models(pair, loaded)
+    document = {"task": loaded.name, **comparison_document(comparison)}
     if json_:
         print_json(document)
         return
@@ -116,7 +116,7 @@ def _print_comparison(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from gaprune_viz.figures.measures import MEASURES
+    from gaprune_viz.figures.retrieval.measures import MEASURES
 
     table = Table(title=f"{document['task']}: {document['queries']} queries, {document['passages']} passages")
     for column in ("", "dense", "pruned", "difference", "95 % interval", "p"):
@@ -142,8 +142,8 @@ def explain(
     json_: Json = False,
 ) -> None:
     """Say why one weight is pruned or kept."""
-    from gaprune_viz.analysis import exact_scope, load_dense
-    from gaprune_viz.core.statistics import Statistics
+    from gaprune_viz.analysis.exact import exact_scope, load_dense
+    from gaprune_viz.calibration.statistics import Statistics
 
     match = re.fullmatch(r"\s*(.+?)\[(\d+)\s*,\s*(\d+)\]\s*", weight)
     if match is None:
@@ -172,9 +172,9 @@ def diagnose(
     json_: Json = False,
 ) -> None:
     """Say what decides the mask, counted over every weight."""
-    from gaprune_viz import results
+    from gaprune_viz.analysis.exact import diagnose as decided
 
-    document = results.diagnose(analysis, settings_of(flags, preset_name))
+    document = decided(analysis, settings_of(flags, preset_name))
     if json_:
         print_json(document)
         return
@@ -193,7 +193,7 @@ def verify(
     analyses: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of analyses.")], json_: Json = False
 ) -> None:
     """Compare every byte of finished analyses with their checksums."""
-    from gaprune_viz.analysis import verify_analysis
+    from gaprune_viz.analysis.opening import verify_analysis
 
     found = {str(folder): verify_analysis(folder) for folder in analyses}
     if json_:
@@ -206,7 +206,7 @@ def verify(
 @app.command()
 def criteria(json_: Json = False) -> None:
     """List the saliency criteria, built in and plugged in."""
-    from gaprune_viz.core.scoring import criteria as all_criteria
+    from gaprune_viz.criteria.registry import criteria as all_criteria
 
     fields = ("name", "label", "formula", "needs", "uses", "source")
     rows = [{field: getattr(c, field) for field in fields} for c in all_criteria().values()]

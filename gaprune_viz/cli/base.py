@@ -113,7 +113,7 @@ def _number_or_word(value: str) -> float | str:
 
 
 def settings_of(flags: Flags, preset_name: str | None) -> Settings:
-    from gaprune_viz.saved import find_preset
+    from gaprune_viz.experiments.saved_presets import find_preset
 
     base = find_preset(preset_name).settings if preset_name else Settings()
     return Settings(score=build(ScoreSpec, flags, base.score), mask=build(MaskSpec, flags, base.mask))
@@ -130,7 +130,7 @@ def speaks() -> bool:
 
 def with_progress(work: Any) -> Any:
     """Run a job with a progress bar on standard error; Ctrl-C stops it cleanly."""
-    from gaprune_viz.pipeline import iterate
+    from gaprune_viz.calibration.progress import iterate
 
     box: list[Any] = []
     with _bars() as bars:

@@ -14,7 +14,7 @@ from gaprune_viz.cli.base import Json, app, print_json, with_reports
 from gaprune_viz.errors import GapruneError
 
 if TYPE_CHECKING:
-    from gaprune_viz.evaluation.benchmarks.running import Failure, Report, Score
+    from gaprune_viz.evaluation.mteb.running import Failure, Report, Score
 
 
 @app.command()
@@ -42,10 +42,10 @@ def benchmark(
         return _list(json_)
     if model_dir is None:
         raise GapruneError("The folder of a pruned model is missing.", "Give MODEL_DIR, or --list for the tasks.")
-    from gaprune_viz.benchmark import default_tasks, variants_of
-    from gaprune_viz.evaluation.benchmarks.catalogue import find_tasks
-    from gaprune_viz.evaluation.benchmarks.running import Failure, Score, run
-    from gaprune_viz.results import load_pair
+    from gaprune_viz.evaluation.comparison import load_pair
+    from gaprune_viz.evaluation.mteb.catalogue import find_tasks
+    from gaprune_viz.evaluation.mteb.model_card import default_tasks, variants_of
+    from gaprune_viz.evaluation.mteb.running import Failure, Score, run
 
     given = None if tasks is None else find_tasks(tasks.split(","))
     pair = load_pair(model_dir)
@@ -73,9 +73,9 @@ def _give(
     """Write and print what was measured; nothing at all where nothing was."""
     if not scores:
         return
-    from gaprune_viz.benchmark import attach, measured
     from gaprune_viz.cli.sweeps import write_csv
-    from gaprune_viz.evaluation.benchmarks.report import frame
+    from gaprune_viz.evaluation.mteb.model_card import attach, measured
+    from gaprune_viz.evaluation.mteb.report import frame
 
     table, document = frame(scores), measured(scores)
     if csv:
@@ -96,7 +96,7 @@ def _print_table(frame: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from gaprune_viz.figures.benchmark import benchmark_table
+    from gaprune_viz.figures.experiments.benchmark import benchmark_table
 
     shown = benchmark_table(frame)
     table = Table(box=None, pad_edge=False, collapse_padding=True)
@@ -123,8 +123,8 @@ def _refuse(failures: Sequence[Failure]) -> None:
 
 
 def _estimate(chosen: Any, model: Any, json_: bool) -> None:
-    from gaprune_viz.evaluation.benchmarks.estimate import estimate
-    from gaprune_viz.figures.benchmark import estimate_text
+    from gaprune_viz.evaluation.mteb.estimate import estimate
+    from gaprune_viz.figures.experiments.benchmark import estimate_text
 
     found = estimate(chosen, model, 2)
     if json_:
@@ -134,7 +134,7 @@ def _estimate(chosen: Any, model: Any, json_: bool) -> None:
 
 
 def _list(json_: bool) -> None:
-    from gaprune_viz.evaluation.benchmarks.catalogue import GROUPS
+    from gaprune_viz.evaluation.mteb.catalogue import GROUPS
 
     if json_:
         tasks = {g.key: [{"name": t.name, "type": t.kind} for t in g.tasks] for g in GROUPS}

@@ -42,7 +42,7 @@ def sweep(
 ) -> None:
     """Evaluate many settings, domain beside general. Finished cells are kept: run it again to go on."""
     from gaprune_viz.cli import sweeps
-    from gaprune_viz.sweep import sweep as cells
+    from gaprune_viz.experiments.sweep import sweep as cells
 
     lists = {"criteria": criteria, "alphas": alphas, "sparsities": sparsities}
     lists |= {"kappas": kappas, "betas": betas, "samples": samples, "seeds": seeds}

@@ -10,7 +10,7 @@ from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec
 from gaprune_viz.errors import readable
 
 if TYPE_CHECKING:
-    from gaprune_viz.core.plan import Plan
+    from gaprune_viz.calibration.memory_plan import Plan
 
 
 @app.command(name="plan")
@@ -22,7 +22,7 @@ def plan_command(flags: Flags, json_: Json = False) -> None:
 
 def show_plan(run: RunSpec, json_: bool) -> None:
     """Predict a run and print it."""
-    from gaprune_viz.pipeline import predict
+    from gaprune_viz.analysis.planning import predict
 
     found = predict(run, timed=True)
     if json_:

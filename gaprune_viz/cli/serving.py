@@ -27,7 +27,7 @@ def serve(
 @app.command(hidden=True)
 def demo(out: Annotated[Path, typer.Option("--out", help="Folder of the bundled analysis.")]) -> None:
     """Make the analysis that the page shows before anything was run."""
-    from gaprune_viz import pipeline
+    from gaprune_viz.analysis import making
 
-    place = with_progress(pipeline.analyze(RunSpec(), out, sketch_cap=pipeline.DEMO_SKETCH_CAP, keep_tensors=False))
+    place = with_progress(making.analyze(RunSpec(), out, sketch_cap=making.DEMO_SKETCH_CAP, keep_tensors=False))
     print(f"Written to {place}.")

@@ -21,7 +21,7 @@ def speed(
 ) -> None:
     """Measure latency and file size, dense against pruned, and say what would make them better."""
     from gaprune_viz.data.starter import starter_passages
-    from gaprune_viz.speed import TEXTS, measure_speed
+    from gaprune_viz.evaluation.latency import TEXTS, measure_speed
 
     texts = [passage.text for passage in starter_passages("general")[:TEXTS]]
     found = measure_speed(model_dir, texts, rounds=rounds, shrunk=out)

@@ -27,7 +27,7 @@ def retrain(
     json_: Json = False,
 ) -> None:
     """Retrain a pruned model on its domain's triplets; what was pruned stays zero. A stopped run goes on."""
-    from gaprune_viz.retrained import retrain_export
+    from gaprune_viz.experiments.retrained_export import retrain_export
 
     document = with_progress(retrain_export(model_dir, build(RetrainSpec, flags), out, task=task))
     if json_:
@@ -54,8 +54,8 @@ def study(
     json_: Json = False,
 ) -> None:
     """Repeat the paper's table: criteria by sparsity, one-shot and retrained, with intervals. Run it again to go on."""
-    from gaprune_viz.study.report import write_report
-    from gaprune_viz.study.runner import run_study
+    from gaprune_viz.experiments.study.report import write_report
+    from gaprune_viz.experiments.study.runner import run_study
 
     spec = study_spec({**flags, **({"model": model} if model else {})})
     document = with_progress(run_study(spec, out, partial=partial))
@@ -75,8 +75,8 @@ def recommend(
     json_: Json = False,
 ) -> None:
     """Search the DAI family on validation topics, and report the winner on queries that the search did not see."""
-    from gaprune_viz.saved import save_preset
-    from gaprune_viz.study.recommend import recommend as search
+    from gaprune_viz.experiments.recommend import recommend as search
+    from gaprune_viz.experiments.saved_presets import save_preset
 
     document = with_progress(search(analysis, build(RecommendSpec, flags)))
     if save:
@@ -104,9 +104,9 @@ def study_report(
     markdown: Annotated[Path, typer.Option("--markdown", help="Write the tables of all of them to this file.")],
 ) -> None:
     """Set the tables of several studies into one Markdown file."""
-    from gaprune_viz.study.document import open_study
-    from gaprune_viz.study.markdown import studies_markdown
-    from gaprune_viz.workspace import write_whole
+    from gaprune_viz.experiments.study.document import open_study
+    from gaprune_viz.experiments.study.markdown import studies_markdown
+    from gaprune_viz.storage.workspace import write_whole
 
     write_whole(markdown, studies_markdown([open_study(folder) for folder in studies]))
     print(f"Written to {markdown}.")

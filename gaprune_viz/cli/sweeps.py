@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from gaprune_viz.config import SWEEP_KINDS, Settings
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.tables import csv_text
+from gaprune_viz.storage.csv_tables import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gaprune_viz.sweep import SweepPlan
+    from gaprune_viz.experiments.sweep import SweepPlan
 
 # The list that gives the rows of each kind, and the one that gives its columns.
 LISTS = {
@@ -59,7 +59,7 @@ def make_plan(
             raise GapruneError(
                 f"--{flag} has no part in a sweep over {kind}.", f"Its lists are --{' and --'.join(LISTS[kind])}."
             )
-    from gaprune_viz.sweep import SweepPlan
+    from gaprune_viz.experiments.sweep import SweepPlan
 
     return SweepPlan(kind, values[0], values[1], tasks, base)
 
@@ -128,8 +128,8 @@ def print_table(frame: pd.DataFrame) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from gaprune_viz.figures.sweep import sweep_table
-    from gaprune_viz.figures.sweep_words import sweep_sentences
+    from gaprune_viz.figures.experiments.sweep import sweep_table
+    from gaprune_viz.figures.experiments.sweep_words import sweep_sentences
 
     console = Console()
     for side, cells in sweep_table(frame).groupby("Side", sort=False):

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from gaprune_viz.data.files import MAX_ROWS, MIB
-from gaprune_viz.data.readers import Row, Table
+from gaprune_viz.data.readers.table import Row, Table
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.paths import named
+from gaprune_viz.storage.paths import named
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetInfo

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gaprune_viz.data.beir import is_beir, read_beir
 from gaprune_viz.data.columns import FIELDS, suggest
-from gaprune_viz.data.readers import Table, open_table
+from gaprune_viz.data.readers.opening import open_table
+from gaprune_viz.data.readers.table import Table
 from gaprune_viz.data.triplets import load_table, local_path
 from gaprune_viz.errors import GapruneError
 

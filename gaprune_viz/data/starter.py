@@ -10,7 +10,7 @@ from gaprune_viz.config import STARTER_DOMAINS
 from gaprune_viz.data.files import jsonl_objects
 from gaprune_viz.data.schema import Triplet
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.paths import assets
+from gaprune_viz.storage.paths import assets
 
 SPLITS = ("calibration", "evaluation")
 

@@ -13,11 +13,12 @@ from gaprune_viz.data.files import unreadable
 from gaprune_viz.data.hub import open_hub, parse_hub
 from gaprune_viz.data.mining import mine_rows
 from gaprune_viz.data.ontologies import ONTOLOGIES, ontology_triplets
-from gaprune_viz.data.readers import SUFFIXES, Table, open_table
+from gaprune_viz.data.readers.opening import SUFFIXES, open_table
+from gaprune_viz.data.readers.table import Table
 from gaprune_viz.data.schema import Embed, Notes, RawRow, ReadReport, Triplet, TripletSet, assemble
 from gaprune_viz.data.starter import starter_triplets
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.workspace import UPLOAD_PREFIX, upload_path
+from gaprune_viz.storage.workspace import UPLOAD_PREFIX, upload_path
 
 __all__ = ["Embed", "ReadReport", "Triplet", "TripletSet", "calibration_triplets", "check_source", "load_triplets"]
 

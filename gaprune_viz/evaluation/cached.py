@@ -18,8 +18,13 @@ from gaprune_viz.evaluation.tasks import Progress, Stop
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gaprune_viz.core.encoder import EmbeddingModel
-    from gaprune_viz.core.targets import Target
+    from gaprune_viz.models.encoder import EmbeddingModel
+    from gaprune_viz.models.targets import Target
+from typing import TYPE_CHECKING
+
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.storage.workspace import workspace
 
 # 2: vectors of format 1 could be those of the dense model under a mask's name.
 FORMAT = 2
@@ -140,7 +145,7 @@ class CachedEncoder:
 
     def _as_wanted(self):
         # torch comes with it: not wanted by those who only read a task.
-        from gaprune_viz.core.pruning import masked
+        from gaprune_viz.pruning.applying import masked
 
         return nullcontext() if self.masks is None else masked(self.model, self.targets, self.masks)
 
@@ -153,3 +158,11 @@ def mask_hash(masks: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}:{bits.shape}\n".encode())
         digest.update(np.packbits(bits).tobytes())
     return digest.hexdigest()
+
+
+def embedding_cache() -> EmbeddingCache:
+    """Embeddings of evaluations, kept in the workspace; without one, nothing is kept."""
+    try:
+        return EmbeddingCache(workspace() / "embeddings")
+    except GapruneError:
+        return EmbeddingCache(None)

@@ -12,25 +12,10 @@ import numpy as np
 import pandas as pd
 
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.ranking import (
-    RankedPassage,
-    SideBySide,
-    id_order,
-    rank_of,
-    side_by_side,
-    similarity,
-    top,
-)
+from gaprune_viz.evaluation.ranking import RankedPassage, SideBySide, id_order, rank_of, side_by_side, similarity, top
 from gaprune_viz.evaluation.significance import RESAMPLES, paired_bootstrap, sign_flip_test
-from gaprune_viz.evaluation.tasks import (
-    Encodes,
-    Passage,
-    RetrievalTask,
-    TaskEmbeddings,
-    check_embeddings,
-    encode_task,
-    load_task,
-)
+from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.evaluation.tasks import Encodes, Passage, RetrievalTask, TaskEmbeddings, check_embeddings, encode_task
 
 __all__ = [
     "METRICS",

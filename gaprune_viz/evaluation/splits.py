@@ -6,7 +6,8 @@ import hashlib
 from collections import defaultdict
 
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.tasks import RetrievalTask, load_task
+from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.evaluation.tasks import RetrievalTask
 
 VALIDATION_SHARE = 0.3
 

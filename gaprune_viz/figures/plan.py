@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gaprune_viz.errors import readable
-from gaprune_viz.figures.panels import notice
-
-if TYPE_CHECKING:
-    from gaprune_viz.core.plan import Plan
+from gaprune_viz.figures.kit.panels import notice
+from gaprune_viz.figures.kit.shapes import Plan
 
 HOUR, DAY = 3_600, 86_400
 

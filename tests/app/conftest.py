@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import gradio as gr
 import pytest
 
-from gaprune_viz.app import views
-from gaprune_viz.app.page import Page, _compose
+from gaprune_viz.app.page import Page, compose
+from gaprune_viz.app.session.view import View
 from gaprune_viz.config import Settings
+
+Held = Callable[..., dict[Any, Any]]
+"""`held(view=..., settings=..., active=..., others={component: value})`: what a page holds, by component."""
 
 
 @pytest.fixture(scope="module")
 def page() -> Page:
     """The page's components, outside a running server."""
-    view = views.View()
     with gr.Blocks():
-        composed = _compose(views.live(view, Settings()), view)
-        return Page(
-            view=gr.State(view.model_dump()),
-            active=gr.State("atlas"),
-            query=gr.Textbox(),
-            look=gr.Textbox(),
-            goto=gr.HTML(),
-            **composed,
-        )
+        return compose()
+
+
+@pytest.fixture(scope="module")
+def held(page: Page) -> Held:
+    """Values as a handler gets them: those of a fresh page, but for what a test gives."""
+    demo = page.tab_box.parent
+    while demo is not None and not isinstance(demo, gr.Blocks):
+        demo = demo.parent
+    assert isinstance(demo, gr.Blocks)
+    fresh = {block: getattr(block, "value", None) for block in demo.blocks.values()}
+
+    def values(
+        view: View | None = None,
+        settings: Settings | None = None,
+        active: str | None = None,
+        others: dict[Any, Any] | None = None,
+    ) -> dict[Any, Any]:
+        changed: dict[Any, Any] = {} if view is None else {page.frame.view: view.model_dump()}
+        changed |= {} if settings is None else page.frame.tuning.set(settings)
+        changed |= {} if active is None else {page.frame.active: active}
+        return {**fresh, **changed, **(others or {})}
+
+    return values

@@ -22,8 +22,8 @@ from gradio.state_holder import SessionState
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from gaprune_viz.app import jobs
-from gaprune_viz.app.guard import COMPUTE
+from gaprune_viz.app.frame import work
+from gaprune_viz.app.widgets.events import COMPUTE
 from gaprune_viz.config import MaskSpec, ScoreSpec
 from tests.app.served import Caller
 from tests.odd import HANG_SECONDS, MARKUP, NUMBERS, ODD, TEXTS, VALUES, deep
@@ -108,7 +108,7 @@ class Direct:
                 return
             if time.monotonic() > until and not answer.stopped:
                 answer.stopped = True
-                jobs.stop(request)
+                work.stop(request)
 
 
 def events(demo: gr.Blocks, *, heavy: bool) -> list[BlockFunction]:

@@ -13,10 +13,10 @@ import pytest
 from gradio_client import Client
 
 from gaprune_viz.app import launch
-from gaprune_viz.app.api import ENDPOINTS, settings_of
+from gaprune_viz.app.endpoints import ENDPOINTS, settings_of
 from gaprune_viz.config import MaskSpec
+from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.presets import PRESETS
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

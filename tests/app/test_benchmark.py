@@ -12,31 +12,35 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gaprune_viz.app import benchmark_handlers, jobs, retrain_handlers, views
-from gaprune_viz.app.access import Access, Visitor, visit, visitor
+from gaprune_viz.app.frame import work
 from gaprune_viz.app.page import Page
-from gaprune_viz.app.store import STORE
-from gaprune_viz.app.tabs.benchmark import chosen_tasks
-from gaprune_viz.app.tabs.retraining import FIELDS, spec_from
-from gaprune_viz.app.tuning import values_of
+from gaprune_viz.app.session.access import Access, Visitor, visit, visitor
+from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.session.view import View
+from gaprune_viz.app.tabs.benchmark import events as benchmark_events
+from gaprune_viz.app.tabs.benchmark import training as training_events
+from gaprune_viz.app.tabs.benchmark.choosing import chosen_tasks
+from gaprune_viz.app.tabs.benchmark.retraining import FIELDS, spec_from
 from gaprune_viz.config import MaskSpec, RetrainSpec, ScoreSpec, ServeSpec, Settings
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.retrieval import load_task
-from gaprune_viz.results import compare_models, load_pair, prune
+from gaprune_viz.evaluation.comparison import compare_models, load_pair
+from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.pruning.export import prune
+from tests.app.conftest import Held
 
-REQUEST = SimpleNamespace(session_hash="benchmark")
+REQUEST: Any = SimpleNamespace(session_hash="benchmark")
 HALF = Settings(score=ScoreSpec(criterion="magnitude"), mask=MaskSpec(sparsity=0.6))
 
 
 @pytest.fixture(scope="module")
-def view(tiny_analysis: Path) -> dict[str, Any]:
-    return {**views.View().model_dump(), "analysis": visitor().admit(tiny_analysis)}
+def view(tiny_analysis: Path) -> View:
+    return View(analysis=visitor().admit(tiny_analysis))
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw at every step."""
-    monkeypatch.setattr(retrain_handlers, "DRAW_SECONDS", 0)
+    monkeypatch.setattr(training_events, "DRAW_SECONDS", 0)
 
 
 def plain(html: str) -> str:
@@ -55,19 +59,31 @@ def picked(starters: list[str], own: str = "") -> list[Any]:
     return [starters, None, None, None, own]
 
 
-def run(page: Page, view: dict[str, Any], values: list[Any], kept: str = "", retrained: bool = False) -> Any:
-    return benchmark_handlers.run_benchmark(page)(REQUEST, view, kept, retrained, *values, *values_of(HALF))
+def run(page: Page, held: Held, view: View, values: list[Any], kept: str = "", retrained: bool = False) -> Any:
+    tab = page.tabs["benchmark"].parts
+    others = {tab.training.kept: kept, tab.retrained: retrained, **pickers(page, values)}
+    return benchmark_events.run_benchmark(tab, page.frame)(held(view=view, settings=HALF, others=others), REQUEST)
 
 
-def retrain(page: Page, view: dict[str, Any], steps: int, batch: int = 4, control: bool = True) -> Any:
-    return retrain_handlers.run_retraining(page)(
-        REQUEST, view, "chemistry", control, steps, 1e-3, batch, *values_of(HALF)
-    )
+def pickers(page: Page, values: list[Any]) -> dict[Any, Any]:
+    return dict(zip(page.tabs["benchmark"].parts.pickers, values, strict=True))
 
 
-def test_the_cost_is_said_before_anything_runs(page: Page, view: dict[str, Any]) -> None:
+def retrain(page: Page, held: Held, view: View, steps: int, batch: int = 4, control: bool = True) -> Any:
+    tab = page.tabs["benchmark"].parts
+    panel = tab.training
+    numbers = {"steps": steps, "learning_rate": 1e-3, "batch_size": batch}
+    others = {page.frame.collection: "chemistry", panel.control: control}
+    others |= {panel.controls[name]: number for name, number in numbers.items()}
+    return training_events.run_retraining(tab, page.frame)(held(view=view, settings=HALF, others=others), REQUEST)
+
+
+def test_the_cost_is_said_before_anything_runs(page: Page, held: Held, view: View) -> None:
+    tab = page.tabs["benchmark"].parts
+
     def said(retrained: bool, values: list[Any]) -> str:
-        return merged(benchmark_handlers.say_cost(page)(REQUEST, view, retrained, *values))[page.benchmark.estimate]
+        asked = held(view=view, others={tab.retrained: retrained, **pickers(page, values)})
+        return merged(benchmark_events.say_cost(tab, page.frame)(asked, REQUEST))[tab.estimate]
 
     assert "for 2 models that read 336 texts" in plain(said(False, picked(["starter:chemistry"])))
     assert "3 models" in plain(said(True, picked(["starter:chemistry"])))
@@ -78,10 +94,10 @@ def test_the_cost_is_said_before_anything_runs(page: Page, view: dict[str, Any])
 
 
 def test_a_benchmark_shows_what_comparing_the_export_gives(
-    page: Page, view: dict[str, Any], tiny_analysis: Path, tmp_path: Path
+    page: Page, held: Held, view: View, tiny_analysis: Path, tmp_path: Path
 ) -> None:
-    tab = page.benchmark
-    steps = list(run(page, view, picked(["starter:chemistry"], "ChemNQRetrieval")))
+    tab = page.tabs["benchmark"].parts
+    steps = list(run(page, held, view, picked(["starter:chemistry"], "ChemNQRetrieval")))
     out = merged(iter(steps))
     prune(tiny_analysis, HALF, tmp_path / "model")
     ours, _, _ = compare_models(load_pair(tmp_path / "model"), load_task("chemistry"))
@@ -100,14 +116,14 @@ def test_a_benchmark_shows_what_comparing_the_export_gives(
     assert rows["score"][1] == pytest.approx(ours.pruned["ndcg_at_10"], abs=1e-6)
 
 
-def test_a_stopped_benchmark_keeps_the_scores_that_are_there(page: Page, view: dict[str, Any]) -> None:
-    tab = page.benchmark
-    work = run(page, view, picked(["starter:chemistry", "starter:finance", "starter:general"]))
+def test_a_stopped_benchmark_keeps_the_scores_that_are_there(page: Page, held: Held, view: View) -> None:
+    tab = page.tabs["benchmark"].parts
+    steps = run(page, held, view, picked(["starter:chemistry", "starter:finance", "starter:general"]))
     out: dict[Any, Any] = {}
-    for step in work:
+    for step in steps:
         out |= step
         if tab.table in step:
-            jobs.stop(REQUEST)  # type: ignore[arg-type]
+            work.stop(REQUEST)
     assert "Stopped" in plain(out[tab.progress])
     assert next(iter(out[tab.table]["value"]["Task"])) == "starter:chemistry"
     assert tab.csv not in out
@@ -115,22 +131,24 @@ def test_a_stopped_benchmark_keeps_the_scores_that_are_there(page: Page, view: d
 
 def test_stop_reaches_every_piece_of_work_that_a_handler_does() -> None:
     """On a new page the analysis is made first; what comes after it has the same flag."""
-    flag = jobs.begin(REQUEST)  # type: ignore[arg-type]
-    list(jobs.watched(lambda report, stopped: 1, flag))
-    jobs.stop(REQUEST)  # type: ignore[arg-type]
+    flag = work.begin(REQUEST)
+    list(work.watched(lambda report, stopped: 1, flag))
+    work.stop(REQUEST)
     assert flag.is_set()
 
 
-def test_no_task_and_an_unknown_task_are_one_alert(page: Page, view: dict[str, Any]) -> None:
+def test_no_task_and_an_unknown_task_are_one_alert(page: Page, held: Held, view: View) -> None:
+    tab = page.tabs["benchmark"].parts
     for values, said in ((picked([]), "No task is chosen"), (picked([], "zzz"), "There is no task 'zzz'")):
-        out = merged(run(page, view, values))
-        assert said in plain(out[page.benchmark.progress])
-        assert page.benchmark.table not in out
+        out = merged(run(page, held, view, values))
+        assert said in plain(out[tab.progress])
+        assert tab.table not in out
 
 
-def test_retraining_ends_with_a_model_that_a_benchmark_takes(page: Page, view: dict[str, Any], quick: None) -> None:
-    tab, panel = page.benchmark, page.benchmark.training
-    steps = list(retrain(page, view, steps=4))
+def test_retraining_ends_with_a_model_that_a_benchmark_takes(page: Page, held: Held, view: View, quick: None) -> None:
+    tab = page.tabs["benchmark"].parts
+    panel = tab.training
+    steps = list(retrain(page, held, view, steps=4))
     out = merged(iter(steps))
     assert "Done" in plain(out[panel.progress])
     assert sum(panel.loss in step for step in steps) > 1
@@ -142,41 +160,42 @@ def test_retraining_ends_with_a_model_that_a_benchmark_takes(page: Page, view: d
     kept = out[panel.kept]
     assert kept
     assert out[tab.retrained]["interactive"] is True
-    result = merged(run(page, view, picked(["starter:chemistry"]), kept, True))[tab.table]["value"]
+    result = merged(run(page, held, view, picked(["starter:chemistry"]), kept, True))[tab.table]["value"]
     # A benchmark measures the very model whose nDCG@10 the panel shows.
     assert result["Retrained"][0] == table["Domain: nDCG@10"][2]
     assert result["Pruned"][0] == table["Domain: nDCG@10"][1]
     with pytest.raises(GapruneError, match="other settings"):
-        STORE.retrained(STORE.analysis(view["analysis"]), Settings(), kept)
-    said = merged(run(page, view, picked(["starter:chemistry"]), "unknown", True))[tab.progress]
+        STORE.retrained(STORE.analysis(view.analysis), Settings(), kept)
+    said = merged(run(page, held, view, picked(["starter:chemistry"]), "unknown", True))[tab.progress]
     assert "no longer kept" in plain(said)
 
 
-def test_a_stopped_retraining_keeps_its_curve(page: Page, view: dict[str, Any], quick: None) -> None:
-    panel = page.benchmark.training
+def test_a_stopped_retraining_keeps_its_curve(page: Page, held: Held, view: View, quick: None) -> None:
+    panel = page.tabs["benchmark"].parts.training
     out: dict[Any, Any] = {}
-    for step in retrain(page, view, steps=5_000, control=False):
+    for step in retrain(page, held, view, steps=5_000, control=False):
         out |= step
         if panel.loss in step:
-            jobs.stop(REQUEST)  # type: ignore[arg-type]
+            work.stop(REQUEST)
     assert "Stopped" in plain(out[panel.progress])
     assert out[panel.loss]["visible"]
     assert panel.table not in out
     assert panel.kept not in out
 
 
-def test_retraining_says_what_is_wrong(page: Page, view: dict[str, Any]) -> None:
-    panel = page.benchmark.training
+def test_retraining_says_what_is_wrong(page: Page, held: Held, view: View) -> None:
+    panel = page.tabs["benchmark"].parts.training
     for steps, batch, said in ((2, 500, "batch size is 500"), (0, 4, "steps: ")):
-        out = merged(retrain(page, view, steps, batch))
+        out = merged(retrain(page, held, view, steps, batch))
         assert said in plain(out[panel.progress]), plain(out[panel.progress])
         assert panel.table not in out
 
 
 def test_the_panel_begins_with_the_defaults_of_the_spec(page: Page) -> None:
-    values = tuple(control.value for control in page.benchmark.training.controls)
+    panel = page.tabs["benchmark"].parts.training
+    values = {control: control.value for control in panel.controls.values()}
     assert len(values) == len(FIELDS)
-    assert spec_from(values) == RetrainSpec()
+    assert spec_from(panel, values) == RetrainSpec()
 
 
 def test_a_public_page_reads_no_folders_and_no_hub(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gaprune_viz.app import launch
 from gaprune_viz.config import ServeSpec
-from gaprune_viz.workspace import folder_bytes, workspace
+from gaprune_viz.storage.workspace import folder_bytes, workspace
 from tests.app.served import Caller
 
 VISITOR = "visitor-0123456789"
@@ -48,7 +48,8 @@ def test_a_file_of_many_rows_is_not_read(caller: Caller, rows: int, said: str) -
     path = sent(caller, HEADER + "".join(f"why {n},because,not\n" for n in range(rows))).json()[0]
     event = caller.event("gv-upload-domain", "upload")
     file = {"path": path, "orig_name": "own.csv", "meta": {"_type": "gradio.FileData"}}
-    assert said in caller.call(event, [file, "default"])["seen"]
+    values = caller.values(event, gv_upload_domain=file, gv_model="default")
+    assert said in caller.call(event, values)["seen"]
 
 
 def test_the_runs_of_all_have_one_limit_and_the_oldest_goes(caller: Caller, tiny_bert: Path) -> None:

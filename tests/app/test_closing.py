@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from gaprune_viz.app import jobs, launch
-from gaprune_viz.app.sessions import MOST_EVENTS, MOST_SESSIONS
+from gaprune_viz.app import launch
+from gaprune_viz.app.session.closing import MOST_EVENTS, MOST_SESSIONS
 from gaprune_viz.config import ServeSpec
+from gaprune_viz.jobs.line import LINE
 from tests.app.served import Caller, open_tab, wait_for
 
 TAB = "tab-0123456789"
@@ -60,8 +61,8 @@ def test_a_tab_that_is_closed_under_its_job_is_let_go_when_the_job_has_stopped(
         event = caller.event("gv-run", "click")
         data = caller.values(event, gv_model=str(tiny_bert), gv_samples=400, gv_sampling="random", gv_seed=5)
         caller.join(event, data).raise_for_status()
-        wait_for(lambda: jobs.LINE)
-    wait_for(lambda: not jobs.LINE and held(app) == (False, False))
+        wait_for(lambda: LINE)
+    wait_for(lambda: not LINE and held(app) == (False, False))
     assert (TAB in app.state_holder.session_data) is not serve.public
     assert not app.iterators
 

@@ -13,16 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gaprune_viz.analysis.making import analyze
 from gaprune_viz.app import build, launch
-from gaprune_viz.app.access import Access
-from gaprune_viz.app.api import ENDPOINTS
+from gaprune_viz.app.endpoints import ENDPOINTS
+from gaprune_viz.app.session.access import Access
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec
-from gaprune_viz.pipeline import analyze, drain
-from gaprune_viz.workspace import workspace
+from gaprune_viz.storage.workspace import workspace
 from tests.app import forged
 from tests.app.forged import Direct
 from tests.app.served import Caller
@@ -51,7 +53,8 @@ class Served:
             for fn in self.demo.fns.values()
             if fn.name == "refresh" and ("input" in {event for _, event in fn.targets}) and len(fn.targets) > 12
         )
-        self.direct = Direct(self.demo, SESSION, {self.tuned.inputs[0]._id: view})
+        (kept,) = (c for c in self.tuned.inputs if isinstance(c, gr.State))
+        self.direct = Direct(self.demo, SESSION, {kept._id: view})
         secret = json.loads((theirs / "spec.json").read_text())["data"]["domain"]["name"]
         folders = [workspace(), Path(sys.prefix), Path.home(), Path(tempfile.gettempdir())]
         self.hidden = [secret, *(f"{folder}/" for folder in folders)] if spec.public else []

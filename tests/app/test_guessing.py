@@ -16,16 +16,21 @@ from typing import Any
 import httpx
 import pytest
 
-from gaprune_viz.app import jobs, launch, retrieval_handlers, runs_handlers, speed_handlers, views
-from gaprune_viz.app.access import Access, Visitor, visit
-from gaprune_viz.app.export_handlers import export_model
-from gaprune_viz.app.gate import API, CLOSED, OPEN, OPEN_BELOW
-from gaprune_viz.app.guard import COMPUTE
+from gaprune_viz.app import launch
+from gaprune_viz.app.frame import work
 from gaprune_viz.app.page import Page
-from gaprune_viz.app.tuning import values_of
+from gaprune_viz.app.session.access import Access, Visitor, visit
+from gaprune_viz.app.session.gate import API, CLOSED, OPEN, OPEN_BELOW
+from gaprune_viz.app.session.view import View
+from gaprune_viz.app.tabs.export import events as export_events
+from gaprune_viz.app.tabs.retrieval import events as retrieval_events
+from gaprune_viz.app.tabs.runs import events as runs_events
+from gaprune_viz.app.widgets.events import COMPUTE
 from gaprune_viz.config import ServeSpec, Settings
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.workspace import keep_upload, workspace
+from gaprune_viz.jobs.line import LINE
+from gaprune_viz.storage.workspace import keep_upload, workspace
+from tests.app.conftest import Held
 from tests.app.served import Caller, wait_for
 
 ANN, BOB = "ann-9876543210", "bob-9876543210"
@@ -92,7 +97,7 @@ def test_ann_herself_finds_her_run_under_its_name(hers: Hers, address: str) -> N
 def test_no_light_event_answers_bob_with_what_is_hers(hers: Hers, served: tuple[Any, str]) -> None:
     """Every one of the page, its text and its session's own state forged with her id."""
     app, address = served
-    bob, view = Caller(address, BOB), {**views.View().model_dump(), "analysis": hers.run}
+    bob, view = Caller(address, BOB), View(analysis=hers.run).model_dump()
     kinds = {c["id"]: c["type"] for c in bob.config["components"]}
     tried = 0
     for event in bob.config["dependencies"]:
@@ -112,18 +117,26 @@ def test_no_light_event_answers_bob_with_what_is_hers(hers: Hers, served: tuple[
 
 
 @pytest.mark.parametrize(
-    "make", [export_model, retrieval_handlers.measure, retrieval_handlers.surprise, speed_handlers.measure]
+    ("tab", "make"),
+    [
+        pytest.param("export", export_events.export_model, id="export_model"),
+        pytest.param("retrieval", retrieval_events.measure, id="measure0"),
+        pytest.param("retrieval", retrieval_events.surprise, id="surprise"),
+        pytest.param("export", export_events.measure, id="measure1"),
+    ],
 )
-def test_no_heavy_work_of_bobs_begins_with_her_run(hers: Hers, page: Page, make: Callable[[Page], Any]) -> None:
+def test_no_heavy_work_of_bobs_begins_with_her_run(
+    hers: Hers, page: Page, held: Held, tab: str, make: Callable[..., Any]
+) -> None:
     """Were the view ever kept by the browser, a forged one would still export and measure nothing."""
-    access, view = Access(ServeSpec(public=True)), {**views.View().model_dump(), "analysis": hers.run}
+    access, view = Access(ServeSpec(public=True)), View(analysis=hers.run)
     access.admit(workspace() / hers.run, ANN)
-    task = [] if make in (export_model, speed_handlers.measure) else ["finance"]
+    values = held(view=view, settings=Settings(), others={page.frame.collection: "finance"})
     with visit(Visitor(access, BOB)):
         request: Any = SimpleNamespace(session_hash=BOB)
-        steps = list(make(page)(request, view, *task, *values_of(Settings())))
+        steps = list(make(page.tabs[tab].parts, page.frame)(values, request))
     assert "That analysis is not here" in str(steps[-1])
-    assert not jobs.LINE
+    assert not LINE
 
 
 def test_an_address_with_her_run_opens_the_demo_and_says_so(hers: Hers, address: str) -> None:
@@ -172,7 +185,7 @@ def test_her_job_goes_on_whatever_bob_cancels(hers: Hers, address: str) -> None:
     told: list[dict[str, Any]] = []
     thread = threading.Thread(target=lambda: told.extend(caller.messages()))
     thread.start()
-    wait_for(lambda: jobs.LINE)
+    wait_for(lambda: LINE)
     for session in (BOB, caller.session, "ann-second-ta", ""):
         body = {"session_hash": session, "fn_index": event["id"], "event_id": own}
         assert bob.http.post(f"{bob.address}/gradio_api/cancel", json=body).status_code == 404
@@ -181,12 +194,12 @@ def test_her_job_goes_on_whatever_bob_cancels(hers: Hers, address: str) -> None:
             assert ask(f"{bob.address}/gradio_api/{way}").status_code == 404
     stops = [name for name in STOPS if bob.call(bob.event(name, "click"), [])["success"]]
     assert stops == list(STOPS)
-    assert len(jobs.LINE) == 1
+    assert len(LINE) == 1
     caller.http.post(f"{caller.address}/gradio_api/queue/join", json={"data": [], "fn_index": 0, "session_hash": "x"})
-    jobs.stop(SimpleNamespace(session_hash=caller.session))  # type: ignore[arg-type]
+    work.stop(SimpleNamespace(session_hash=caller.session))  # type: ignore[arg-type]
     thread.join(60)
     assert "Cancelled." in str(told)
-    wait_for(lambda: not jobs.LINE)
+    wait_for(lambda: not LINE)
 
 
 @pytest.mark.parametrize("guess", ["ann-987654321", "ANN-9876543210", "ann-9876543210 ", "ann-9876543210%00", "*", ""])
@@ -218,23 +231,31 @@ def test_every_route_below_the_api_is_one_that_the_page_needs_or_closed(served: 
         assert "closed" in caller.http.get(f"{caller.address}{start}://127.0.0.1:9/").text
 
 
-def test_two_who_made_the_same_run_share_neither_words_nor_deletion(tiny_analysis: Path) -> None:
+def test_two_who_made_the_same_run_share_neither_words_nor_deletion(tiny_analysis: Path, page: Page) -> None:
     place = Path(shutil.copytree(tiny_analysis, workspace() / ("analysis-" + "5" * 16)))
-    access = Access(ServeSpec(public=True))
+    access, tab = Access(ServeSpec(public=True)), page.tabs["runs"].parts
     ann, bob = Visitor(access, ANN), Visitor(access, BOB)
     name = access.admit(place, ANN)
     access.admit(place, BOB)
+
+    def chosen() -> list[str]:
+        found = runs_events.chosen(tab, name)
+        return [found[part] for part in (tab.name, tab.note)]
+
+    def deleted() -> str:
+        return runs_events.delete(tab, page.frame, {tab.pick: name, page.frame.view: {"analysis": "demo"}})[tab.said]
+
     with visit(ann):
-        assert "Saved" in runs_handlers.save(name, "mine", WORDS)[0]
-        assert runs_handlers.chosen(name) == ["mine", WORDS]
+        assert "Saved" in runs_events.save(tab, {tab.pick: name, tab.name: "mine", tab.note: WORDS})[tab.said]
+        assert chosen() == ["mine", WORDS]
     with visit(bob):
-        assert runs_handlers.chosen(name) == ["", ""]
-        assert "Deleted" in runs_handlers.delete(name, {"analysis": "demo"})[0]
-        assert "No analysis is picked" in runs_handlers.delete(name, {"analysis": "demo"})[0]
+        assert chosen() == ["", ""]
+        assert "Deleted" in deleted()
+        assert "No analysis is picked" in deleted()
         with pytest.raises(GapruneError):
             bob.folder(name)
     with visit(ann):
-        assert runs_handlers.chosen(name) == ["mine", WORDS]
+        assert chosen() == ["mine", WORDS]
         assert ann.folder(name) == place
-        assert "are free again" in runs_handlers.delete(name, {"analysis": "demo"})[0]
+        assert "are free again" in deleted()
     assert not place.exists()

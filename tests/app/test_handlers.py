@@ -16,23 +16,31 @@ from urllib.parse import parse_qsl
 import gradio as gr
 import pytest
 
-from gaprune_viz.app import address, data_handlers, handlers, inside_handlers, jobs, run_handlers, views
-from gaprune_viz.app.access import visitor
+from gaprune_viz.app.frame import following, run_events, work
+from gaprune_viz.app.frame.address import LOOKS, matrix_at, params_of, query_of, settings_of, view_of
+from gaprune_viz.app.frame.restoring import Restoration
 from gaprune_viz.app.page import Page, build
-from gaprune_viz.app.reproduce import shell_text
+from gaprune_viz.app.session.access import DEMO, visitor
+from gaprune_viz.app.session.store import STORE, Cache
+from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
 from gaprune_viz.app.sidebar import run_from
-from gaprune_viz.app.store import DEMO, STORE, Cache
-from gaprune_viz.app.tuning import CUSTOM, FIELDS, preset_of, settings_from, values_of
-from gaprune_viz.app.url import LOOKS, matrix_at, params_of, query_of, settings_of, view_of
+from gaprune_viz.app.tabs.atlas import events as atlas_events
+from gaprune_viz.app.tabs.data.events import SideEvents
+from gaprune_viz.app.tabs.export.reproduce import shell_text
+from gaprune_viz.app.tabs.matrix.events import MatrixEvents
+from gaprune_viz.app.tuning.controls import CUSTOM, FIELDS, held_by, knob_updates, preset_of, settings_from
+from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings, column_mapping
-from gaprune_viz.core.calibration import Progress
+from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.presets import PRESETS
+from tests.app.conftest import Held
 
-VIEW = views.View().model_dump()
-REQUEST = SimpleNamespace(session_hash="test")
+VIEW = View().model_dump()
+REQUEST: Any = SimpleNamespace(session_hash="test")
+# Controls of the tuning bar.
+TUNED = 12
 
 
 def sent(**data: object) -> Any:
@@ -52,26 +60,53 @@ def changes(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
     return merged
 
 
+def go(page: Page, values: dict[Any, Any], query: str) -> dict[Any, Any]:
+    """What going to an address changes."""
+    return Restoration(page.following, page.tab_box).go(values, sent(query=query))
+
+
+def tuned(page: Page, changed: dict[Any, Any]) -> dict[str, Any]:
+    """The values that controls of the tuning bar are set to, by field; a knob that is only greyed out has none."""
+    controls = page.frame.tuning.controls
+    updates = {field: changed[control] for field, control in controls.items() if control in changed}
+    full = {field: update if isinstance(update, dict) else {"value": update} for field, update in updates.items()}
+    return {field: update["value"] for field, update in full.items() if "value" in update}
+
+
+def run(page: Page, values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+    """What a press of Run does."""
+    return run_events.run_analysis(page.frame, page.following)(values, REQUEST)
+
+
+def described(page: Page, fields: dict[str, Any]) -> dict[Any, Any]:
+    """The sidebar, filled in: fields that are not named are empty."""
+    return {control: fields.get(name) for name, control in page.frame.sidebar.controls.items()}
+
+
 @pytest.mark.parametrize("name", PRESETS)
-def test_controls_hold_what_a_preset_says(name: str) -> None:
-    settings = PRESETS[name].settings
-    values = values_of(settings)
-    assert len(values) == len(FIELDS) == handlers.TUNED
+def test_controls_hold_what_a_preset_says(name: str, page: Page) -> None:
+    settings, tuning = PRESETS[name].settings, page.frame.tuning
+    values = held_by(settings)
+    assert list(values) == list(FIELDS) == list(tuning.controls)
+    assert len(values) == TUNED
     assert settings_from(values) == settings
     assert preset_of(settings) == name
-    assert handlers.load_preset(name) == [name, *values]
+    controls = {tuning.controls[field]: value for field, value in values.items()}
+    assert following.load_preset(page.frame, name) == {tuning.preset: name, **controls}
 
 
-def test_the_custom_preset_changes_nothing() -> None:
+def test_the_custom_preset_changes_nothing(page: Page) -> None:
     assert preset_of(Settings(score=ScoreSpec(alpha=0.21))) == CUSTOM
-    assert len(handlers.load_preset(CUSTOM)) == handlers.TUNED + 1
-    assert all(value == gr.skip() for value in handlers.load_preset(CUSTOM))
+    assert following.load_preset(page.frame, CUSTOM) == {}
 
 
-def test_a_slider_is_answered_with_numbers_of_its_settings() -> None:
-    settings = Settings(mask=MaskSpec(sparsity=0.73))
-    preset, headline, heatmap, detail, query = handlers.refresh(VIEW, *values_of(settings))
-    now = views.live(views.View(), settings)
+def test_a_slider_is_answered_with_numbers_of_its_settings(page: Page, held: Held) -> None:
+    settings, frame, atlas = Settings(mask=MaskSpec(sparsity=0.73)), page.frame, page.tabs["atlas"].parts
+    answered = page.following.refresh(held(settings=settings))
+    places = [frame.tuning.preset, frame.headline, atlas.heatmap, atlas.detail, frame.query]
+    assert set(answered) == set(places)
+    preset, headline, heatmap, detail, query = (answered[place] for place in places)
+    now = live(View(), settings)
     assert preset == CUSTOM
     assert now.preview.sentence in plain(headline)
     assert "73.0 %" in plain(headline)
@@ -84,26 +119,26 @@ def test_a_slider_is_answered_with_numbers_of_its_settings() -> None:
     ("field", "value"),
     [("sparsity", 2), ("sparsity", "many"), ("criterion", "nothing"), ("fisher_scale", "much"), ("pattern", "4:2")],
 )
-def test_a_wrong_value_is_one_alert_and_nothing_else_changes(field: str, value: object) -> None:
-    values = values_of(Settings())
-    values[[name for _, name in FIELDS].index(field)] = value
-    preset, headline, *rest = handlers.refresh(VIEW, *values)
-    assert 'role="alert"' in headline
-    assert preset == gr.skip()
-    assert rest == [gr.skip()] * 3
-    assert handlers.follow(VIEW, "atlas", "scope", *values) == [gr.skip()] * handlers.SLOW
+def test_a_wrong_value_is_one_alert_and_nothing_else_changes(field: str, value: object, page: Page, held: Held) -> None:
+    values = held(active="atlas", others={page.frame.tuning.controls[field]: value})
+    answered = page.following.refresh(values)
+    assert 'role="alert"' in answered[page.frame.headline]
+    assert set(answered) == {page.frame.headline}
+    assert page.following.follow(values) == {}
 
 
 @pytest.mark.parametrize("data", [None, {}, {"name": 7}, {"name": "no.such.weight"}, {"name": "<script>"}, ["x"]])
-def test_a_forged_selection_does_nothing(data: object) -> None:
-    event = SimpleNamespace(_data=data)
-    assert handlers.select(event, VIEW, *values_of(Settings())) == [gr.skip()] * 5  # type: ignore[arg-type]
+def test_a_forged_selection_does_nothing(data: object, page: Page, held: Held) -> None:
+    event: Any = SimpleNamespace(_data=data)
+    assert atlas_events.select(page.tabs["atlas"].parts, page.frame, held(), event) == {}
 
 
-def test_a_selection_moves_the_detail() -> None:
-    name = STORE.analysis(DEMO).statistics.names[3]
-    event = SimpleNamespace(_data={"name": name})
-    view, heatmap, detail, _, query = handlers.select(event, VIEW, *values_of(Settings()))  # type: ignore[arg-type]
+def test_a_selection_moves_the_detail(page: Page, held: Held) -> None:
+    name, tab = STORE.analysis(DEMO).statistics.names[3], page.tabs["atlas"].parts
+    answered = atlas_events.select(tab, page.frame, held(), sent(name=name))
+    places = [page.frame.view, tab.heatmap, tab.detail, tab.histogram, page.frame.look]
+    assert set(answered) == set(places)
+    view, heatmap, detail, _, query = (answered[place] for place in places)
     assert view["selected"] == name
     matrices = STORE.analysis(DEMO).statistics.matrices
     assert matrix_at(params_of(query)["at"], matrices) == name
@@ -114,41 +149,53 @@ def test_a_selection_moves_the_detail() -> None:
 @pytest.mark.parametrize(
     "active", ["atlas", "distributions", "compare", "retrieval", "sweep", "data", "export", "runs", "learn"]
 )
-def test_only_the_open_tab_is_redrawn(active: str) -> None:
-    drawn = handlers.follow(
-        VIEW, active, "scope", [], "preset:paper", "now", "pruned_fraction", *values_of(PRESETS["balanced"].settings)
-    )
-    redrawn = [i for i, value in enumerate(drawn) if not (isinstance(value, dict) and value == gr.skip())]
+def test_only_the_open_tab_is_redrawn(active: str, page: Page, held: Held) -> None:
+    tabs = {name: placed.parts for name, placed in page.tabs.items()}
+    compare, spread = tabs["compare"], tabs["distributions"]
+    chosen = [[], "preset:paper", "now", "pruned_fraction"]
+    others = {spread.only: "scope", **dict(zip(compare.chosen, chosen, strict=True))}
+    drawn = page.following.follow(held(settings=PRESETS["balanced"].settings, active=active, others=others))
+    redrawn = {place for place, value in drawn.items() if not (isinstance(value, dict) and value == gr.skip())}
+    atlas, export = tabs["atlas"], tabs["export"]
+    densities = ("gv-score-density", "gv-alignment-density", "gv-fisher-domain", "gv-fisher-general")
     expected = {
-        "atlas": [5, 6, 7, 17],
-        "distributions": [0, 1, 2, 3, 4, 13, 14],
-        "export": [8, 9, 10, 11],
-        "learn": [12],
-        "compare": [15, 16],
+        "atlas": {atlas.profile, atlas.table, atlas.overlaps, atlas.reasons},
+        "distributions": {
+            *(spread.densities[name] for name in densities),
+            spread.scatter,
+            spread.kinds,
+            spread.kinds_table,
+        },
+        "export": {export.table, export.settings, export.shell, export.python},
+        "learn": {tabs["learn"].formula},
+        "compare": {compare.difference, compare.table},
     }
-    assert redrawn == expected.get(active, [])
+    assert redrawn == expected.get(active, set())
     if active == "atlas":
-        assert "What decides" in drawn[17]
+        assert "What decides" in drawn[atlas.reasons]
 
 
-def test_knobs_that_a_criterion_does_not_read_are_greyed_out() -> None:
-    names = [name for _, name in FIELDS]
+def test_knobs_that_a_criterion_does_not_read_are_greyed_out(page: Page, held: Held) -> None:
+    controls = page.frame.tuning.controls
+    greyed = following.knobs(page.frame)["fn"]
     for criterion, active in (("magnitude", False), ("dai", True)):
-        update = handlers.knobs(criterion)[names.index("alpha")]
+        update = greyed(held(others={controls["criterion"]: criterion}))[controls["alpha"]]
         assert update["interactive"] is active
-    assert handlers.knobs("no such") == [gr.skip()] * handlers.TUNED
+    assert knob_updates("no such") == {}
+    assert all(value == gr.skip() for value in greyed(held(others={controls["criterion"]: "no such"})).values())
 
 
 def test_the_run_of_the_sidebar() -> None:
     values = ["default", "finance", "general", "linear", 32, "random", 3, 0.1, "", "", "auto", "", "q: ", None]
-    run = run_from(values)
     assert len(values) == len(RUN_FIELDS)
+    fields = dict(zip(RUN_FIELDS, values, strict=True))
+    run = run_from(fields)
     assert run.calibration == CalibrationSpec(
         domain="finance", scope="linear", samples=32, sampling="random", seed=3, temperature=0.1
     )
     assert run.model == ModelSpec(passage_prompt="q: ") or run.model == ModelSpec(query_prompt="q: ")
     with pytest.raises(GapruneError, match="samples"):
-        run_from(["default", "finance", "general", "linear", 1, *values[5:]])
+        run_from({**fields, "samples": 1})
 
 
 def test_the_shell_text_says_the_same_settings() -> None:
@@ -163,13 +210,13 @@ def test_the_shell_text_says_the_same_settings() -> None:
     assert compare[:2] == ["gaprune-viz", "compare"]
 
 
-def test_the_card_of_a_weight_gives_the_numbers_of_explain(page: Page, tiny_analysis: Path) -> None:
-    view = {**VIEW, "analysis": visitor().admit(tiny_analysis)}
-    settings = PRESETS["balanced"].settings
+def test_the_card_of_a_weight_gives_the_numbers_of_explain(page: Page, held: Held, tiny_analysis: Path) -> None:
+    settings, tab = PRESETS["balanced"].settings, page.tabs["inside"].parts
     analysis = STORE.analysis(visitor().admit(tiny_analysis))
     name = analysis.statistics.names[1]
-    work = inside_handlers.explain(page)(REQUEST, {**view, "selected": name}, 2, 3, *values_of(settings))
-    card = plain(changes(work)[page.inside.weight.card])
+    view = View(analysis=visitor().admit(tiny_analysis), selected=name)
+    values = held(view=view, settings=settings, others={tab.weight.row: 2, tab.weight.column: 3})
+    card = plain(changes(MatrixEvents(tab, page.frame).explain(values, REQUEST))[tab.weight.card])
     scope, _ = STORE.scope(analysis)
     answer = scope.explain(name, 2, 3, settings)
     assert answer["reason"] in card
@@ -177,44 +224,47 @@ def test_the_card_of_a_weight_gives_the_numbers_of_explain(page: Page, tiny_anal
     assert f"{name}[2,3]" in card
 
 
-def test_a_weight_outside_the_matrix_is_one_clear_line(page: Page, tiny_analysis: Path) -> None:
-    view = {**VIEW, "analysis": visitor().admit(tiny_analysis)}
-    out = changes(inside_handlers.explain(page)(REQUEST, view, 10**6, 0, *values_of(Settings())))
-    assert "outside" in plain(out[page.inside.weight.progress])
-    assert page.inside.weight.card not in out
+def test_a_weight_outside_the_matrix_is_one_clear_line(page: Page, held: Held, tiny_analysis: Path) -> None:
+    view, tab = View(analysis=visitor().admit(tiny_analysis)), page.tabs["inside"].parts
+    values = held(view=view, others={tab.weight.row: 10**6, tab.weight.column: 0})
+    out = changes(MatrixEvents(tab, page.frame).explain(values, REQUEST))
+    assert "outside" in plain(out[tab.weight.progress])
+    assert tab.weight.card not in out
 
 
-def test_a_run_from_the_page_shows_itself(page: Page, tiny_bert: Path, tiny_triplets: tuple[Path, Path]) -> None:
-    values = dict.fromkeys([name for _, name in RUN_FIELDS])
+def test_a_run_from_the_page_shows_itself(
+    page: Page, held: Held, tiny_bert: Path, tiny_triplets: tuple[Path, Path]
+) -> None:
     domain, general = map(str, tiny_triplets)
-    values |= {"model": str(tiny_bert), "domain": domain, "general": general, "scope": "linear", "sampling": "all"}
-    out = changes(run_handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings())))
-    assert "Done" in plain(out[page.sidebar.progress])
-    folder = visitor().folder(out[page.view]["analysis"])
+    fields = {"model": str(tiny_bert), "domain": domain, "general": general, "scope": "linear", "sampling": "all"}
+    out = changes(run(page, held(active="atlas", others=described(page, fields))))
+    sidebar = page.frame.sidebar
+    assert "Done" in plain(out[sidebar.progress])
+    folder = visitor().folder(out[page.frame.view]["analysis"])
     document = json.loads((folder / "spec.json").read_text())
     assert document["run"]["calibration"]["scope"] == "linear"
-    assert out[page.atlas.heatmap].count("data-name=") == len(document["matrices"])
-    assert out[page.sidebar.run]["interactive"] is True
+    assert out[page.tabs["atlas"].parts.heatmap].count("data-name=") == len(document["matrices"])
+    assert out[sidebar.run]["interactive"] is True
 
 
-def test_a_cancelled_run_keeps_the_view(page: Page, tiny_bert: Path, tiny_triplets: tuple[Path, Path]) -> None:
-    values = dict.fromkeys([name for _, name in RUN_FIELDS])
+def test_a_cancelled_run_keeps_the_view(
+    page: Page, held: Held, tiny_bert: Path, tiny_triplets: tuple[Path, Path]
+) -> None:
     domain, general = map(str, tiny_triplets)
-    values |= {"model": str(tiny_bert), "domain": domain, "general": general, "seed": 99, "scope": "mlp"}
-    work = run_handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings()))
-    next(work)
-    jobs.stop(REQUEST)  # type: ignore[arg-type]
-    out = changes(work)
-    assert "Cancelled" in plain(out[page.sidebar.progress])
-    assert page.view not in out
-    assert out[page.sidebar.run]["interactive"] is True
+    fields = {"model": str(tiny_bert), "domain": domain, "general": general, "seed": 99, "scope": "mlp"}
+    steps = run(page, held(active="atlas", others=described(page, fields)))
+    next(steps)
+    work.stop(REQUEST)
+    out = changes(steps)
+    assert "Cancelled" in plain(out[page.frame.sidebar.progress])
+    assert page.frame.view not in out
+    assert out[page.frame.sidebar.run]["interactive"] is True
 
 
-def test_a_run_that_fails_says_why_and_keeps_the_view(page: Page) -> None:
-    values = {name: None for _, name in RUN_FIELDS} | {"model": "./nowhere"}
-    out = changes(run_handlers.run_analysis(page)(REQUEST, VIEW, "atlas", *values.values(), *values_of(Settings())))
-    assert "There is no model folder" in plain(out[page.sidebar.progress])
-    assert page.view not in out
+def test_a_run_that_fails_says_why_and_keeps_the_view(page: Page, held: Held) -> None:
+    out = changes(run(page, held(active="atlas", others=described(page, {"model": "./nowhere"}))))
+    assert "There is no model folder" in plain(out[page.frame.sidebar.progress])
+    assert page.frame.view not in out
 
 
 def test_watched_work_reports_and_raises() -> None:
@@ -224,18 +274,18 @@ def test_watched_work_reports_and_raises() -> None:
 
     steps, box = [], []
 
-    def drive(work: Iterator[Progress]) -> Iterator[Progress]:
-        box.append((yield from work))  # type: ignore[misc]
+    def drive(job: Iterator[Progress]) -> Iterator[Progress]:
+        box.append((yield from job))  # type: ignore[misc]
 
-    flag = jobs.begin(None)
-    steps.extend(drive(jobs.watched(good, flag)))
+    flag = work.begin(None)
+    steps.extend(drive(work.watched(good, flag)))
     assert box == [7]
 
     def bad(report: Any, stopped: Any) -> int:
         raise GapruneError("No.", "Try again.")
 
     with pytest.raises(GapruneError, match="No"):
-        list(jobs.watched(bad, flag))
+        list(work.watched(bad, flag))
 
     def endless(report: Any, stopped: Any) -> int:
         while not stopped():
@@ -244,12 +294,12 @@ def test_watched_work_reports_and_raises() -> None:
         time.sleep(1)
         return 1
 
-    flag = jobs.begin(None)
-    work = jobs.watched(endless, flag)
-    next(work)
+    flag = work.begin(None)
+    job = work.watched(endless, flag)
+    next(job)
     flag.set()
     with pytest.raises(Cancelled):
-        list(work)
+        list(job)
 
 
 def test_a_cache_makes_once_and_forgets_the_oldest() -> None:
@@ -264,18 +314,25 @@ def test_a_cache_makes_once_and_forgets_the_oldest() -> None:
     assert cache.peek(3) is None
 
 
-def test_an_upload_is_shown_mapped_and_used(tmp_path: Path, tiny_bert: Path) -> None:
-    path = tmp_path / "own.csv"
+def test_an_upload_is_shown_mapped_and_used(page: Page, held: Held, tmp_path: Path, tiny_bert: Path) -> None:
+    tab, path = page.tabs["data"].parts["domain"], tmp_path / "own.csv"
+    events, sidebar = SideEvents(tab, page.frame, "domain"), page.frame.sidebar
     path.write_text("question,answer,other\n" + "".join(f"what is {i},it is {i},it is not {i}\n" for i in range(4)))
-    *pickers, report, rows, button = data_handlers.on_upload(str(path), str(tiny_bert))
+    given = {tab.upload: str(path), sidebar.controls["model"]: str(tiny_bert)}
+    shown = events.upload(held(others=given))
+    pickers = [shown.pop(column) for column in tab.columns.values()]
+    assert set(shown) == {tab.report, tab.rows, tab.use}
     assert [p["choices"] for p in pickers] == [["question", "answer", "other"]] * 3
-    mapping = ("question", "answer", ["other"])
-    report, rows, button = data_handlers.on_columns(str(path), str(tiny_bert), *mapping)
+    given |= dict(zip(tab.columns.values(), ("question", "answer", ["other"]), strict=True))
+    shown = events.map_columns(held(others=given))
+    report, rows, button = (shown[place] for place in (tab.report, tab.rows, tab.use))
     assert "4" in plain(report)
     assert "median" in plain(report)
     assert list(rows["value"].columns) == ["question", "answer", "other"]
     assert button["interactive"] is True
-    source, columns, _ = data_handlers.on_use(str(path), *mapping)
+    used = events.use(held(others=given))
+    assert set(used) == {*sidebar.source("domain"), tab.report}
+    source, columns = (used[place] for place in sidebar.source("domain"))
     assert re.fullmatch(r"upload:[\w-]{22}/own\.csv", source["value"])
     assert columns == "query=question,positive=answer,negative=other"
     spec = CalibrationSpec(domain=source["value"], domain_columns=columns)
@@ -283,13 +340,14 @@ def test_an_upload_is_shown_mapped_and_used(tmp_path: Path, tiny_bert: Path) -> 
     assert load_triplets(spec.domain, columns=column_mapping(columns)).report.kept == 4
 
 
-def test_an_upload_that_cannot_be_read_is_one_alert(tmp_path: Path) -> None:
-    path = tmp_path / "own.jsonl"
+def test_an_upload_that_cannot_be_read_is_one_alert(page: Page, held: Held, tmp_path: Path) -> None:
+    path, tab = tmp_path / "own.jsonl", page.tabs["data"].parts["domain"]
     path.write_text("{not json}\n")
-    *_, report, _, button = data_handlers.on_upload(str(path), "default")
-    assert 'role="alert"' in report
-    assert button["interactive"] is False
-    assert data_handlers.on_upload(None, "default")[-1]["interactive"] is False
+    events, model = SideEvents(tab, page.frame, "domain"), {page.frame.sidebar.controls["model"]: "default"}
+    shown = events.upload(held(others={tab.upload: str(path), **model}))
+    assert 'role="alert"' in shown[tab.report]
+    assert shown[tab.use]["interactive"] is False
+    assert events.upload(held(others={tab.upload: None, **model}))[tab.use]["interactive"] is False
 
 
 def test_the_page_builds_with_every_handler_wired() -> None:
@@ -301,36 +359,39 @@ def test_the_page_builds_with_every_handler_wired() -> None:
 def test_an_address_restores_the_settings(name: str) -> None:
     settings = PRESETS[name].settings
     matrices = STORE.analysis(DEMO).statistics.matrices
-    view = views.View(metric="fisher_ratio_log10", scale="rank", grouping="block", selected=matrices[5].name)
+    view = View(metric="fisher_ratio_log10", scale="rank", grouping="block", selected=matrices[5].name)
     query = query_of(settings, view, matrices)
     params = dict(parse_qsl(query))
     assert (settings_of(params) or Settings()) == settings
     assert len(query) < 90
-    assert view_of(params, views.View(selected=matrix_at(params["at"], matrices))) == view
+    assert view_of(params, View(selected=matrix_at(params["at"], matrices))) == view
 
 
 @pytest.mark.parametrize(("sparsity", "query"), [(0.5, "preset=balanced"), (0.57, "preset=balanced&sparsity=0.57")])
 def test_an_address_starts_from_the_nearest_preset(sparsity: float, query: str) -> None:
     settings = Settings(score=PRESETS["balanced"].settings.score, mask=MaskSpec(sparsity=sparsity))
-    assert query_of(settings, views.View()) == query
+    assert query_of(settings, View()) == query
 
 
-def test_an_address_of_a_run_restores_it_and_an_unknown_one_changes_nothing(tiny_analysis: Path) -> None:
+def test_an_address_of_a_run_restores_it_and_an_unknown_one_changes_nothing(
+    page: Page, held: Held, tiny_analysis: Path
+) -> None:
     name = visitor().admit(tiny_analysis)
-    view = views.View(analysis=name)
+    view = View(analysis=name)
     view = view.with_(selected=STORE.analysis(name).statistics.names[1])
     query = query_of(Settings(mask=MaskSpec(sparsity=0.4)), view, STORE.analysis(name).statistics.matrices)
-    restored, _, line, *rest = address.go(sent(query=query), VIEW)
-    assert restored == view.model_dump()
-    assert "your run" in line
-    assert rest[9] == 0.4
-    for run in ("f" * 16, "../../etc", "analysis-x"):
-        assert address.go(sent(query=f"run={run}"), VIEW)[0] == VIEW
+    restored, frame = go(page, held(), query), page.frame
+    assert restored[frame.view] == view.model_dump()
+    assert "your run" in restored[frame.sidebar.current]
+    assert tuned(page, restored)["sparsity"] == 0.4
+    for name in ("f" * 16, "../../etc", "analysis-x"):
+        assert go(page, held(), f"run={name}")[frame.view] == VIEW
 
 
-def test_an_exact_address_says_all_settings_and_another_leaves_them() -> None:
-    assert address.go(sent(query="exact&metric=sign_agreement"), VIEW)[12:] == values_of(Settings())
-    assert address.go(sent(query="metric=sign_agreement"), VIEW)[12:] == [gr.skip()] * len(FIELDS)
+def test_an_exact_address_says_all_settings_and_another_leaves_them(page: Page, held: Held) -> None:
+    exact, another = (go(page, held(), query) for query in ("exact&metric=sign_agreement", "metric=sign_agreement"))
+    assert tuned(page, exact) == held_by(Settings())
+    assert tuned(page, another) == {}
 
 
 @pytest.mark.parametrize(
@@ -345,4 +406,4 @@ def test_a_forged_address_is_refused(params: dict[str, str]) -> None:
 def test_an_address_without_settings_asks_for_nothing() -> None:
     assert settings_of({"__theme": "dark", "view": "x"}) is None
     forged = {key: "<b>" for key, _, _ in LOOKS}
-    assert view_of(forged, views.View()) == views.View()
+    assert view_of(forged, View()) == View()

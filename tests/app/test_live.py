@@ -10,34 +10,34 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import gradio as gr
 import numpy as np
 import pytest
 
-from gaprune_viz.analysis import Analysis
-from gaprune_viz.app import live, views
-from gaprune_viz.app import retrieval_handlers as handlers
-from gaprune_viz.app import searching as search
-from gaprune_viz.app.access import visitor
+from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.page import Page
-from gaprune_viz.app.store import STORE
-from gaprune_viz.app.tuning import values_of
+from gaprune_viz.app.session import searching as search
+from gaprune_viz.app.session.access import visitor
+from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.session.view import View
+from gaprune_viz.app.tabs.retrieval import events as retrieval_events
+from gaprune_viz.app.tabs.retrieval import live
 from gaprune_viz.config import SIDES, MaskSpec, Settings
-from gaprune_viz.core.masking import MaskResult
-from gaprune_viz.evaluation.retrieval import load_task
+from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.masking.masks import MaskResult
+from tests.app.conftest import Held
 
 REQUEST: Any = SimpleNamespace(session_hash="live")
 SETTINGS = Settings(mask=MaskSpec(sparsity=0.8))
 
 
 @pytest.fixture(scope="module")
-def view(tiny_analysis: Path) -> dict[str, Any]:
-    return views.View(analysis=visitor().admit(tiny_analysis)).model_dump()
+def view(tiny_analysis: Path) -> View:
+    return View(analysis=visitor().admit(tiny_analysis))
 
 
 @pytest.fixture
-def analysis(view: dict[str, Any]) -> Analysis:
-    return STORE.analysis(view["analysis"])
+def analysis(view: View) -> Analysis:
+    return STORE.analysis(view.analysis)
 
 
 def merged(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
@@ -57,6 +57,27 @@ def quiet(*_: object) -> None:
 
 def asked(pick: str = "", text: str = "") -> dict[str, str]:
     return {"source": "chemistry", "pick": pick, "text": text}
+
+
+def rerank(
+    page: Page,
+    held: Held,
+    view: View,
+    settings: Settings,
+    query: dict[str, str],
+    active: str = "retrieval",
+    on: bool = True,
+) -> Iterator[dict[Any, Any]]:
+    """What a move of the settings does with the query on screen."""
+    tab = page.tabs["retrieval"].parts
+    moved = held(view=view, settings=settings, active=active, others={tab.live: on, tab.asked: query})
+    return live.rerank(tab, page.frame)(moved, REQUEST)
+
+
+def searched(page: Page, held: Held, view: View, settings: Settings, pick: str | None = None) -> dict[Any, Any]:
+    """What the page holds, where chemistry is searched with a sample query."""
+    tab = page.tabs["retrieval"].parts
+    return held(view=view, settings=settings, others={tab.task: "chemistry", tab.pick: pick, tab.text: ""})
 
 
 @pytest.mark.parametrize("typed", [False, True])
@@ -80,17 +101,17 @@ def test_the_dense_top_50_are_ranked_as_in_the_whole_collection(analysis: Analys
 
 
 def test_a_small_collection_is_ranked_whole(analysis: Analysis, tmp_path: Path) -> None:
-    from tests.unit.test_sweep import write_beir
+    from tests.beir_folders import write_beir
 
     source = str(write_beir(tmp_path / "few", 0))
     _, sides = search.rerank_query(analysis, SETTINGS, {**asked("q0"), "source": source}, quiet, lambda: False)
     assert sides.passages == len(sides.dense) == 8
 
 
-def test_a_move_shows_the_new_ranking_and_says_what_it_is(page: Page, view: dict[str, Any]) -> None:
+def test_a_move_shows_the_new_ranking_and_says_what_it_is(page: Page, held: Held, view: View) -> None:
     pick = next(iter(load_task("chemistry").queries))
-    work = live.rerank(page)(REQUEST, view, "retrieval", True, asked(pick), *values_of(SETTINGS))
-    html = plain(merged(work)[page.retrieval.ranking])
+    work = rerank(page, held, view, SETTINGS, asked(pick))
+    html = plain(merged(work)[page.tabs["retrieval"].parts.ranking])
     assert "Live: the dense top 50 re-ranked under the exact mask at 80.0 %." in html
     assert "press Compare to search the whole collection" in html
     assert load_task("chemistry").queries[pick] in html
@@ -102,14 +123,13 @@ def test_a_move_shows_the_new_ranking_and_says_what_it_is(page: Page, view: dict
     [("atlas", True, asked("x")), ("retrieval", False, asked("x")), ("retrieval", True, {})],
 )
 def test_nothing_is_computed_where_nobody_looks(
-    page: Page, view: dict[str, Any], active: str, wanted: bool, query: dict[str, str]
+    page: Page, held: Held, view: View, active: str, wanted: bool, query: dict[str, str]
 ) -> None:
-    steps = list(live.rerank(page)(REQUEST, view, active, wanted, query, *values_of(SETTINGS)))
-    assert steps == [{page.retrieval.progress: gr.skip()}]
+    assert list(rerank(page, held, view, SETTINGS, query, active, wanted)) == [{}]
 
 
 def test_the_next_move_stops_a_re_ranking(
-    page: Page, view: dict[str, Any], analysis: Analysis, monkeypatch: pytest.MonkeyPatch
+    page: Page, held: Held, view: View, analysis: Analysis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
     masks = STORE.masks
@@ -121,47 +141,51 @@ def test_the_next_move_stops_a_re_ranking(
 
     monkeypatch.setattr(STORE, "masks", slow)
     pick = next(iter(load_task("chemistry").queries))
-    values = values_of(Settings(mask=MaskSpec(sparsity=0.33)))
-    work = live.rerank(page)(REQUEST, view, "retrieval", True, asked(pick), *values)
+    settings, tab = Settings(mask=MaskSpec(sparsity=0.33)), page.tabs["retrieval"].parts
+    work = rerank(page, held, view, settings, asked(pick))
     next(work)
-    stopper = threading.Thread(target=lambda: (begun.wait(60), move(values), go_on.set()))
+    stopper = threading.Thread(target=lambda: (begun.wait(60), move(page, settings), go_on.set()))
     stopper.start()
     found = merged(work)
     stopper.join()
-    assert page.retrieval.ranking not in found
-    assert "unchanged" in plain(found[page.retrieval.progress])
+    assert tab.ranking not in found
+    assert "unchanged" in plain(found[tab.progress])
 
 
-def move(under_way: list[Any]) -> None:
+def move(page: Page, under_way: Settings) -> None:
     """The same settings stop nothing, another page's neither; others do."""
-    live.interrupt(REQUEST, *under_way)
-    live.interrupt(SimpleNamespace(session_hash="other"), *values_of(SETTINGS))  # type: ignore[arg-type]
+    interrupt, tuning = live.interrupt(page.frame), page.frame.tuning
+    interrupt(tuning.set(under_way), REQUEST)
+    interrupt(tuning.set(SETTINGS), SimpleNamespace(session_hash="other"))
     assert not live._running["live"][1].is_set()
-    live.interrupt(REQUEST, *values_of(SETTINGS))
+    interrupt(tuning.set(SETTINGS), REQUEST)
     assert live._running["live"][1].is_set()
 
 
-def test_what_is_no_setting_stops_the_re_ranking_too() -> None:
+def test_what_is_no_setting_stops_the_re_ranking_too(page: Page) -> None:
+    interrupt, tuning = live.interrupt(page.frame), page.frame.tuning
     flag = threading.Event()
     live._running["live"] = ("key", flag)
-    live.interrupt(REQUEST, *["nonsense"] * 12)
+    interrupt(dict.fromkeys(tuning.all, "nonsense"), REQUEST)
     assert flag.is_set()
     del live._running["live"]
-    live.interrupt(REQUEST, *values_of(SETTINGS))
+    interrupt(tuning.set(SETTINGS), REQUEST)
 
 
-def test_a_comparison_leaves_its_query_for_live_mode(page: Page, view: dict[str, Any]) -> None:
-    pick = next(iter(load_task("chemistry").queries))
-    found = merged(handlers.compare_query(page)(REQUEST, view, "chemistry", pick, "", *values_of(SETTINGS)))
-    assert found[page.retrieval.asked] == asked(pick)
-    assert "Live" not in plain(found[page.retrieval.ranking])
-    found = merged(handlers.surprise(page)(REQUEST, view, "chemistry", *values_of(SETTINGS)))
-    assert found[page.retrieval.asked] == asked(found[page.retrieval.pick])
+def test_a_comparison_leaves_its_query_for_live_mode(page: Page, held: Held, view: View) -> None:
+    tab, pick = page.tabs["retrieval"].parts, next(iter(load_task("chemistry").queries))
+    values = searched(page, held, view, SETTINGS, pick)
+    found = merged(retrieval_events.compare_query(tab, page.frame)(values, REQUEST))
+    assert found[tab.asked] == asked(pick)
+    assert "Live" not in plain(found[tab.ranking])
+    values = searched(page, held, view, SETTINGS)
+    found = merged(retrieval_events.surprise(tab, page.frame)(values, REQUEST))
+    assert found[tab.asked] == asked(found[tab.pick])
 
 
-def test_both_sides_are_measured_and_shown_beside_each_other(page: Page, view: dict[str, Any]) -> None:
-    tab = page.retrieval
-    found = merged(handlers.measure(page)(REQUEST, view, "chemistry", *values_of(SETTINGS)))
+def test_both_sides_are_measured_and_shown_beside_each_other(page: Page, held: Held, view: View) -> None:
+    tab = page.tabs["retrieval"].parts
+    found = merged(retrieval_events.measure(tab, page.frame)(searched(page, held, view, SETTINGS), REQUEST))
     html = plain(found[tab.metrics])
     assert re.search(r"chemistry keeps [\d.]+ % of dense nDCG@10 \(.*, 95 % .* to .*, p .*\); general keeps", html)
     assert html.count("Recall@100") >= 2
@@ -176,21 +200,23 @@ def test_both_sides_are_measured_and_shown_beside_each_other(page: Page, view: d
 
 
 def test_a_second_process_would_encode_nothing(
-    page: Page, view: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    page: Page, held: Held, view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gaprune_viz.app.store import Cache
-    from gaprune_viz.core.encoder import EmbeddingModel
+    from gaprune_viz.app.session.store import Cache
+    from gaprune_viz.models.encoder import EmbeddingModel
 
-    values = values_of(Settings(mask=MaskSpec(sparsity=0.61)))
-    first = merged(handlers.measure(page)(REQUEST, view, "chemistry", *values))
+    tab = page.tabs["retrieval"].parts
+    measure = retrieval_events.measure(tab, page.frame)
+    values = searched(page, held, view, Settings(mask=MaskSpec(sparsity=0.61)))
+    first = merged(measure(values, REQUEST))
     monkeypatch.setattr(STORE, "_embeddings", Cache(32))
 
     def refuse(*_: object, **__: object) -> np.ndarray:
         raise AssertionError("encoded again")
 
     monkeypatch.setattr(EmbeddingModel, "embed", refuse)
-    again = merged(handlers.measure(page)(REQUEST, view, "chemistry", *values))
-    assert again[page.retrieval.metrics] == first[page.retrieval.metrics]
+    again = merged(measure(values, REQUEST))
+    assert again[tab.metrics] == first[tab.metrics]
 
 
 def test_where_the_general_collection_is_searched_its_domain_stands_beside_it(analysis: Analysis) -> None:

@@ -11,40 +11,51 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
-import gradio as gr
 import numpy as np
 import pytest
 import torch
 
-from gaprune_viz.app import compare_handlers, inside_handlers, runs_handlers, views
-from gaprune_viz.app.access import visitor
+from gaprune_viz.analysis.catalogue import delete_run, kept_runs, label_run
+from gaprune_viz.app import tour
+from gaprune_viz.app.frame.address import matrix_at, settings_of, view_of
+from gaprune_viz.app.frame.headline import headline_html
 from gaprune_viz.app.page import Page
-from gaprune_viz.app.runs import runs_table
-from gaprune_viz.app.scripts import head
-from gaprune_viz.app.store import DEMO, STORE
-from gaprune_viz.app.tabs.compare import difference_of
-from gaprune_viz.app.tabs.learn import live_formula
+from gaprune_viz.app.serving import address_parts
+from gaprune_viz.app.session.access import DEMO, visitor
+from gaprune_viz.app.session.runs import runs_table
+from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.session.view import Shown, View, live
+from gaprune_viz.app.tabs.compare import events as compare
+from gaprune_viz.app.tabs.compare.view import difference_of
+from gaprune_viz.app.tabs.learn.view import live_formula
+from gaprune_viz.app.tabs.matrix.events import MatrixEvents
+from gaprune_viz.app.tabs.runs import events as runs
 from gaprune_viz.app.tour import STEPS
-from gaprune_viz.app.tuning import values_of
-from gaprune_viz.app.url import matrix_at, settings_of, view_of
+from gaprune_viz.app.widgets.scripts import head
 from gaprune_viz.config import MaskSpec, Settings
-from gaprune_viz.core import inspection
-from gaprune_viz.core.example import closest_call
-from gaprune_viz.core.kinds import kinds_of
+from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.figures.inside import neurons_html
-from gaprune_viz.history import delete_run, kept_runs, label_run
-from gaprune_viz.presets import PRESETS
-from gaprune_viz.sweep import CELL_FOLDER, CELL_FORMAT, collapses
-from gaprune_viz.workspace import workspace
+from gaprune_viz.experiments.cells import SWEEP_CELLS, SWEEP_FORMAT
+from gaprune_viz.experiments.sweep import collapses
+from gaprune_viz.figures.kit.metrics import ROLE_LABELS
+from gaprune_viz.figures.weights.inside import neurons_html
+from gaprune_viz.sketch import inspection
+from gaprune_viz.sketch.example import closest_call
+from gaprune_viz.sketch.weight_kinds import kinds_of
+from gaprune_viz.storage.workspace import workspace
+from tests.app.conftest import Held
 
-VIEW = views.View().model_dump()
-REQUEST = SimpleNamespace(session_hash="test")
+REQUEST: Any = SimpleNamespace(session_hash="test")
 BALANCED = PRESETS["balanced"].settings
 
 
 def event(**data: object) -> Any:
     return SimpleNamespace(_data=data, index=data.get("index"))
+
+
+def clicked_row(row: list[Any]) -> Any:
+    """A click into a table, as gradio hands it over."""
+    return SimpleNamespace(row_value=row)
 
 
 def changes(steps: Any) -> dict[Any, Any]:
@@ -54,9 +65,14 @@ def changes(steps: Any) -> dict[Any, Any]:
     return merged
 
 
-def test_pins_stand_side_by_side_and_go_again() -> None:
-    pins, board, *_ = compare_handlers.pin(VIEW, [], "pruned_fraction", *values_of(Settings()))
-    pins, board, one, _ = compare_handlers.pin(VIEW, pins, "pruned_fraction", *values_of(BALANCED))
+def test_pins_stand_side_by_side_and_go_again(page: Page, held: Held) -> None:
+    tab = page.tabs["compare"].parts
+    pinned = {tab.pins: [], tab.metric: "pruned_fraction"}
+    for settings in (Settings(), BALANCED):
+        drawn = compare.pin(tab, page.frame, held(settings=settings, others=pinned))
+        assert set(drawn) == {tab.pins, tab.board, tab.one, tab.other}
+        pinned[tab.pins] = drawn[tab.pins]
+    board, one = drawn[tab.board], drawn[tab.one]
     assert board.count("<figure>") == 2
     live = STORE.analysis(DEMO).live
     shared = live.common(Settings(), BALANCED)
@@ -66,73 +82,71 @@ def test_pins_stand_side_by_side_and_go_again() -> None:
     assert live.common(BALANCED, BALANCED) == 1
     query = re.findall(r'data-query="([^"]*)"', board)[1].replace("&amp;", "&")
     assert settings_of(dict(parse_qsl(query))) == BALANCED
-    pins, board, *_ = compare_handlers.drop(event(drop=0), pins, "pruned_fraction")
-    assert len(pins) == 1
+    pinned[tab.pins] = compare.drop(tab, held(others=pinned), event(drop=0))[tab.pins]
+    assert len(pinned[tab.pins]) == 1
     for forged in (9, -1, "x", None):
-        assert compare_handlers.drop(event(drop=forged), pins, "pruned_fraction") == [gr.skip()] * 4
+        assert compare.drop(tab, held(others=pinned), event(drop=forged)) == {}
 
 
-def test_four_pins_are_the_most_and_none_is_pinned_twice() -> None:
+def test_four_pins_are_the_most_and_none_is_pinned_twice(page: Page, held: Held) -> None:
+    tab = page.tabs["compare"].parts
+
+    def pin(settings: Settings, pins: list[Any]) -> dict[Any, Any]:
+        others = {tab.pins: pins, tab.metric: "pruned_fraction"}
+        return compare.pin(tab, page.frame, held(settings=settings, others=others))
+
     pins: list[Any] = []
     for sparsity in (0.1, 0.2, 0.3, 0.4):
-        settings = Settings(mask=MaskSpec(sparsity=sparsity))
-        pins = compare_handlers.pin(VIEW, pins, "pruned_fraction", *values_of(settings))[0]
-    assert compare_handlers.pin(VIEW, pins, "pruned_fraction", *values_of(BALANCED)) == [gr.skip()] * 4
-    assert (
-        compare_handlers.pin(VIEW, pins[:1], "pruned_fraction", *values_of(Settings(mask=MaskSpec(sparsity=0.1))))
-        == [gr.skip()] * 4
-    )
+        pins = pin(Settings(mask=MaskSpec(sparsity=sparsity)), pins)[tab.pins]
+    assert pin(BALANCED, pins) == {}
+    assert pin(Settings(mask=MaskSpec(sparsity=0.1)), pins[:1]) == {}
 
 
 def test_the_difference_is_the_difference() -> None:
-    html, table = difference_of([], "preset:paper", "now", "pruned_fraction", views.View(), BALANCED)
-    a, b = (
-        views.live(views.View(), s).table.set_index(["layer", "role"])["pruned_fraction"]
-        for s in (Settings(), BALANCED)
-    )
+    shown = Shown(View(), BALANCED)
+    html, table = difference_of([], "preset:paper", "now", "pruned_fraction", shown)
+    a, b = (live(View(), s).table.set_index(["layer", "role"])["pruned_fraction"] for s in (Settings(), BALANCED))
     first = table.iloc[0]
-    role = {label: key for key, label in views.ROLE_LABELS.items()}[first["Role"]]
+    role = {label: key for key, label in ROLE_LABELS.items()}[first["Role"]]
     assert first["Difference"] == pytest.approx(float((b - a)[first["Layer"], role]), rel=1e-3)
     assert table["Difference"].abs().is_monotonic_decreasing
     assert "minus Paper" in html
     with pytest.raises(GapruneError, match="gone"):
-        difference_of([], "pin:3", "now", "pruned_fraction", views.View(), BALANCED)
+        difference_of([], "pin:3", "now", "pruned_fraction", shown)
 
 
-def test_a_look_inside_is_exact_down_to_single_weights(page: Page, tiny_analysis: Path) -> None:
-    name = visitor().admit(tiny_analysis)
-    analysis = STORE.analysis(name)
+def test_a_look_inside_is_exact_down_to_single_weights(page: Page, held: Held, tiny_analysis: Path) -> None:
+    name, tab = visitor().admit(tiny_analysis), page.tabs["inside"].parts
+    analysis, inside = STORE.analysis(name), MatrixEvents(tab, page.frame)
     info = analysis.statistics.matrices[1]
-    view = {**VIEW, "analysis": name, "selected": info.name}
-    asked = ["score", "rows", None, *values_of(BALANCED)]
-    out = changes(inside_handlers.look(page)(REQUEST, view, *asked))
+
+    def asked(state: Any) -> dict[Any, Any]:
+        others = {tab.what: "score", tab.side: "rows", tab.window: state}
+        return held(view=View(analysis=name, selected=info.name), settings=BALANCED, others=others)
+
+    out = changes(inside.look(asked(None), REQUEST))
     scope, _ = STORE.scope(analysis)
     scores = scope.scores(info.name, BALANCED.score).numpy()
-    picture = out[page.inside.picture]
+    picture = out[tab.picture]
     values = np.frombuffer(base64.b64decode(re.search(r'data-values="([^"]*)"', picture)[1]), "<f4")  # type: ignore[index]
     assert values.mean() == pytest.approx(scores.mean(), rel=1e-4)
-    table = out[page.inside.extremes]
+    table = out[tab.extremes]
     least, most = table.iloc[0], table[table["Importance"] == "most"].iloc[0]
     assert scores[least["Row"], least["Column"]] == scores.min()
     assert scores[most["Row"], most["Column"]] == scores.max()
-    state = out[page.inside.window]
+    state = out[tab.window]
     for _ in range(6):
-        work = inside_handlers.click(page)(
-            event(act="zoom", row=3, column=5), REQUEST, view, "score", "rows", state, *values_of(BALANCED)
-        )
-        out = changes(work)
-        state = out[page.inside.window]
-        if 'data-exact="1"' in out[page.inside.picture]:
+        out = changes(inside.click(asked(state), event(act="zoom", row=3, column=5), REQUEST))
+        state = out[tab.window]
+        if 'data-exact="1"' in out[tab.picture]:
             break
-    assert 'data-exact="1"' in out[page.inside.picture]
-    values = np.frombuffer(base64.b64decode(re.search(r'data-values="([^"]*)"', out[page.inside.picture])[1]), "<f4")  # type: ignore[index]
+    assert 'data-exact="1"' in out[tab.picture]
+    values = np.frombuffer(base64.b64decode(re.search(r'data-values="([^"]*)"', out[tab.picture])[1]), "<f4")  # type: ignore[index]
     part = scores[state["top"] : state["bottom"], state["left"] : state["right"]]
     np.testing.assert_allclose(values.reshape(part.shape), part, rtol=1e-6)
-    clicked = inside_handlers.click(page)(
-        event(act="weight", row=3, column=5), REQUEST, view, "score", "rows", state, *values_of(BALANCED)
-    )
-    assert f"{info.name}[3,5]" in changes(clicked)[page.inside.weight.card]
-    assert changes(inside_handlers.click(page)(event(act="zoom", row="x"), REQUEST, view, *asked)) == {}
+    clicked = inside.click(asked(state), event(act="weight", row=3, column=5), REQUEST)
+    assert f"{info.name}[3,5]" in changes(clicked)[tab.weight.card]
+    assert changes(inside.click(asked(None), event(act="zoom", row="x"), REQUEST)) == {}
 
 
 def test_blocks_are_means_and_zooming_stays_inside() -> None:
@@ -177,8 +191,8 @@ def test_the_four_kinds_add_up() -> None:
 
 
 def test_the_worked_formula_has_the_numbers_of_its_weight() -> None:
-    now = views.live(views.View(), BALANCED)
-    live, preview = now.analysis.live, now.preview
+    shown = Shown(View(), BALANCED)
+    live, preview = shown.now.analysis.live, shown.now.preview
     weight = closest_call(live, preview, 0)
     score, kappa = BALANCED.score, preview.kappa
     power = score.fisher_power
@@ -186,7 +200,7 @@ def test_the_worked_formula_has_the_numbers_of_its_weight() -> None:
     expected = (fisher + score.gamma * weight.theta**0.5) * (1 + score.alpha * weight.alignment)
     assert weight.score == pytest.approx(expected, rel=1e-4)
     assert abs(weight.score - weight.threshold) < 0.02 * abs(weight.threshold)
-    text = live_formula(now, views.View())
+    text = live_formula(shown)
     assert r"\underbrace{0.200}_{\alpha}" in text
     assert ("kept" in text) != ("pruned**" in text)
 
@@ -194,33 +208,40 @@ def test_the_worked_formula_has_the_numbers_of_its_weight() -> None:
 def test_every_step_of_the_tour_is_a_state_of_the_page(page: Page) -> None:
     assert len(STEPS) == 8
     matrices = STORE.analysis(DEMO).statistics.matrices
-    tabs = {str(tab.id) for tab in page.tabs}
+    tabs = {str(placed.box.id) for placed in page.tabs.values()}
     for step in STEPS:
         params = dict(parse_qsl(step.query))
         settings_of(params)
-        assert view_of(params, views.View()).metric == params.get("metric", "pruned_fraction")
+        assert view_of(params, View()).metric == params.get("metric", "pruned_fraction")
         assert params["tab"] in tabs
         assert not params.get("at") or matrix_at(params["at"], matrices)
-    assert head().count("</script>") == 1
+    assert head(tour.script(), address_parts()).count("</script>") == 1
 
 
-def test_runs_are_listed_named_and_deleted(tiny_analysis: Path) -> None:
-    place = workspace() / "analysis-00000000000000aa"
+def test_runs_are_listed_named_and_deleted(page: Page, held: Held, tiny_analysis: Path) -> None:
+    tab, frame, place = page.tabs["runs"].parts, page.frame, workspace() / "analysis-00000000000000aa"
+    words = {tab.name: "My run", tab.note: "seed 3\nsmall"}
+
+    def picked(pick: str | None, on_screen: str = DEMO) -> dict[Any, Any]:
+        return held(view=View(analysis=on_screen), others={tab.pick: pick})
+
     shutil.copytree(tiny_analysis, place)
     assert any(run.id == place.name and not run.name for run in kept_runs())
-    said, *_ = runs_handlers.save(place.name, "  My   run ", "seed 3\nsmall")
-    assert "Saved" in said
+    written = {tab.pick: place.name, tab.name: "  My   run ", tab.note: "seed 3\nsmall"}
+    assert "Saved" in runs.save(tab, held(others=written))[tab.said]
     run = next(run for run in kept_runs() if run.id == place.name)
     assert (run.name, run.note, run.bytes > 1000) == ("My run", "seed 3\nsmall", True)
-    assert runs_handlers.chosen(place.name) == ["My run", "seed 3\nsmall"]
-    assert runs_handlers.opened(None, {"analysis": place.name})[2:] == ["My run", "seed 3\nsmall"]
+    assert runs.chosen(tab, place.name) == words
+    opened = runs.opened(tab, frame, picked(None, on_screen=place.name))
+    assert set(opened) == {tab.pick, tab.table, *words}
+    assert {part: opened[part] for part in words} == words
     row = next(line for line in runs_table().to_numpy().tolist() if line[0] == "My run")
-    assert runs_handlers.clicked(SimpleNamespace(row_value=row))[0] == place.name  # type: ignore[arg-type]
-    assert runs_handlers.clicked(SimpleNamespace(row_value=["x"])) == [gr.skip()] * 3  # type: ignore[arg-type]
-    assert "on screen" in runs_handlers.delete(place.name, {"analysis": place.name})[0]
+    assert runs.clicked(tab, clicked_row(row))[tab.pick] == place.name
+    assert runs.clicked(tab, clicked_row(["x"])) == {}
+    assert "on screen" in runs.delete(tab, frame, picked(place.name, on_screen=place.name))[tab.said]
     assert place.is_dir()
-    assert runs_handlers.delete(None, VIEW) == [gr.skip()] * 3
-    assert "Deleted" in runs_handlers.delete(place.name, VIEW)[0]
+    assert runs.delete(tab, frame, picked(None)) == {}
+    assert "Deleted" in runs.delete(tab, frame, picked(place.name))[tab.said]
     assert not place.exists()
     with pytest.raises(GapruneError, match="not an analysis"):
         delete_run(tiny_analysis)
@@ -232,19 +253,19 @@ def test_runs_are_listed_named_and_deleted(tiny_analysis: Path) -> None:
 def test_where_retrieval_collapses_is_read_from_the_sweeps(tiny_analysis: Path, tmp_path: Path) -> None:
     folder = tmp_path / "analysis"
     shutil.copytree(tiny_analysis, folder)
-    shutil.rmtree(folder / CELL_FOLDER, ignore_errors=True)
+    shutil.rmtree(folder / SWEEP_CELLS, ignore_errors=True)
     assert collapses(folder, BALANCED) == []
     for sparsity, kept in ((0.3, 1.0), (0.5, 0.9), (0.7, 0.7)):
         _write_cell(folder, Settings(score=BALANCED.score, mask=MaskSpec(sparsity=sparsity)), kept)
     _write_cell(folder, Settings(mask=MaskSpec(sparsity=0.4)), 0.1)
-    (folder / CELL_FOLDER / "altered.json").write_text(
+    (folder / SWEEP_CELLS / "altered.json").write_text(
         '{"format": 3, "settings": {"mask": 5}, "numbers": {}, "task": 1}'
     )
     (curve,) = collapses(folder, BALANCED)
     assert [kept for _, kept in curve.points] == pytest.approx([1.0, 0.9, 0.7])
     assert curve.below == {0.95: pytest.approx(0.4), 0.8: pytest.approx(0.6)}
     name = visitor().admit(folder)
-    headline = views.headline_html(views.live(views.View(analysis=name), BALANCED))
+    headline = headline_html(live(View(analysis=name), BALANCED))
     assert "--gv-break:0.4000" in headline
     assert "keeps 95 % up to 40 % and 80 % up to 60 % sparsity" in headline
 
@@ -252,13 +273,13 @@ def test_where_retrieval_collapses_is_read_from_the_sweeps(tiny_analysis: Path, 
 def _write_cell(folder: Path, settings: Settings, kept: float) -> None:
     numbers = {"ndcg_at_10": 0.5 * kept, "dense_ndcg_at_10": 0.5}
     document = {
-        "format": CELL_FORMAT,
+        "format": SWEEP_FORMAT,
         "settings": settings.model_dump(mode="json"),
         "task": "chemistry",
         "numbers": numbers,
     }
-    (folder / CELL_FOLDER).mkdir(exist_ok=True)
-    (folder / CELL_FOLDER / f"{settings.key()}.json").write_text(json.dumps(document), encoding="utf-8")
+    (folder / SWEEP_CELLS).mkdir(exist_ok=True)
+    (folder / SWEEP_CELLS / f"{settings.key()}.json").write_text(json.dumps(document), encoding="utf-8")
 
 
 def test_silent_neurons_are_counted_layer_by_layer(tiny_analysis: Path) -> None:

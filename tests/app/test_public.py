@@ -16,17 +16,20 @@ import gradio as gr
 import pytest
 from gradio_client import Client
 
-from gaprune_viz.app import handlers, jobs, launch, views
-from gaprune_viz.app.access import Access, Visitor, visit
-from gaprune_viz.app.guard import address_of, guard, without_paths
-from gaprune_viz.app.limits import Limits, Window
-from gaprune_viz.app.line import Line
-from gaprune_viz.app.sessions import MOST_SESSIONS, let_go
-from gaprune_viz.app.store import STORE
-from gaprune_viz.app.tuning import values_of
-from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec, Settings
-from gaprune_viz.errors import GapruneError
-from gaprune_viz.workspace import keep_upload, upload_path, workspace
+from gaprune_viz.app import launch
+from gaprune_viz.app.frame import work
+from gaprune_viz.app.page import Page
+from gaprune_viz.app.session.access import Access, Visitor, visit
+from gaprune_viz.app.session.closing import MOST_SESSIONS, let_go
+from gaprune_viz.app.session.guard import address_of, guard, without_paths
+from gaprune_viz.app.session.limits import Limits, Window
+from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.session.view import View
+from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec
+from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.jobs.line import LINE, Line
+from gaprune_viz.storage.workspace import keep_upload, upload_path, workspace
+from tests.app.conftest import Held
 from tests.app.served import Caller, wait_for
 
 ANN, BOB = "ann-0123456789", "bob-0123456789"
@@ -68,9 +71,11 @@ def test_ann_sees_her_run_and_no_folder_of_the_server(ann: dict[str, Any]) -> No
 def test_bob_sees_the_demo_whatever_view_he_sends(ann: dict[str, Any], address: str) -> None:
     bob = Caller(address, BOB)
     event = bob.event("gv-sparsity", "input")
+    states = {c["id"] for c in bob.config["components"] if c["type"] == "state"}
     for name in analyses():
         data = bob.values(event)
-        data[0] = {"analysis": name, "selected": "", "metric": "pruned_fraction"}
+        view = next(place for place, id_ in enumerate(event["inputs"]) if id_ in states)
+        data[view] = {"analysis": name, "selected": "", "metric": "pruned_fraction"}
         assert "encoder.layer.5" in bob.call(event, data)["seen"]
 
 
@@ -81,7 +86,7 @@ def test_bobs_stop_leaves_anns_job_alone(ann: dict[str, Any], address: str) -> N
     answer: list[dict[str, Any]] = []
     thread = threading.Thread(target=lambda: answer.append(caller.call(event, data)))
     thread.start()
-    wait_for(lambda: jobs.LINE)
+    wait_for(lambda: LINE)
     bob = Caller(address, BOB)
     stop = bob.event("gv-cancel", "click")
     assert bob.call(stop, [])["success"]
@@ -178,18 +183,17 @@ def test_at_home_an_id_opens_what_is_in_the_workspace_and_no_path(tiny_analysis:
     link.unlink()
 
 
-def test_a_view_that_the_browser_holds_is_checked_as_well(tiny_analysis: Path) -> None:
+def test_a_view_that_the_browser_holds_is_checked_as_well(page: Page, held: Held, tiny_analysis: Path) -> None:
     """Were the view ever kept by the browser, a forged one would still open nothing."""
     access = Access(ServeSpec(public=True))
     name = access.admit(tiny_analysis, ANN)
-    view = {**views.View().model_dump(), "analysis": name}
-    values = values_of(Settings())
+    values, headline = held(view=View(analysis=name)), page.frame.headline
     with visit(Visitor(access, BOB)):
-        assert "not here" in handlers.refresh(view, *values)[1]
+        assert "not here" in page.following.refresh(values)[headline]
         with pytest.raises(GapruneError):
             STORE.analysis(name)
     with visit(Visitor(access, ANN)):
-        assert "not here" not in handlers.refresh(view, *values)[1]
+        assert "not here" not in page.following.refresh(values)[headline]
 
 
 def test_an_upload_is_its_sessions_own(tmp_path: Path) -> None:
@@ -214,12 +218,12 @@ def test_a_model_has_a_size(tiny_bert: Path) -> None:
 
 def test_a_page_has_one_job_and_an_address_a_few() -> None:
     line, access = Line(), Access(ServeSpec(public=True, pages_per_address=2))
-    first = line.draw(Visitor(access, ANN, "10.0.0.1"))
+    first = line.draw(Visitor(access, ANN, "10.0.0.1").owner)
     with pytest.raises(GapruneError, match="waiting or running already"):
-        line.draw(Visitor(access, ANN, "10.0.0.1"))
-    second = line.draw(Visitor(access, BOB, "10.0.0.1"))
+        line.draw(Visitor(access, ANN, "10.0.0.1").owner)
+    second = line.draw(Visitor(access, BOB, "10.0.0.1").owner)
     with pytest.raises(GapruneError, match="from this address"):
-        line.draw(Visitor(access, "eve-0123456789", "10.0.0.1"))
+        line.draw(Visitor(access, "eve-0123456789", "10.0.0.1").owner)
     assert (line.ahead(first), line.ahead(second)) == (0, 1)
     line.leave(first)
     line.leave(first)
@@ -228,20 +232,20 @@ def test_a_page_has_one_job_and_an_address_a_few() -> None:
 
 def test_a_waiting_job_says_its_place_and_can_leave() -> None:
     release = threading.Event()
-    running = jobs.watched(lambda report, stopped: release.wait(20), jobs.begin(None))
+    running = work.watched(lambda report, stopped: release.wait(20), work.begin(None))
     thread = threading.Thread(target=lambda: list(running))
     thread.start()
-    wait_for(lambda: len(jobs.LINE) == 1)
-    request = SimpleNamespace(session_hash=BOB)
-    waiting = jobs.watched(lambda report, stopped: 1, jobs.begin(request))  # type: ignore[arg-type]
+    wait_for(lambda: len(LINE) == 1)
+    request: Any = SimpleNamespace(session_hash=BOB)
+    waiting = work.watched(lambda report, stopped: 1, work.begin(request))
     assert next(waiting).stage == "Waiting: 1 job is ahead of this one"
-    jobs.stop(request)  # type: ignore[arg-type]
-    with pytest.raises(jobs.Cancelled):
+    work.stop(request)
+    with pytest.raises(Cancelled):
         next(waiting)
-    assert len(jobs.LINE) == 1
+    assert len(LINE) == 1
     release.set()
     thread.join()
-    wait_for(lambda: not jobs.LINE)
+    wait_for(lambda: not LINE)
 
 
 def test_a_job_has_an_end() -> None:
@@ -252,8 +256,8 @@ def test_a_job_has_an_end() -> None:
             report("Working", 1, 2)
 
     with visit(Visitor(access, ANN)), pytest.raises(GapruneError, match="longer than the 0 s"):
-        list(jobs.watched(endless, threading.Event()))
-    wait_for(lambda: not jobs.LINE)
+        list(work.watched(endless, threading.Event()))
+    wait_for(lambda: not LINE)
 
 
 def test_limits_count_pages_and_addresses() -> None:
@@ -345,7 +349,8 @@ def test_the_list_of_runs_is_ones_own_and_others_are_neither_renamed_nor_deleted
         if any(kinds.get(i) == "gv-run" for i in ids):
             continue
         for name in names:
-            seen = bob.call(event, [name if i == event["inputs"][0] else "x" for i in event["inputs"]])["seen"]
+            asked = [name if kinds[i] in ("gv-run-pick", "gv-run-table") else "x" for i in event["inputs"]]
+            seen = bob.call(event, asked)["seen"]
             # Gradio's own refusal quotes what was sent.
             assert name not in seen.replace(f"Value: {name} is not in the list of choices: []", "")
     assert analyses() == names
@@ -369,9 +374,7 @@ def test_half_a_character_is_refused(place: str, address: str) -> None:
     """Repeated in an answer it broke the stream of answers, and nothing was said."""
     caller = Caller(address, ANN)
     event = caller.event("gv-sparsity", "input")
-    values = caller.values(event)
-    if place == "value":
-        values[1] = "\ud800"
+    values = caller.values(event, **({"gv_sparsity": "\ud800"} if place == "value" else {}))
     body = {"data": values, "fn_index": event["id"], "session_hash": ANN, "event_data": {"x\ud800": 1}}
     join = f"{address}gradio_api/queue/join"
     kind = {"content-type": "application/json"}

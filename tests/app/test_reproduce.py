@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
-from gaprune_viz.app import handlers, retrieval_handlers, searching, views
-from gaprune_viz.app.access import visitor
+from gaprune_viz.app.frame.headline import headline_html
 from gaprune_viz.app.page import Page
-from gaprune_viz.app.store import STORE
-from gaprune_viz.app.tuning import values_of
+from gaprune_viz.app.session import searching
+from gaprune_viz.app.session.access import visitor
+from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.session.view import View, live
+from gaprune_viz.app.tabs.retrieval import events as retrieval_events
 from gaprune_viz.config import MaskSpec, ScoreSpec, Settings
+from tests.app.conftest import Held
 from tests.commands import Run
 
 REQUEST: Any = SimpleNamespace(session_hash="test")
@@ -33,23 +36,29 @@ def plain(html: str) -> str:
 @pytest.mark.slow
 def test_shell_and_python_give_the_numbers_of_the_page(
     page: Page,
+    held: Held,
     run: Run,
     tiny_analysis: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    view = {**views.View().model_dump(), "analysis": visitor().admit(tiny_analysis)}
-    values = values_of(SETTINGS)
-    *_, shell, python = handlers.follow(view, "export", "scope", [], "now", "now", "pruned_fraction", *values)[8:12]
+    view, export, tab = (
+        View(analysis=visitor().admit(tiny_analysis)),
+        page.tabs["export"].parts,
+        page.tabs["retrieval"].parts,
+    )
+    values = held(view=view, settings=SETTINGS, active="export", others={tab.task: "general"})
+    followed = page.following.follow(values)
+    shell, python = followed[export.shell], followed[export.python]
 
     # What the page shows: retrieval measured, then the cards, which know the exact mask by now.
     changed: dict[Any, Any] = {}
-    for step in retrieval_handlers.measure(page)(REQUEST, view, "general", *values):
+    for step in retrieval_events.measure(tab, page.frame)(values, REQUEST):
         changed.update(step)
-    shown = plain(changed[page.retrieval.metrics])
-    headline = plain(views.headline_html(views.live(views.View.parse(view), SETTINGS)))
-    sentence = views.live(views.View.parse(view), SETTINGS).preview.sentence
+    shown = plain(changed[tab.metrics])
+    headline = plain(headline_html(live(view, SETTINGS)))
+    sentence = live(view, SETTINGS).preview.sentence
 
     monkeypatch.chdir(tmp_path)
     results = [run(*shlex.split(line)[1:]) for line in shell.splitlines()]
@@ -61,7 +70,7 @@ def test_shell_and_python_give_the_numbers_of_the_page(
         assert f"{compared[side]['ndcg_at_10']:.3f}" in shown
         assert f"{compared[side]['map']:.3f}" in shown
     # Beyond what is rounded for the screen.
-    source = STORE.analysis(view["analysis"])
+    source = STORE.analysis(view.analysis)
     exact = searching.measure_tasks(source, SETTINGS, ["general"], lambda *_: None, lambda: False)[0].comparison
     assert compared["dense"]["ndcg_at_10"] == pytest.approx(exact.dense["ndcg_at_10"], abs=1e-9)
     assert compared["pruned"]["ndcg_at_10"] == pytest.approx(exact.pruned["ndcg_at_10"], abs=1e-9)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from gaprune_viz.app.access import visitor
-from gaprune_viz.app.store import Store
+from gaprune_viz.app.session.access import visitor
+from gaprune_viz.app.session.store import Store
 from gaprune_viz.config import ModelSpec
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gaprune_viz.analysis import open_analysis
-from gaprune_viz.app import zerogpu
+from gaprune_viz.analysis.opening import open_analysis
+from gaprune_viz.calibration.progress import Progress, iterate
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec
-from gaprune_viz.core.calibration import Progress
-from gaprune_viz.pipeline import iterate
+from gaprune_viz.jobs import zerogpu
 
 # What Hugging Face documents of `spaces.GPU`: a decorator with a duration; a generator's values come back pickled.
 SPACES = """

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from gaprune_viz.analysis.making import analyze
 from gaprune_viz.app import launch
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, RunSpec
-from gaprune_viz.pipeline import analyze, drain
 
 FLAGS = [
     "--no-sandbox",
@@ -55,6 +56,74 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     yield from opened(browser, address, 1400, 950)
 
 
+class Tab:
+    """A tab of a browser that tests use one after the other, each from the page's beginning."""
+
+    def __init__(self, browser: Browser, address: str, width: int, height: int) -> None:
+        self.open = lambda: opened(browser, address, width, height)
+        self.life: Iterator[Page] | None = None
+        self.page: Page | None = None
+
+    def begin(self) -> Page:
+        """The page with the paper's settings, the first matrix and the first tab."""
+        if self.page is None:
+            self.life = self.open()
+            self.page = next(self.life)
+        else:
+            self.page.evaluate(BEGINNING)
+            self.page.wait_for_selector(f"html[data-gv-settled] {WHOLE}", timeout=60_000)
+        return self.page
+
+    def end(self) -> None:
+        """Close it; an error in its console is raised now."""
+        if self.life is not None:
+            life, self.life, self.page = self.life, None, None
+            assert next(life, None) is None
+
+
+BEGINNING = """() => {
+  delete document.documentElement.dataset.gvSettled;
+  document.activeElement.blur();
+  scrollTo(0, 0);
+  gv.go('tab=atlas&metric=pruned_fraction&scale=auto&group=role&at=0-up', true);
+}"""
+
+
+@pytest.fixture(scope="session")
+def _desk(browser: Browser, address: str) -> Iterator[Tab]:
+    tab = Tab(browser, address, 1400, 950)
+    yield tab
+    tab.end()
+
+
+@pytest.fixture(scope="session")
+def _hand(browser: Browser, address: str) -> Iterator[Tab]:
+    tab = Tab(browser, address, 390, 844)
+    yield tab
+    tab.end()
+
+
+def _used(tab: Tab, request: pytest.FixtureRequest) -> Iterator[Page]:
+    failed = request.session.testsfailed
+    yield tab.begin()
+    if request.session.testsfailed > failed:
+        # Whatever state it is in, the next test begins in a new one.
+        tab.life, tab.page = None, None
+
+
+@pytest.fixture
+def again(_desk: Tab, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page from its beginning in a tab that others used: for tests that leave settings, selection and tab alone
+    or change nothing else. Loading the page anew takes five times as long."""
+    yield from _used(_desk, request)
+
+
+@pytest.fixture
+def phone_again(_hand: Tab, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The same on a narrow phone."""
+    yield from _used(_hand, request)
+
+
 @pytest.fixture(scope="session")
 def small_run() -> str:
     """The query of an analysis of eight samples a side: exact masks without the minutes of the bundled one's."""
@@ -75,10 +144,16 @@ def phone(browser: Browser, address: str) -> Iterator[Page]:
     yield from opened(browser, address, 390, 844)
 
 
+WHOLE = "#gv-atlas [role=gridcell]"
+
+
 def opened(
-    browser: Browser, address: str, width: int, height: int, query: str = "", before: str = ""
+    browser: Browser, address: str, width: int, height: int, query: str = "", before: str = "", seen: str = WHOLE
 ) -> Iterator[Page]:
-    """A page in a browser of its own that must log no error and ask nobody else; a script may run `before` it."""
+    """A page in a browser of its own that must log no error and ask nobody else; a script may run `before` it.
+
+    It is given when all that its address asked for is there, and the part `seen` is in sight.
+    """
     context = browser.new_context(viewport={"width": width, "height": height})
     tab = context.new_page()
     if before:
@@ -89,7 +164,7 @@ def opened(
     tab.on("pageerror", lambda error: trouble.append(str(error)))
     tab.on("request", lambda request: outside.append(request.url) if _leaves(request.url, address) else None)
     tab.goto(f"{address.rstrip('/')}/{query}")
-    tab.wait_for_selector("html[data-gv-settled] #gv-atlas [role=gridcell]", timeout=60_000)
+    tab.wait_for_selector(f"html[data-gv-settled] {seen}", timeout=60_000)
     yield tab
     context.close()
     assert trouble == []

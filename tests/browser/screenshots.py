@@ -21,11 +21,12 @@ from playwright.sync_api import Page, expect, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ.setdefault("GAPRUNE_VIZ_WORKSPACE", str(Path(tempfile.gettempdir()) / "gaprune-viz-screens"))
 
+from gaprune_viz.analysis.catalogue import label_run
+from gaprune_viz.analysis.making import analyze
 from gaprune_viz.app import launch
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, RunSpec, Scope
 from gaprune_viz.data.triplets import load_triplets
-from gaprune_viz.history import label_run
-from gaprune_viz.pipeline import analyze, drain
 from tests.browser.conftest import FLAGS, NAMES
 
 SIZES = {390: 844, 1280: 860, 2560: 1_440}

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from gaprune_viz.analysis.making import analyze
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
-from gaprune_viz.pipeline import analyze, drain
 from tests.browser.conftest import opened
 from tests.browser.test_page import SECOND, open_tab, slider
 

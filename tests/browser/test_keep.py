@@ -10,8 +10,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
+from gaprune_viz.analysis.making import analyze
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, RunSpec, Sampling
-from gaprune_viz.pipeline import analyze, drain
 from tests.browser.conftest import opened
 from tests.browser.test_page import CELLS, SECOND, choose, open_tab, slider, wait_changed
 
@@ -32,7 +33,8 @@ def pick_run(page: Page, words: str) -> None:
     page.wait_for_timeout(SECOND)
 
 
-def test_a_chart_is_saved_as_a_sharp_picture_and_as_numbers(page: Page) -> None:
+def test_a_chart_is_saved_as_a_sharp_picture_and_as_numbers(again: Page) -> None:
+    page = again
     expect(page.locator("#gv-profile .gv-chart-bar")).to_be_visible()
     name, path = saved(page, "PNG", "#gv-profile")
     content = path.read_bytes()

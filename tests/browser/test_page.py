@@ -65,7 +65,8 @@ def test_first_paint_is_a_finished_analysis(page: Page) -> None:
 
 
 @pytest.mark.parametrize("name", ["sparsity", "alpha"])
-def test_a_slider_answers_the_mouse(page: Page, name: str) -> None:
+def test_a_slider_answers_the_mouse(again: Page, name: str) -> None:
+    page = again
     cells = texts(page)
     sentence = page.locator(".gv-sentence").first.inner_text()
     drag(page, name, 0.85)
@@ -74,7 +75,8 @@ def test_a_slider_answers_the_mouse(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["sparsity", "alpha"])
-def test_a_slider_answers_the_arrow_keys(page: Page, name: str) -> None:
+def test_a_slider_answers_the_arrow_keys(again: Page, name: str) -> None:
+    page = again
     read = lambda: page.locator("#gv-detail").inner_text()  # noqa: E731
     before = read()
     slider(page, name).focus()
@@ -84,7 +86,8 @@ def test_a_slider_answers_the_arrow_keys(page: Page, name: str) -> None:
     assert re.search(r"threshold ", str(after))
 
 
-def test_the_last_key_press_is_never_lost(page: Page) -> None:
+def test_the_last_key_press_is_never_lost(again: Page) -> None:
+    page = again
     slider(page, "sparsity").focus()
     for _ in range(20):
         page.keyboard.press("ArrowRight")
@@ -98,7 +101,8 @@ def test_the_last_key_press_is_never_lost(page: Page) -> None:
     )
 
 
-def test_the_threshold_in_the_distributions_follows(page: Page) -> None:
+def test_the_threshold_in_the_distributions_follows(again: Page) -> None:
+    page = again
     open_tab(page, "Distributions")
     plot = page.locator("#gv-score-density .js-plotly-plot")
     expect(plot).to_be_visible()
@@ -110,7 +114,8 @@ def test_the_threshold_in_the_distributions_follows(page: Page) -> None:
     wait_changed(page, read, before)
 
 
-def test_a_click_and_the_arrow_keys_select_a_matrix(page: Page) -> None:
+def test_a_click_and_the_arrow_keys_select_a_matrix(again: Page) -> None:
+    page = again
     expect(page.locator("#gv-detail")).to_contain_text("Layer 0, Up")
     page.locator(CELLS).nth(3).click()
     expect(page.locator("#gv-detail")).to_contain_text("Layer 3, Up")
@@ -130,14 +135,16 @@ def test_a_click_and_the_arrow_keys_select_a_matrix(page: Page) -> None:
     assert page.evaluate("document.activeElement.dataset.name") == "encoder.layer.4.output.dense.weight"
 
 
-def test_the_metric_picker_recolours(page: Page) -> None:
+def test_the_metric_picker_recolours(again: Page) -> None:
+    page = again
     before = texts(page)
     choose(page, "metric", "Fisher, domain")
     wait_changed(page, lambda: texts(page), before)
     expect(page.locator("#gv-atlas")).to_contain_text("squared gradient")
 
 
-def test_from_the_paper_to_kappa_auto_the_domain_begins_to_count(page: Page) -> None:
+def test_from_the_paper_to_kappa_auto_the_domain_begins_to_count(again: Page) -> None:
+    page = again
     before = page.locator("#gv-reasons .gv-two").inner_text()
     overlap = card(page, "Same as magnitude")
     assert "domain Fisher" not in page.locator(".gv-sentence").first.inner_text()
@@ -149,7 +156,8 @@ def test_from_the_paper_to_kappa_auto_the_domain_begins_to_count(page: Page) -> 
     assert card(page, "Fisher scale") != "1.00"
 
 
-def test_a_preset_and_reset_set_every_control(page: Page) -> None:
+def test_a_preset_and_reset_set_every_control(again: Page) -> None:
+    page = again
     choose(page, "preset", "Balanced")
     expect(page.locator("#gv-beta input[type=number]")).to_have_value("0.3")
     expect(page.locator(".gv-sentence").first).to_contain_text("Fisher")
@@ -217,7 +225,8 @@ def test_steps_are_undone_and_redone(page: Page) -> None:
     expect(page.locator(".gv-settings-line")).to_contain_text("two terms made equally large")
 
 
-def test_a_wrong_value_is_explained_and_loses_nothing(page: Page) -> None:
+def test_a_wrong_value_is_explained_and_loses_nothing(again: Page) -> None:
+    page = again
     before = texts(page)
     field = page.locator("#gv-fisher-scale input")
     field.fill("much")
@@ -308,7 +317,8 @@ def test_an_upload_is_shown_and_used(page: Page, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tab", ["Atlas", "Matrix", "Compare", "Retrieval", "Export", "Runs", "Learn"])
-def test_nothing_sticks_out_on_a_phone(phone: Page, tab: str) -> None:
+def test_nothing_sticks_out_on_a_phone(phone_again: Page, tab: str) -> None:
+    phone = phone_again
     expect(phone.locator(".sidebar")).not_to_have_class(re.compile(r"\bopen\b"))
     button = phone.get_by_role("tab", name=tab, exact=True)
     if not button.is_visible():

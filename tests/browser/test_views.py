@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from gaprune_viz.presets import PRESETS
+from gaprune_viz.config.presets import PRESETS
 from tests.browser.conftest import opened
 from tests.browser.test_experiments import sweep_magnitude
 from tests.browser.test_page import SECOND, card, choose, open_tab, slider, wait_changed
@@ -31,7 +31,8 @@ def rows_of(page: Page) -> list[str]:
     return page.locator("#gv-atlas [role=rowheader]").all_inner_texts()
 
 
-def test_rows_are_roles_or_blocks(page: Page) -> None:
+def test_rows_are_roles_or_blocks(again: Page) -> None:
+    page = again
     before = rows_of(page)
     assert before == ["Up", "Down"]
     page.locator("#gv-grouping").get_by_text("Blocks", exact=True).click()
@@ -41,7 +42,8 @@ def test_rows_are_roles_or_blocks(page: Page) -> None:
     expect(page.locator("#gv-atlas [role=gridcell][data-name]")).to_have_count(12)
 
 
-def test_the_four_kinds_follow_the_selection_and_the_sliders(page: Page) -> None:
+def test_the_four_kinds_follow_the_selection_and_the_sliders(again: Page) -> None:
+    page = again
     open_tab(page, "Distributions")
     table = page.locator("#gv-kinds-table")
     expect(table.locator("tbody tr")).to_have_count(4)
@@ -119,7 +121,8 @@ def test_the_first_paint_stays_where_it_is(browser: Browser, address: str) -> No
 
 
 @pytest.mark.parametrize("tab", ["Atlas", "Distributions", "Export"])
-def test_a_move_of_a_slider_moves_nothing_else(page: Page, tab: str) -> None:
+def test_a_move_of_a_slider_moves_nothing_else(again: Page, tab: str) -> None:
+    page = again
     open_tab(page, tab)
     page.wait_for_timeout(2 * SECOND)
     parts = (".gv-tuning", "#gv-tabs", "#gv-headline")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gaprune_viz.config import ModelSpec
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.loading import load_model
-from gaprune_viz.data.triplets import Triplet
+from gaprune_viz.data.schema import Triplet
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.loading import load_model
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gaprune_viz.calibration.batching import Sample
 from gaprune_viz.config import Pooling
-from gaprune_viz.core.batching import Sample
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.targets import Target
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.targets import Target
 
 MICRO_BATCH = 4
 PAIRED_BATCH = 2  # the alignment takes half a batch of 4 from each side

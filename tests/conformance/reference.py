@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.targets import Target, is_conv1d
-from gaprune_viz.data.triplets import Triplet
+from gaprune_viz.data.schema import Triplet
+from gaprune_viz.models.blocks import is_conv1d
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.targets import Target
 
 
 @dataclass(frozen=True)

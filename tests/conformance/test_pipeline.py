@@ -9,25 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from gaprune_viz.analysis import exact_scope, open_analysis
-from gaprune_viz.config import (
-    CalibrationSpec,
-    MaskSpec,
-    ModelSpec,
-    RunSpec,
-    Sampling,
-    Scope,
-    ScoreSpec,
-    Settings,
-)
-from gaprune_viz.core.calibration import calibrate
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.pruning import masked
-from gaprune_viz.core.targets import inventory
+from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.making import analyze
+from gaprune_viz.analysis.opening import open_analysis
+from gaprune_viz.calibration.domain_pass import calibrate
+from gaprune_viz.calibration.progress import drain
+from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, Sampling, Scope, ScoreSpec, Settings
 from gaprune_viz.data.triplets import load_triplets
-from gaprune_viz.evaluation.retrieval import Passage, RetrievalTask, encode_task, evaluate
-from gaprune_viz.pipeline import analyze, drain
-from gaprune_viz.results import compare_models, load_pair, prune
+from gaprune_viz.evaluation.comparison import compare_models, load_pair
+from gaprune_viz.evaluation.retrieval import evaluate
+from gaprune_viz.evaluation.tasks import Passage, RetrievalTask, encode_task
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.targets import inventory
+from gaprune_viz.pruning.applying import masked
+from gaprune_viz.pruning.export import prune
 from tests.tiny_models import FAMILIES, texts
 
 HALF = Settings(mask=MaskSpec(sparsity=0.5))

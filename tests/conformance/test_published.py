@@ -13,18 +13,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import Alignment, MaskSpec, ModelSpec, Scope
-from gaprune_viz.core.alignment import align
-from gaprune_viz.core.calibration import DomainStatistics, calibrate
-from gaprune_viz.core.criteria import ResolvedScore, WeightStatistics
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.exact import mask_overlap
-from gaprune_viz.core.loading import load_model
-from gaprune_viz.core.masking import make_masks
-from gaprune_viz.core.scoring import criterion, score_weights
-from gaprune_viz.core.targets import Target, find_targets
-from gaprune_viz.data.triplets import Triplet, load_triplets
-from gaprune_viz.pipeline import drain
+from gaprune_viz.criteria.alignment import align
+from gaprune_viz.criteria.criterion import ResolvedScore, WeightStatistics
+from gaprune_viz.criteria.registry import criterion
+from gaprune_viz.criteria.scoring import score_weights
+from gaprune_viz.data.schema import Triplet
+from gaprune_viz.data.triplets import load_triplets
+from gaprune_viz.masking.from_statistics import mask_overlap
+from gaprune_viz.masking.masks import make_masks
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.targets import Target, find_targets
 from tests.conformance import published
 
 SIDES = ("domain", "general")

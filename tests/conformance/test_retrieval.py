@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import pytrec_eval
 
-from gaprune_viz.evaluation.retrieval import Passage, RetrievalTask, evaluate
+from gaprune_viz.evaluation.retrieval import evaluate
+from gaprune_viz.evaluation.tasks import Passage, RetrievalTask
 
 MEASURES = {"ndcg_cut_10", "recip_rank", "recall_10", "recall_100", "map"}
 NAMES = {

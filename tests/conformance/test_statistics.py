@@ -11,15 +11,15 @@ import pytest
 import torch
 import transformers
 
+from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import Dtype, ModelSpec, Scope
-from gaprune_viz.core.calibration import DomainStatistics, calibrate
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.loading import load_model
-from gaprune_viz.core.targets import find_targets, inventory
+from gaprune_viz.data.schema import Triplet
 from gaprune_viz.data.starter import starter_triplets
-from gaprune_viz.data.triplets import Triplet
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.pipeline import drain
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.targets import find_targets, inventory
 from tests.conformance.reference import Reference, naive, worst
 from tests.tiny_models import BUILDERS, CAUSAL, FAMILIES, make_tokenizer, randomize
 

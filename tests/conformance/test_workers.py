@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
+from gaprune_viz.calibration.progress import drain
+from gaprune_viz.calibration.statistics import FIELDS, Statistics
 from gaprune_viz.config import ModelSpec, Scope
-from gaprune_viz.core.calibration import DomainStatistics, calibrate
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.loading import load_model
-from gaprune_viz.core.placement import needed_bytes, refuse_offloaded
-from gaprune_viz.core.statistics import FIELDS, Statistics
-from gaprune_viz.core.targets import find_targets
-from gaprune_viz.data.triplets import Triplet
+from gaprune_viz.data.schema import Triplet
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.pipeline import drain
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.placement import needed_bytes, refuse_offloaded
+from gaprune_viz.models.targets import find_targets
 
 ROOT = Path(__file__).resolve().parents[2]
 

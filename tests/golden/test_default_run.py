@@ -15,16 +15,20 @@ from pathlib import Path
 
 import pytest
 
-from gaprune_viz.analysis import Analysis, exact_scope, open_analysis
+from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.making import analyze
+from gaprune_viz.analysis.opening import Analysis, open_analysis
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Settings
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.exact import ExactDiagnostics, ExactScope
-from gaprune_viz.core.masking import MaskResult
-from gaprune_viz.core.pruning import masked
-from gaprune_viz.core.targets import Target
-from gaprune_viz.evaluation.retrieval import encode_task, evaluate, load_task
-from gaprune_viz.paths import assets
-from gaprune_viz.pipeline import analyze, drain
+from gaprune_viz.evaluation.retrieval import evaluate
+from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.evaluation.tasks import encode_task
+from gaprune_viz.masking.from_statistics import ExactDiagnostics, ExactScope
+from gaprune_viz.masking.masks import MaskResult
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.targets import Target
+from gaprune_viz.pruning.applying import masked
+from gaprune_viz.storage.paths import assets
 
 pytestmark = pytest.mark.minilm
 

@@ -14,21 +14,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import atheris
+import gradio as gr
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 # First of all: what was imported before is not watched, and then nothing that an input reaches counts as new.
-WATCHED = ["data", "study", "stored", "app.url", "app.address"]
+WATCHED = ["data", "experiments.study", "storage.json_files", "app.frame.address", "app.frame.restoring"]
 with atheris.instrument_imports(include=[f"gaprune_viz.{name}" for name in WATCHED]):
-    from gaprune_viz.app.address import _restore
-    from gaprune_viz.app.url import params_of
-    from gaprune_viz.app.views import View
+    from gaprune_viz.app.frame.address import params_of
+    from gaprune_viz.app.frame.restoring import Restoration
+    from gaprune_viz.app.page import compose
+    from gaprune_viz.app.session.view import View
     from gaprune_viz.data.beir import read_beir
     from gaprune_viz.data.preview import inspect_upload
     from gaprune_viz.data.triplets import load_triplets
     from gaprune_viz.errors import GapruneError
-    from gaprune_viz.study.document import open_study
+    from gaprune_viz.experiments.study.document import open_study
 
 FOLDER = Path(tempfile.mkdtemp(prefix="gaprune-atheris-"))
 GOOD = b'{"query": "a", "positive": "b", "negative": "c"}\n'
@@ -68,11 +70,19 @@ def study(content: bytes) -> None:
     open_study(path)
 
 
+def restoration() -> Restoration:
+    """What sets a page as an address says, outside a running server."""
+    with gr.Blocks():
+        page = compose()
+    return Restoration(page.following, page.tab_box)
+
+
+RESTORATION = restoration()
 READERS: dict[str, Callable[[bytes], object]] = {
     **{ending: upload(ending) for ending in ("jsonl", "json", "csv", "parquet")},
     "beir": beir,
     "study": study,
-    "address": lambda content: _restore(params_of(content.decode("utf-8", "replace")), View()),
+    "address": lambda content: RESTORATION.restored(params_of(content.decode("utf-8", "replace")), View()),
 }
 
 

@@ -27,7 +27,7 @@ def full_disk(ground: Ground) -> None:
     try:
         first, _ = ground.start(seed=66, workspace=small).finish()
         second, text = ground.start(seed=67, workspace=small).finish()
-        from gaprune_viz.analysis import verify_analysis
+        from gaprune_viz.analysis.opening import verify_analysis
 
         for folder in small.glob("analysis-*"):
             verify_analysis(folder)
@@ -55,7 +55,7 @@ def read_only(ground: Ground) -> None:
 
 
 def altered(ground: Ground) -> None:
-    from gaprune_viz.analysis import verify_analysis
+    from gaprune_viz.analysis.opening import verify_analysis
     from gaprune_viz.errors import GapruneError
 
     for part in ("statistics.safetensors", "sketch.npz", "summary.parquet", "spec.json"):
@@ -91,8 +91,8 @@ def damaged_in_place(ground: Ground) -> None:
 
 def killed_replacing(ground: Ground) -> None:
     """SIGKILL while a new result takes the place of an earlier one: exchanged in one step, and moved in two."""
-    from gaprune_viz.analysis import verify_analysis
-    from gaprune_viz.core.statistics import Statistics
+    from gaprune_viz.analysis.opening import verify_analysis
+    from gaprune_viz.calibration.statistics import Statistics
 
     place = ground.workspace / "analysis-replaced"
     ground.start(seed=53, what="replace").finish()
@@ -222,7 +222,7 @@ def _too_large_a_sample(ground: Ground) -> None:
 
 def _largest_difference(one: Path, other: Path) -> float:
     """Of all statistics of two analyses: the largest difference, relative to the largest value of its tensor."""
-    from gaprune_viz.core.statistics import FIELDS, Statistics
+    from gaprune_viz.calibration.statistics import FIELDS, Statistics
 
     first, second = Statistics.open(one), Statistics.open(other)
     pairs = ((first.tensor(n, f), second.tensor(n, f)) for n in first.names for f in FIELDS)

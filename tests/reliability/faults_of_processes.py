@@ -175,7 +175,7 @@ def odd_places(ground: Ground) -> None:
 
 def odd_clock(ground: Ground) -> None:
     """A clock that was wrong when a result was made neither costs it nor hides it."""
-    from gaprune_viz.workspace import clean
+    from gaprune_viz.storage.workspace import clean
 
     for years in (10, -10):
         then = time.time() + years * 365 * 86_400

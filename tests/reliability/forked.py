@@ -31,14 +31,18 @@ M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 # What occupies memory until the end of the process.
 HELD: list[bytearray] = []
 
-PRELOADED = ["gaprune_viz.pipeline", "gaprune_viz.sweep", "gaprune_viz.results", "gaprune_viz.retrained"]
-PRELOADED += [
-    "gaprune_viz.study.runner",
+PRELOADED = [
+    "gaprune_viz.analysis.making",
+    "gaprune_viz.analysis.opening",
+    "gaprune_viz.evaluation.comparison",
+    "gaprune_viz.experiments.retrained_export",
+    "gaprune_viz.experiments.study.runner",
+    "gaprune_viz.experiments.sweep",
     "sentence_transformers",
     "transformers.models.bert.modeling_bert",
     "pyarrow.parquet",
+    "sklearn.cluster",
 ]
-PRELOADED += ["sklearn.cluster"]
 
 
 class Job:
@@ -103,10 +107,10 @@ def compute(model: str, seed: int, what: str, limit: int, budget: int, domain: s
         limit: most bytes of a file; for `memory`, the bytes that are left when calibration begins. 0 for no limit.
         budget: of tokens; 0 for the usual one.
     """
-    from gaprune_viz.analysis import verify_analysis
+    from gaprune_viz.analysis.making import analyze
+    from gaprune_viz.analysis.opening import verify_analysis
     from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling
-    from gaprune_viz.core.memory import plain_kernels
-    from gaprune_viz.pipeline import analyze
+    from gaprune_viz.models.memory import plain_kernels
 
     os.environ["GAPRUNE_VIZ_WORKSPACE"] = workspace
     samples, usual = (64, 16_384) if what in ("memory", "plain") else (24, 512)
@@ -122,7 +126,7 @@ def compute(model: str, seed: int, what: str, limit: int, budget: int, domain: s
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     if what == "study":
-        from gaprune_viz.study.runner import run_study
+        from gaprune_viz.experiments.study.runner import run_study
 
         print("CELLS", told(run_study(small_study(run), Path(workspace) / "study"))["cells"])
         return
@@ -134,14 +138,14 @@ def compute(model: str, seed: int, what: str, limit: int, budget: int, domain: s
     with plain_kernels() if what == "plain" else nullcontext():
         place = told(analyze(run, out), limit if what == "memory" else 0)
     if what == "sweep":
-        from gaprune_viz.sweep import SweepPlan, sweep
+        from gaprune_viz.experiments.sweep import SweepPlan, sweep
 
         plan = SweepPlan("criteria", ("magnitude", "obd_joint"), (0.3, 0.5), ("finance", "general"))
         print("CELLS", told(sweep(place, plan)).round(9).to_json())
     if what == "retrain":
         from gaprune_viz.config import RetrainSpec, Settings
-        from gaprune_viz.results import prune
-        from gaprune_viz.retrained import retrain_export
+        from gaprune_viz.experiments.retrained_export import retrain_export
+        from gaprune_viz.pruning.export import prune
 
         exported = place.parent / "exported"
         if not exported.exists():

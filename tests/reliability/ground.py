@@ -65,7 +65,7 @@ class Ground:
 
     def whole_or_none(self) -> bool:
         """Every analysis in the workspace is as it was written, the kept one among them."""
-        from gaprune_viz.analysis import verify_analysis
+        from gaprune_viz.analysis.opening import verify_analysis
         from gaprune_viz.errors import GapruneError
 
         try:

@@ -180,7 +180,7 @@ def sketches(folder: Path) -> Iterator[tuple[str, Path]]:
 
     import numpy as np
 
-    from gaprune_viz.paths import assets
+    from gaprune_viz.storage.paths import assets
 
     for what, content in (("an analysis whose sketch holds a pickled object", GOOD), ("an empty sketch", None)):
         place = Path(shutil.copytree(assets() / "demo", folder / f"sketch-{content is None}"))
@@ -198,7 +198,7 @@ def sketches(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def opened(path: Path) -> str:
-    from gaprune_viz.analysis import open_analysis
+    from gaprune_viz.analysis.opening import open_analysis
     from gaprune_viz.errors import GapruneError
 
     try:
@@ -210,8 +210,8 @@ def opened(path: Path) -> str:
 
 def load(path: Path) -> str:
     from gaprune_viz.config import ModelSpec
-    from gaprune_viz.core.loading import load_model
     from gaprune_viz.errors import GapruneError
+    from gaprune_viz.models.loading import load_model
 
     try:
         load_model(ModelSpec(model=str(path), device="cpu"))

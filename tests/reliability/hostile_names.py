@@ -28,14 +28,14 @@ def words(page: str) -> str:
 
 def names(folder: Path) -> Iterator[tuple[str, str]]:
     """Every place where a name is given, with one that is a path."""
-    from gaprune_viz.app.access import Access
-    from gaprune_viz.app.study_handlers import place_of
+    from gaprune_viz.app.session.access import Access
+    from gaprune_viz.app.tabs.study.shelf import place_of
     from gaprune_viz.config import CalibrationSpec, ServeSpec, Settings
-    from gaprune_viz.core.sources import resolve_source
     from gaprune_viz.data.beir import read_beir
     from gaprune_viz.data.hub import parse_hub
-    from gaprune_viz.saved import find_preset, save_preset
-    from gaprune_viz.workspace import keep_upload, upload_path
+    from gaprune_viz.experiments.saved_presets import find_preset, save_preset
+    from gaprune_viz.models.sources import resolve_source
+    from gaprune_viz.storage.workspace import keep_upload, upload_path
 
     token = "a" * 22
     yield "id of an analysis", refused(lambda: Access(ServeSpec()).folder(CLIMB, "session"))
@@ -65,14 +65,15 @@ def texts(folder: Path) -> Iterator[tuple[str, str]]:
     """Every place where somebody's text is shown, with markup in it."""
     import json
 
-    from gaprune_viz.app.guard import refusal
-    from gaprune_viz.app.url import params_of, settings_of
-    from gaprune_viz.core.sources import resolve_source
+    from gaprune_viz.app.frame.address import params_of, settings_of
+    from gaprune_viz.app.session.guard import refusal
     from gaprune_viz.data.preview import inspect_upload
     from gaprune_viz.errors import GapruneError
     from gaprune_viz.evaluation.ranking import RankedPassage, SideBySide
-    from gaprune_viz.figures import panels, ranking
-    from gaprune_viz.tables import csv_text
+    from gaprune_viz.figures.kit import panels
+    from gaprune_viz.figures.retrieval import ranking
+    from gaprune_viz.models.sources import resolve_source
+    from gaprune_viz.storage.csv_tables import csv_text
 
     def shown(page: str) -> str:
         if "<script" in page:

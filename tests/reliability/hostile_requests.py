@@ -37,14 +37,15 @@ def public_requests(model: str) -> Iterator[tuple[str, str]]:
             return _refusal(joined)
         return _shown(list(forger.messages()))
 
-    yield "a slider that is an object", sent(move, [values[0], {"a": 1}, *values[2:]])
-    yield "a slider out of range", sent(move, [values[0], 1e308, *values[2:]])
-    yield "a criterion that is markup", sent(move, [*values[:2], "<script>alert(1)</script>", *values[3:]])
-    yield "a criterion that is a list", sent(move, [*values[:2], [], *values[3:]])
+    yield "a slider that is an object", sent(move, forger.values(move, gv_sparsity={"a": 1}))
+    yield "a slider out of range", sent(move, forger.values(move, gv_sparsity=1e308))
+    markup = forger.values(move, gv_criterion="<script>alert(1)</script>")
+    yield "a criterion that is markup", sent(move, markup)
+    yield "a criterion that is a list", sent(move, forger.values(move, gv_criterion=[]))
     yield "too few values", sent(move, values[:3])
     yield "a click on a matrix that is not there", sent(click, forger.values(click), event_data={"name": "../../x"})
     view = {"analysis": theirs, "selected": "", "metric": "pruned_fraction"}
-    yield "a view of somebody else's analysis", sent(move, [view, *values[1:]])
+    yield "a view of somebody else's analysis", sent(move, forger.values(move, state=view))
     for what, changed in (
         ("a run of a model that is a folder", {"gv_model": "/etc"}),
         ("a run of a model of the Hub", {"gv_model": "intfloat/e5-small-v2"}),
@@ -57,7 +58,7 @@ def public_requests(model: str) -> Iterator[tuple[str, str]]:
     upload = forger.event("gv-upload-domain", "upload")
     for path in ("/etc/passwd", "/dev/zero", "http://127.0.0.1:9/x.csv"):
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        yield f"an upload that is {path}", sent(upload, [file, *forger.values(upload)[1:]])
+        yield f"an upload that is {path}", sent(upload, forger.values(upload, gv_upload_domain=file))
     yield "a body of 3 MB", sent(move, [LONG])
     yield "a body that is no JSON", _refusal(forger.http.post(f"{address}gradio_api/queue/join", content=b"[" * 99))
     yield "a session that is no page", _shown(list(_nobody(Caller(str(address), "x"), move, values)))

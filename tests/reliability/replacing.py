@@ -72,7 +72,7 @@ def strike(place: Path, harm: str) -> None:
 
 def main() -> None:
     place, times, refusal, harm = Path(sys.argv[1]), *map(int, sys.argv[2:4]), sys.argv[4]
-    from gaprune_viz.workspace import whole_folder
+    from gaprune_viz.storage.workspace import whole_folder
 
     if refusal:
         refuse_exchange(refusal)

@@ -13,7 +13,7 @@ import pytest
 def pruned(tiny_analysis: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pruned export of the tiny model. Copy it before changing it."""
     from gaprune_viz.config import Settings
-    from gaprune_viz.results import prune
+    from gaprune_viz.pruning.export import prune
 
     out = tmp_path_factory.mktemp("pruned") / "model"
     prune(tiny_analysis, Settings(), out)

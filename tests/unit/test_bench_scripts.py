@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks import _render, calibration, encoding, live, startup
 from gaprune_viz.config import ModelSpec, Scope
-from gaprune_viz.core.encoder import EmbeddingModel
-from gaprune_viz.core.loading import load_model
-from gaprune_viz.core.targets import in_scope, inventory
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.targets import in_scope, inventory
 
 
 @pytest.fixture(scope="module")

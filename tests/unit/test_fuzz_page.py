@@ -11,20 +11,25 @@ import pandas as pd
 import pytest
 from hypothesis import strategies as st
 
-from gaprune_viz.app import compare_handlers, query_handlers, runs_handlers, study_handlers, sweep_handlers
-from gaprune_viz.app.address import _restore, go
+from gaprune_viz.app.frame.address import params_of, settings_of
+from gaprune_viz.app.frame.restoring import Restoration
+from gaprune_viz.app.page import Page, compose
+from gaprune_viz.app.session.view import View
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
 from gaprune_viz.app.sidebar import run_from
-from gaprune_viz.app.tabs.atlas import selected_from
-from gaprune_viz.app.tabs.inside import place_in_table
-from gaprune_viz.app.tabs.sweep import numbers
-from gaprune_viz.app.tuning import FIELDS, settings_from
-from gaprune_viz.app.url import params_of, settings_of
-from gaprune_viz.app.views import View
+from gaprune_viz.app.tabs.atlas.events import selected_from
+from gaprune_viz.app.tabs.compare import events as compare_events
+from gaprune_viz.app.tabs.matrix.view import place_in_table
+from gaprune_viz.app.tabs.retrieval import queries
+from gaprune_viz.app.tabs.runs import events as runs_events
+from gaprune_viz.app.tabs.study import events as study_events
+from gaprune_viz.app.tabs.sweep import events as sweep_events
+from gaprune_viz.app.tabs.sweep.plan import numbers
+from gaprune_viz.app.tuning.controls import FIELDS, settings_from
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec, Settings, column_mapping
 from gaprune_viz.data.hub import parse_hub
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.workspace import upload_path
+from gaprune_viz.storage.workspace import upload_path
 from tests.odd import FUZZ, ODD, TEXTS, VALUES, given, plain
 
 # What a page would say of a link is a warning of gradio where there is no page.
@@ -49,22 +54,53 @@ TABLES = st.sampled_from(
         pd.DataFrame(),
     ]
 )
-EVENTS: dict[str, Callable[[gr.EventData], Any]] = {
-    "atlas": lambda event: selected_from(event, View()),
-    "pins": lambda event: compare_handlers.drop(event, [], "pruned_fraction"),
-    "query": query_handlers.open_query,
-    "cell": lambda event: sweep_handlers.clicked_cell(event, {}, "dense"),
-    "address": lambda event: go(event, View().model_dump()),
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    """The page's components, outside a running server."""
+    with gr.Blocks():
+        return compose()
+
+
+def restoration(page: Page) -> Restoration:
+    return Restoration(page.following, page.tab_box)
+
+
+def gone(page: Page, event: gr.EventData) -> Any:
+    """What a fresh page becomes when it is sent to an address."""
+    restoring = restoration(page)
+    return restoring.go({part: getattr(part, "value", None) for part in restoring.reads}, event)
+
+
+def dropped(page: Page, event: gr.EventData) -> Any:
+    """What the cross of a pin does, where there is none."""
+    tab = page.tabs["compare"].parts
+    return compare_events.drop(tab, {tab.pins: [], tab.metric: "pruned_fraction"}, event)
+
+
+def loaded(page: Page, number: int | None) -> Any:
+    """What a cell does, where nothing was swept."""
+    tab = page.tabs["sweep"].parts
+    return sweep_events.load(tab, page.frame, {tab.swept: {}, tab.second: "dense"}, number)
+
+
+EVENTS: dict[str, Callable[[Page, gr.EventData], Any]] = {
+    "atlas": lambda page, event: selected_from(event, View()),
+    "pins": dropped,
+    "query": lambda page, event: queries.open_query(page.tabs["retrieval"].parts, event),
+    "cell": lambda page, event: loaded(page, sweep_events.clicked_cell({}, event)),
+    "address": gone,
 }
-ROWS: dict[str, Callable[[gr.SelectData], Any]] = {
-    "runs": runs_handlers.clicked,
-    "study": study_handlers.load_row,
-    "sweep": lambda event: sweep_handlers.clicked_row(event, {}, "dense"),
+ROWS: dict[str, Callable[[Page, gr.SelectData], Any]] = {
+    "runs": lambda page, event: runs_events.clicked(page.tabs["runs"].parts, event),
+    "study": lambda page, event: study_events.load_row(page.frame, event),
+    "sweep": lambda page, event: loaded(page, sweep_events.clicked_row({}, event)),
 }
 
 
 @FUZZ
-@given(st.dictionaries(st.sampled_from([name.replace("_", "-") for _, name in FIELDS]), TEXTS, max_size=8))
+@given(st.dictionaries(st.sampled_from([name.replace("_", "-") for name in FIELDS]), TEXTS, max_size=8))
 def test_an_address_of_any_content(params: dict[str, str]) -> None:
     try:
         found = settings_of(params)
@@ -75,10 +111,10 @@ def test_an_address_of_any_content(params: dict[str, str]) -> None:
 
 
 @FUZZ
-@given(st.lists(VALUES, min_size=len(FIELDS), max_size=len(FIELDS)))
-def test_controls_of_any_content(values: list[Any]) -> None:
+@given(st.fixed_dictionaries(dict.fromkeys(FIELDS, VALUES)))
+def test_controls_of_any_content(held: dict[str, Any]) -> None:
     try:
-        assert isinstance(settings_from(values), Settings)
+        assert isinstance(settings_from(held), Settings)
     except GapruneError as error:
         plain(error)
 
@@ -106,36 +142,41 @@ def test_names_of_any_content(text: str) -> None:
         TEXTS, st.dictionaries(PARTS, TEXTS, max_size=6).map(lambda parts: urlencode(parts, errors="surrogatepass"))
     )
 )
-def test_a_query_of_any_content(text: str) -> None:
+def test_a_query_of_any_content(page: Page, text: str) -> None:
     """What an address restores; whatever it says, a page is what comes out."""
-    assert len(_restore(params_of(text), View())) == RESTORED
+    restoring, frame, atlas = restoration(page), page.frame, page.tabs["atlas"].parts
+    changes = restoring.restored(params_of(text), View())
+    places = set(restoring.writes) - set(page.following.refreshing["outputs"])
+    always = {frame.view, frame.look, frame.sidebar.current, atlas.metric, atlas.scale, atlas.grouping}
+    assert always <= set(changes) <= places
+    assert len(places) == RESTORED
 
 
 @FUZZ
-@given(st.lists(VALUES, min_size=len(RUN_FIELDS), max_size=len(RUN_FIELDS)))
-def test_a_sidebar_of_any_content(values: list[Any]) -> None:
+@given(st.fixed_dictionaries(dict.fromkeys(RUN_FIELDS, VALUES)))
+def test_a_sidebar_of_any_content(held: dict[str, Any]) -> None:
     try:
-        assert isinstance(run_from(values), RunSpec)
+        assert isinstance(run_from(held), RunSpec)
     except GapruneError as error:
         plain(error)
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_a_click_that_nobody_made(name: str) -> None:
+def test_a_click_that_nobody_made(name: str, page: Page) -> None:
     @FUZZ
     @given(CLICKS)
     def send(data: Any) -> None:
-        EVENTS[name](gr.EventData(None, data))
+        EVENTS[name](page, gr.EventData(None, data))
 
     send()
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_that_nobody_chose(name: str) -> None:
+def test_a_row_that_nobody_chose(name: str, page: Page) -> None:
     @FUZZ
     @given(SELECTIONS)
     def send(data: dict[str, Any]) -> None:
-        ROWS[name](gr.SelectData(None, data))
+        ROWS[name](page, gr.SelectData(None, data))
 
     send()
 
@@ -150,4 +191,4 @@ def test_a_line_of_a_forged_table(table: pd.DataFrame, index: Any) -> None:
 @FUZZ
 @given(st.one_of(TEXTS, VALUES, TEXTS.map(lambda text: f"cell-{text}")))
 def test_a_cell_that_is_not_there(name: Any) -> None:
-    assert sweep_handlers._number(name, SWEPT) in (None, 0)
+    assert sweep_events._number(name, SWEPT) in (None, 0)

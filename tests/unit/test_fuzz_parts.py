@@ -18,10 +18,13 @@ import pandas as pd
 import pytest
 from hypothesis import strategies as st
 
-from gaprune_viz.analysis import open_analysis
-from gaprune_viz.app import views
+from gaprune_viz.analysis.opening import open_analysis
+from gaprune_viz.app.frame.headline import headline_html
+from gaprune_viz.app.session.view import Live, Shown, View, run_line
+from gaprune_viz.app.tabs.atlas import view as atlas
 from gaprune_viz.config import Settings
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.figures.weights import distributions, matrix
 from tests.odd import FUZZ, MARKUP, TEXTS, altered, asked, given, mutated
 
 NUMBERS = st.sampled_from([0, 1, -1, 7, 2**31 - 1, 1e38, -1e38, 1e-45, float("nan"), float("inf"), float("-inf")])
@@ -116,15 +119,17 @@ def shown(folder: Path) -> None:
     table = analysis.summary.assign(
         pruned_fraction=preview.pruned_fraction, score_mean=preview.score_mean, threshold=preview.thresholds
     )
-    now, view = views.Live(analysis, preview, table), views.View()
+    now, drawn = Live(analysis, preview, table), Shown(View(), Settings())
+    # What it would look up for itself is that of the page's own analysis.
+    vars(drawn)["now"] = now
     analysis.live.preview(Settings.parse({"mask": {"allocation": "row"}}))
     analysis.live.densities(Settings())
-    assert len(views.matrix_table(now)) == len(analysis.summary)
+    assert len(atlas.matrix_table(now)) == len(analysis.summary)
     parts = [
-        views.run_line(analysis, "a"),
-        views.headline_html(now),
-        views.atlas_html(now, view),
-        views.detail_html(now, view),
+        run_line(analysis, "a"),
+        headline_html(now),
+        atlas.atlas_html(drawn),
+        atlas.detail_html(drawn),
     ]
     assert not [markup for markup in MARKUP if any(markup in part for part in parts)]
 
@@ -132,9 +137,9 @@ def shown(folder: Path) -> None:
 def figures(folder: Path) -> None:
     analysis = open_analysis(folder)
     for side in ("domain", "general"):
-        figure = views.distributions.fisher_density(analysis.histograms, analysis.summary[["name", "layer"]], side)
+        figure = distributions.fisher_density(analysis.histograms, analysis.summary[["name", "layer"]], side)
         assert figure.to_plotly_json()
-    assert views.distributions.matrix_detail(analysis.histograms, 0, "a").to_plotly_json()
+    assert matrix.matrix_detail(analysis.histograms, 0, "a").to_plotly_json()
 
 
 def arrays_of(path: Path) -> dict[str, np.ndarray]:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from gaprune_viz.analysis import exact_scope, load_dense, open_analysis
+from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.opening import open_analysis
 from gaprune_viz.config import ScoreSpec, Settings
-from gaprune_viz.core import scoring
+from gaprune_viz.criteria.criterion import Criterion
+from gaprune_viz.criteria.registry import CRITERIA
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "criteria.md"
 
@@ -19,9 +21,9 @@ def test_the_criterion_of_the_guide_works_live_and_exactly(
 ) -> None:
     code = re.search(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     assert code is not None
-    names: dict[str, scoring.Criterion] = {}
+    names: dict[str, Criterion] = {}
     exec(code[1], names)
-    monkeypatch.setitem(scoring.CRITERIA, "contrast", names["CONTRAST"])
+    monkeypatch.setitem(CRITERIA, "contrast", names["CONTRAST"])
     settings = Settings(score=ScoreSpec(criterion="contrast"))
     analysis = open_analysis(tiny_analysis)
     preview = analysis.live.preview(settings)

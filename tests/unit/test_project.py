@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import gaprune_viz
-from gaprune_viz.core.sources import DEFAULT_PACKAGE
-from gaprune_viz.paths import assets
+from gaprune_viz.models.sources import DEFAULT_PACKAGE
+from gaprune_viz.storage.paths import assets
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -4,7 +4,7 @@
 const gv = (window.gv = window.gv || {});
 
 const LOOKING = ['run', 'metric', 'scale', 'group', 'at']; // what is looked at, not what is set
-const OURS = ['tab', 'task', 'ask', 'pick'];
+const OURS = ['tab', ...(window.gvParts || [])]; // the tabs say which (gaprune_viz/app/serving.py)
 const KEPT = ['__theme'];
 const TOGETHER = 1500; // ms: moves of one slider without a longer rest are one step back
 

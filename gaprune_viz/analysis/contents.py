@@ -1,0 +1,123 @@
+"""What the folder of an analysis holds: its description, tensors, sketch, histograms, summary and checksums."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gaprune_viz.analysis.samples import ChosenData
+from gaprune_viz.analysis.summaries import histogram_rows, save_histograms, scope_medians, summary_row
+from gaprune_viz.calibration.collecting import SideResult
+from gaprune_viz.calibration.statistics import (
+    FIELDS,
+    FORMAT,
+    HISTOGRAM_FILE,
+    SKETCH_FILE,
+    SPEC_FILE,
+    SUMMARY_FILE,
+    TENSOR_FILE,
+    MatrixInfo,
+    read_matrix,
+    read_tensor,
+)
+from gaprune_viz.config import RunSpec
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.targets import Inventory, Target
+from gaprune_viz.sketch.sample import SketchBuilder
+from gaprune_viz.storage.checksums import seal, tensor_digest
+from gaprune_viz.versions import versions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def describe(
+    run: RunSpec,
+    model: EmbeddingModel,
+    found: Inventory,
+    targets: Sequence[Target],
+    sides: dict[str, ChosenData],
+    results: Mapping[str, SideResult],
+    key: str,
+) -> dict[str, Any]:
+    """What `spec.json` says of a run, but for what `write` adds: medians, seconds and checksums."""
+    data, notes = {}, list(found.notes)
+    for side, chosen in sides.items():
+        data[side], told = chosen.describe(run.calibration.samples)
+        notes += told
+        losses = results[side].losses
+        data[side] |= {"mean_loss": float(losses.mean()), "tokens": results[side].tokens}
+    infos = [MatrixInfo(t.name, t.layer, t.role, t.scope, *t.shape) for t in targets]
+    return {
+        "format": FORMAT,
+        "key": key,
+        "run": run.model_dump(mode="json"),
+        "model": {
+            "label": model.label,
+            "weight_hash": model.weight_hash,
+            "pooling": model.pooling.value,
+            "query_prompt": model.query_prompt,
+            "passage_prompt": model.passage_prompt,
+            "max_length": model.max_length,
+            "parameters": sum(p.numel() for p in model.backbone.parameters()),
+        },
+        "data": data,
+        "matrices": [asdict(info) for info in infos],
+        "refused": found.refused,
+        "notes": notes,
+        "versions": versions(),
+    }
+
+
+def write(
+    folder: Path,
+    document: dict[str, Any],
+    targets: Sequence[Target],
+    seed: int,
+    sketch_cap: int,
+    keep_tensors: bool,
+    began: float,
+) -> None:
+    """Write everything but the tensors, which calibration has put into the folder already.
+
+    Args:
+        folder: of the analysis.
+        document: what `describe` gives; the rest is added.
+        targets: the weights that were calibrated, in the order of the description.
+        seed: of the sketch.
+        sketch_cap: most weights of the sketch.
+        keep_tensors: False deletes the tensors once the sketch is made.
+        began: when the run did, on the monotonic clock.
+    """
+    import pandas as pd
+
+    infos = [MatrixInfo(**row) for row in document["matrices"]]
+
+    def pairs() -> Iterator[tuple[Tensor, Tensor]]:
+        for target in targets:
+            yield target.weight.float().cpu().contiguous(), read_tensor(folder, target.name, "fisher_domain")
+
+    medians = scope_medians(pairs, sum(info.size for info in infos))
+    builder, rows, histograms = SketchBuilder(infos, seed, sketch_cap, medians), [], []
+    for target, info in zip(targets, infos, strict=True):
+        stats = read_matrix(folder, target.name, target.weight.float().cpu().contiguous())
+        rows.append(summary_row(info, stats))
+        histograms.append(histogram_rows(stats))
+        builder.add(stats)
+    digests = {}
+    if keep_tensors:
+        names = ((info.name, field) for info in infos for field in FIELDS)
+        digests = {f"{name}:{field}": tensor_digest(read_tensor(folder, name, field)) for name, field in names}
+    else:
+        (folder / TENSOR_FILE).unlink()
+    builder.build().save(folder / SKETCH_FILE)
+    save_histograms(folder, histograms)
+    pd.DataFrame(rows).to_parquet(folder / SUMMARY_FILE, index=False)
+    document |= {"medians": medians, "seconds": round(time.monotonic() - began, 2)}
+    parts = (TENSOR_FILE, SKETCH_FILE, HISTOGRAM_FILE, SUMMARY_FILE)
+    text = json.dumps(seal(document, folder, parts, digests), indent=2, ensure_ascii=False)
+    (folder / SPEC_FILE).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,128 @@
+"""From a spec to an analysis on disk. The app and the command line both call this, and nothing deeper."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Generator
+from contextlib import nullcontext
+from pathlib import Path
+
+from gaprune_viz.analysis.contents import describe, write
+from gaprune_viz.analysis.samples import ChosenData, choose_data
+from gaprune_viz.calibration.collecting import Side, collect
+from gaprune_viz.calibration.processes import workers
+from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.calibration.run_plan import grouped
+from gaprune_viz.calibration.statistics import FORMAT, SPEC_FILE, Statistics
+from gaprune_viz.config import SIDES, SKETCH_CAP, RunSpec
+from gaprune_viz.data.triplets import check_source
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.memory import enough_memory, release
+from gaprune_viz.models.sources import refuse_changed
+from gaprune_viz.models.targets import in_scope, inventory
+from gaprune_viz.storage.workspace import alone, clean, whole_folder, workspace
+
+DEMO_SKETCH_CAP = 65_536
+WAIT_SECONDS = 0.5
+
+
+def analyze(
+    run: RunSpec,
+    out: Path | None = None,
+    *,
+    model: EmbeddingModel | None = None,
+    sketch_cap: int = SKETCH_CAP,
+    keep_tensors: bool = True,
+) -> Generator[Progress, None, Path]:
+    """Run an analysis, batch by batch. Closing the generator stops it and leaves no trace.
+
+    Args:
+        run: model and data.
+        out: folder of the result; None for the workspace, where the same run is found again by its content.
+        model: the model of `run.model`, where it is loaded already.
+        sketch_cap: most weights of the sketch.
+        keep_tensors: False keeps the sketch only, as the bundled demo does.
+
+    Yields:
+        Progress; the last stage is "Writing".
+
+    Raises:
+        GapruneError: whatever a person can put right.
+    """
+    began, peers = time.monotonic(), workers()
+    for side in SIDES:
+        check_source(getattr(run.calibration, side))
+    yield Progress("Loading the model", 0, 1, 0.0)
+    model = model or load_model(run.model)
+    found = inventory(model)
+    targets = in_scope(found, run.calibration.scope, model.label)
+    yield Progress("Choosing samples", 0, 1, time.monotonic() - began)
+    # One process chooses: the others might round otherwise.
+    sides = {side: choose_data(run, side, model, peers) for side in SIDES}
+    key = analysis_key(run, model, sides)
+    place = out or workspace() / f"analysis-{key}"
+    lock = alone(place) if out is None and peers.is_main else nullcontext(lambda: True)
+    with lock as take:
+        while not take():
+            yield Progress("Waiting: another process makes the same analysis", 0, 0, time.monotonic() - began)
+            time.sleep(WAIT_SECONDS)
+        if out is None and peers.share(_is_whole(place)):
+            place.touch()
+            return place
+        groups, budget = grouped(run, model, targets, {side: data.triplets for side, data in sides.items()})
+        texts = {side: Side(data.source.name, data.triplets) for side, data in sides.items()}
+        with whole_folder(place, marker=SPEC_FILE) if peers.is_main else nullcontext() as folder:
+            results, told = yield from collect(
+                model,
+                groups,
+                texts,
+                folder,
+                temperature=run.calibration.temperature,
+                token_budget=budget,
+                workers=peers,
+            )
+            if folder is not None:
+                yield Progress("Writing", 0, 1, 0.0)
+                refuse_changed(model)
+                if told:
+                    release()
+                with enough_memory("while the result was written"):
+                    document = describe(run, model, found, targets, sides, results, key)
+                    document["notes"] += told
+                    write(folder, document, targets, run.calibration.seed, sketch_cap, keep_tensors, began)
+    peers.wait()
+    if out is None and peers.is_main:
+        clean(place.parent, keep=place)
+    return place
+
+
+def _is_whole(place: Path) -> bool:
+    """Whether a finished analysis is there, as it was written."""
+    try:
+        Statistics.open(place)
+    except GapruneError:
+        # Not there; or damaged: it is made again, and replaced.
+        return False
+    return True
+
+
+def analysis_key(run: RunSpec, model: EmbeddingModel, sides: dict[str, ChosenData]) -> str:
+    """A hash of all that determines the numbers: weights, texts, settings, the version of the format."""
+    # The batch budget, the memory and the device change the time, not the numbers; names are replaced by what they
+    # stand for.
+    calibration = run.calibration.model_dump(mode="json", exclude={"token_budget", "memory", "domain", "general"})
+    content = {
+        "format": FORMAT,
+        "weights": model.weight_hash,
+        "pooling": str(model.pooling),
+        "prompts": [model.query_prompt, model.passage_prompt],
+        "max_length": model.max_length,
+        "dtype": run.model.dtype.value,
+        "calibration": calibration,
+        "data": {side: data.source.content_hash for side, data in sides.items()},
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,53 @@
+"""The components around the tabs, which every tab may read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from gaprune_viz.app.session.view import Shown, View
+from gaprune_viz.app.sidebar import Sidebar
+from gaprune_viz.app.tuning.bar import TuningBar
+from gaprune_viz.app.widgets.events import Values
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around the tabs.
+
+    Attributes:
+        view: the `View` of the session, as plain values.
+        active: name of the open tab.
+        query: the settings as an address has them; it changes whenever they do, whatever changed them.
+        look: what is looked at as an address has it.
+        bell: how the browser asks for a state of the page.
+        collection: what is searched; the tab that searches lays it out, others read it.
+    """
+
+    view: gr.State
+    active: gr.State
+    query: gr.Textbox
+    look: gr.Textbox
+    bell: gr.HTML
+    collection: gr.Dropdown
+    sidebar: Sidebar
+    tuning: TuningBar
+    headline: gr.HTML
+
+    @property
+    def state(self) -> list[Any]:
+        """What is read to know what is shown: the view and the settings."""
+        return [self.view, *self.tuning.all]
+
+    def shown(self, values: Values) -> Shown:
+        """What is shown for these values.
+
+        Raises:
+            GapruneError: a setting is out of bounds.
+        """
+        return Shown(self.view_of(values), self.tuning.settings(values), values)
+
+    def view_of(self, values: Values) -> View:
+        return View.parse(values[self.view])

@@ -1,0 +1,151 @@
+"""Heavy work of a page: progress at its place, a stop flag, and the earlier state where it fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from gaprune_viz.analysis.opening import Analysis
+from gaprune_viz.app.frame.components import Frame
+from gaprune_viz.app.session.access import visitor
+from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.session.view import View, run_line
+from gaprune_viz.app.widgets.events import HEAVY, Changes, Listener, Steps, Values, listener
+from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.config import RunSpec, Settings
+from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.figures.kit import panels
+from gaprune_viz.figures.kit.progress import progress_html
+from gaprune_viz.jobs import process, watching, zerogpu
+from gaprune_viz.jobs.watching import Report, Work
+from gaprune_viz.storage.workspace import clean, workspace
+
+Stopped = Callable[[], bool]
+UNCHANGED = "Stopped. What was on screen is unchanged."
+
+
+def begin(request: gr.Request | None) -> threading.Event:
+    """A fresh stop flag for the work that this page starts now."""
+    return watching.begin(session_of(request))
+
+
+def stop(request: gr.Request) -> None:
+    """Ask all work of this page to stop."""
+    watching.stop(session_of(request))
+
+
+def session_of(request: gr.Request | None) -> str:
+    """The open page behind a request."""
+    return str(getattr(request, "session_hash", None) or "direct")
+
+
+def stopping() -> Listener:
+    """What a stop button does."""
+    return listener(stop)
+
+
+def watched(work: Work[Any], flag: threading.Event) -> Generator[Progress, None, Any]:
+    """`jobs.watching.watched` for whoever asks."""
+    return watching.watched(work, flag, visitor().owner)
+
+
+def steps(
+    work: Generator[Progress, None, Any], flag: Any, place: Any, live: Callable[[], Changes] | None = None
+) -> Generator[Changes, None, Any]:
+    """Run a generator of progress, showing each step and what `live` gives; what the generator returns is returned."""
+    try:
+        while True:
+            if flag.is_set():
+                raise Cancelled
+            step = next(work)
+            known = step.fraction if step.total > 1 else None
+            yield {place: progress_html(step.stage, known, step.eta), **_known(live)}
+    except StopIteration as end:
+        return end.value
+    finally:
+        work.close()
+
+
+def analysis_of(run: RunSpec) -> Work[Path]:
+    """The work of one analysis, in a process of its own.
+
+    Raises:
+        GapruneError: this server does not do such runs.
+    """
+    visitor().check_run(run)
+
+    def work(report: Report, stopped: Stopped) -> Path:
+        STORE.hand_over(run.model)
+        if zerogpu.available():
+            making: Generator[Progress, None, Any] = zerogpu.analysis(run)
+        else:
+            making = process.analysis(run, stopped, gives_way=visitor().public)
+        folder = Path(watching.driven(making, report, stopped))
+        clean(workspace(), keep=folder, largest=visitor().access.spec.workspace_bytes)
+        return folder
+
+    return work
+
+
+def full(frame: Frame, view: View, flag: Any, place: Any) -> Generator[Changes, None, tuple[View, Analysis]]:
+    """The analysis with all its tensors: the bundled demo holds a sketch only, so its run is made first."""
+    analysis = STORE.analysis(view.analysis)
+    if analysis.statistics.has_tensors:
+        return view, analysis
+    folder = yield from steps(watched(analysis_of(analysis.run), flag), flag, place)
+    view = view.with_(analysis=visitor().admit(folder))
+    analysis = STORE.analysis(view.analysis)
+    yield {frame.view: view.model_dump(), frame.sidebar.current: run_line(analysis, view.analysis)}
+    return view, analysis
+
+
+def heavy_job(
+    frame: Frame,
+    place: Any,
+    work: Callable[[View, Analysis, Settings, Report, Stopped], Any],
+    show: Callable[[Any], Changes],
+    values: Values,
+    request: gr.Request,
+    *,
+    live: Callable[[], Changes] | None = None,
+    stopped: str = UNCHANGED,
+) -> Steps:
+    """Heavy work on the full analysis with progress at `place`; `show` turns its result into changes.
+
+    Args:
+        live: asked at every step, and when the work ends early, what of it can be shown already.
+        stopped: what to say when the person stopped it.
+    """
+    flag = begin(request)
+    yield {place: progress_html("Starting", None)}
+    try:
+        settings = frame.tuning.settings(values)
+        shown, analysis = yield from full(frame, frame.view_of(values), flag, place)
+        job = watched(lambda report, stopped: work(shown, analysis, settings, report, stopped), flag)
+        result = yield from steps(job, flag, place, live)
+        yield {place: "", **show(result)}
+    except Cancelled:
+        yield {**_known(live), place: panels.notice(stopped)}
+    except GapruneError as error:
+        yield {**_known(live), place: panels.error_card(error.message, error.hint)}
+
+
+def heavy_listener(
+    frame: Frame,
+    handler: Callable[..., Steps],
+    place: Any,
+    reads: Iterable[Any] = (),
+    writes: Iterable[Any] = (),
+    kind: dict[str, Any] = HEAVY,
+) -> Listener:
+    """What ties a handler that ends in `heavy_job` to components: those that the work itself reads and writes, too."""
+    changed = [frame.view, frame.sidebar.current, place, *writes]
+    return listener(handler, [*frame.state, *reads], changed, kind)
+
+
+def _known(live: Callable[[], Changes] | None) -> Changes:
+    return live() if live is not None else {}

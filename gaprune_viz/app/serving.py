@@ -1,0 +1,116 @@
+"""Serving the page: its address, theme, styles and scripts, and what it loads beforehand."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.themes import Base
+
+from gaprune_viz.app import endpoints, tour
+from gaprune_viz.app.frame.tab import Tab
+from gaprune_viz.app.page import build
+from gaprune_viz.app.session.closing import MOST_SESSIONS, keep_few_events
+from gaprune_viz.app.session.gate import REFUSALS, Gate
+from gaprune_viz.app.tabs import TABS
+from gaprune_viz.app.widgets import scripts, style
+from gaprune_viz.config import ServeSpec
+from gaprune_viz.jobs import process
+from gaprune_viz.jobs.host import LIBRARIES
+from gaprune_viz.jobs.line import MOST_WAITING
+
+# Waiting jobs hold a thread each while they wait; sliders need threads of their own beside them.
+MOST_THREADS = MOST_WAITING + 40
+
+# On a phone the open sidebar would cover the page; one tap brings it back.
+_ON_LOAD = """<script>
+(() => {
+  if (innerWidth >= 768) return;
+  let tries = 0;
+  const close = () => {
+    const toggle = document.querySelector('.sidebar.open .toggle-button');
+    if (toggle) toggle.click();
+    else if (tries++ < 150) setTimeout(close, 100);
+  };
+  close();
+})();
+</script>"""
+
+
+def address_parts(tabs: Sequence[Tab[Any]] = TABS) -> str:
+    """Which parts of the address the browser keeps, for the page's script: they belong to the tabs."""
+    return f"window.gvParts = {json.dumps([part for tab in tabs for part in tab.kept])};"
+
+
+def theme() -> gr.Theme:
+    """System fonts only: the page works with no network."""
+    fonts = ["ui-sans-serif", "system-ui", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"]
+    mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+    return Base(
+        primary_hue="blue", secondary_hue="slate", neutral_hue="slate", radius_size="md", font=fonts, font_mono=mono
+    )
+
+
+def warm_up() -> None:
+    """Load what the first job needs and the page does not; five seconds in which Python does little else."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    process.ready()
+    # What is here now stays: collecting garbage, which holds everybody up, need not look at it again.
+    gc.collect()
+    gc.freeze()
+
+
+def launch(
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    demo: gr.Blocks | None = None,
+    serve: ServeSpec | None = None,
+    tabs: Sequence[Tab[Any]] = TABS,
+    **options: Any,
+) -> Any:
+    """Serve the page.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on; 0 lets the system choose.
+        demo: the page, where it is built already, for the same `serve`.
+        serve: whom it is for; None for the defaults of this machine.
+        tabs: what it shows; those of `demo`, where that is given.
+        options: passed on to `gr.Blocks.launch`.
+    """
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    serve = serve or ServeSpec.here()
+    demo = demo or build(serve, tabs)
+    keep_few_events()
+    if serve.public:
+        # The first visitor's run would load them with everybody else's sliders waiting.
+        threading.Thread(target=warm_up, daemon=True).start()
+    demo.queue(default_concurrency_limit=8)
+    return demo.launch(
+        server_name=host,
+        server_port=port or None,
+        root_path=serve.root_path or None,
+        theme=theme(),
+        mcp_server=endpoints.mcp_installed() and not serve.public,
+        head=style.head() + scripts.head(tour.script(), address_parts(tabs)) + _ON_LOAD,
+        max_file_size=serve.upload_limit,
+        max_threads=MOST_THREADS,
+        state_session_capacity=MOST_SESSIONS,
+        app_kwargs={
+            "exception_handlers": REFUSALS,
+            "middleware": [(Gate, (), {"spec": serve})] if serve.public else None,
+        },
+        footer_links=["settings"] if serve.public else ["api", "settings"],
+        # What went wrong unforeseen may name the server's files: it is in its log.
+        show_error=not serve.public,
+        **{"quiet": False, **options},
+    )

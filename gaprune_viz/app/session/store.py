@@ -1,0 +1,198 @@
+"""What the process keeps between clicks: models, analyses, masks, embeddings, each in a bounded cache.
+
+Sessions hold ids only; tensors live here, shared between people who look at the same thing.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+import torch
+
+from gaprune_viz.analysis.exact import exact_scope, refuse_other_weights
+from gaprune_viz.analysis.opening import Analysis, open_analysis
+from gaprune_viz.app.session.access import visitor
+from gaprune_viz.config import ModelSpec, Settings
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.cached import EmbeddingCache, embedding_cache
+from gaprune_viz.evaluation.mteb.estimate import Speed, measure_speed
+from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.evaluation.tasks import RetrievalTask, TaskEmbeddings
+from gaprune_viz.masking.from_statistics import ExactScope
+from gaprune_viz.masking.masks import MaskResult
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.memory import release
+from gaprune_viz.models.sources import parameter_count
+from gaprune_viz.models.targets import Target
+from gaprune_viz.sketch.preview import Preview
+
+T = TypeVar("T")
+
+
+class Cache(Generic[T]):
+    """The most recently used values, a few of them; a value is made once even when two people ask at the same time."""
+
+    def __init__(self, largest: int) -> None:
+        self.largest = largest
+        self._values: OrderedDict[Hashable, T] = OrderedDict()
+        self._making: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value under a key, made where it is missing. What `make` raises is raised, and nothing is kept."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._values:
+                    return self._values[key]
+            value = make()
+            with self._lock:
+                self._values[key] = value
+                self._making.pop(key, None)
+                while len(self._values) > self.largest:
+                    self._values.popitem(last=False)
+            return value
+
+    def clear(self) -> None:
+        """Let go of all values; who uses one keeps it."""
+        with self._lock:
+            self._values.clear()
+
+    def peek(self, key: Hashable) -> T | None:
+        """The value under a key, or None."""
+        with self._lock:
+            return self._values.get(key)
+
+
+class Store:
+    """All caches of the process."""
+
+    def __init__(self) -> None:
+        self._models: Cache[EmbeddingModel] = Cache(2)
+        self._sizes: Cache[int] = Cache(32)
+        self._analyses: Cache[Analysis] = Cache(8)
+        self._scopes: Cache[tuple[EmbeddingModel, ExactScope, tuple[Target, ...]]] = Cache(4)
+        self._masks: Cache[MaskResult] = Cache(6)
+        self._previews: Cache[Preview] = Cache(16)
+        self._tasks: Cache[RetrievalTask] = Cache(12)
+        self._embeddings: Cache[TaskEmbeddings] = Cache(32)
+        self._speeds: Cache[Speed] = Cache(32)
+        self._retrained: Cache[EmbeddingModel] = Cache(2)
+
+    @property
+    def disk(self) -> EmbeddingCache:
+        """Embeddings that outlive the process."""
+        return embedding_cache()
+
+    def check_model(self, spec: ModelSpec) -> None:
+        """Refuse a model that the visitor may not use, or that is too large for him."""
+        access = visitor().access
+        access.check_model(spec)
+        if access.spec.public:
+            access.check_size(self._sizes.get(spec.key(), lambda: parameter_count(spec)))
+
+    def model(self, spec: ModelSpec) -> EmbeddingModel:
+        """A model, where the visitor may use it."""
+        self.check_model(spec)
+        return self._models.get(spec.key(), lambda: load_model(spec))
+
+    def hand_over(self, spec: ModelSpec) -> None:
+        """Before another process loads a model: refuse it as `model` does, and let go of ours on a card.
+
+        A card may have room for one of them only.
+        """
+        self.check_model(spec)
+        if torch.cuda.is_available():
+            self._scopes.clear()
+            self._models.clear()
+            release()
+
+    def analysis(self, name: str) -> Analysis:
+        """An analysis by its id, where the visitor may see it; `demo` is the bundled one."""
+        folder = visitor().folder(name)
+        return self._analyses.get(str(folder), lambda: open_analysis(folder))
+
+    def task(self, source: str | None) -> RetrievalTask:
+        """A retrieval task by its source, where the visitor may read it."""
+        if not source:
+            raise GapruneError("No collection is chosen.", "Choose one in the Retrieval tab.")
+        visitor().check_source(source)
+        return self._tasks.get(source, lambda: load_task(source))
+
+    def dense(self, analysis: Analysis) -> EmbeddingModel:
+        """The dense model of an analysis, its weights checked against the run."""
+        model = self.model(analysis.run.model)
+        refuse_other_weights(analysis.statistics, model)
+        return model
+
+    def scope(self, analysis: Analysis) -> tuple[ExactScope, tuple[Target, ...]]:
+        """The exact scope of an analysis, and its targets in the model that `dense` gives now.
+
+        A model that made room for others is loaded anew: a mask on the targets of the old one would change nothing.
+        """
+        model = self.dense(analysis)
+        # Kept with its scope, so that no other model can come to have its id meanwhile.
+        key = (str(analysis.folder), id(model))
+        _, scope, targets = self._scopes.get(key, lambda: (model, *exact_scope(analysis.statistics, model)))
+        return scope, targets
+
+    def preview(self, analysis: Analysis, settings: Settings) -> Preview:
+        """What the sketch says of some settings: one answer for all handlers that follow a slider's move."""
+        key = (str(analysis.folder), id(analysis), settings.key())
+        return self._previews.get(key, lambda: analysis.live.preview(settings))
+
+    def masks(self, analysis: Analysis, settings: Settings) -> MaskResult:
+        """The exact masks of some settings."""
+        key = (str(analysis.folder), settings.key())
+        return self._masks.get(key, lambda: self.scope(analysis)[0].masks(settings))
+
+    def known_masks(self, analysis: Analysis, settings: Settings) -> MaskResult | None:
+        """The exact masks, where they were made already."""
+        return self._masks.peek((str(analysis.folder), settings.key()))
+
+    def embeddings(
+        self, analysis: Analysis, task: RetrievalTask, settings: Settings | None, make: Callable[[], TaskEmbeddings]
+    ) -> TaskEmbeddings:
+        """Embeddings of a task by a model: dense where `settings` is None, else under their mask."""
+        side = "dense" if settings is None else (str(analysis.folder), settings.key())
+        return self._embeddings.get((analysis.run.model.key(), side, task.content_hash), make)
+
+    def speed(self, analysis: Analysis) -> Speed:
+        """How fast the dense model reads here; measured once."""
+        return self._speeds.get(analysis.run.model.key(), lambda: measure_speed(self.dense(analysis)))
+
+    def known_speed(self, analysis: Analysis) -> Speed | None:
+        """The same, where it was measured already."""
+        return self._speeds.peek(analysis.run.model.key())
+
+    def keep_retrained(self, analysis: Analysis, settings: Settings, model: EmbeddingModel) -> str:
+        """Keep a retrained model for a while; its id, which nobody can guess."""
+        name = secrets.token_hex(8)
+        self._retrained.get((name, str(analysis.folder), settings.key()), lambda: model)
+        return name
+
+    def retrained(self, analysis: Analysis, settings: Settings, name: str) -> EmbeddingModel:
+        """A retrained model by its id.
+
+        Raises:
+            GapruneError: it was made from other settings, or is no longer kept.
+        """
+        found = self._retrained.peek((name, str(analysis.folder), settings.key()))
+        if found is None:
+            raise GapruneError(
+                "The retrained model belongs to other settings, or is no longer kept.",
+                "Retrain again, or run the benchmark without it.",
+            )
+        return found
+
+
+STORE = Store()

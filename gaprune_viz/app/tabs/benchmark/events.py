@@ -1,0 +1,137 @@
+"""What the Benchmark tab does with tasks: say what they cost, run them, show every score as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gradio as gr
+
+from gaprune_viz.analysis.opening import Analysis
+from gaprune_viz.app.frame.components import Frame
+from gaprune_viz.app.frame.tab import Wiring
+from gaprune_viz.app.frame.work import Stopped, begin, heavy_job, heavy_listener, steps, stopping, watched
+from gaprune_viz.app.session.downloads import csv_button
+from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.session.view import View
+from gaprune_viz.app.tabs.benchmark.choosing import chosen_tasks, nothing_yet
+from gaprune_viz.app.tabs.benchmark.layout import BenchmarkTab
+from gaprune_viz.app.tabs.benchmark.training import run_retraining
+from gaprune_viz.app.widgets.events import Changes, Steps, Values, listener
+from gaprune_viz.config import Settings
+from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.evaluation.mteb.estimate import estimate
+from gaprune_viz.evaluation.mteb.report import frame as scores_frame
+from gaprune_viz.evaluation.mteb.running import Failure, Score, run
+from gaprune_viz.evaluation.mteb.variants import Variant, under_mask, whole
+from gaprune_viz.figures.experiments.benchmark import benchmark_figure, benchmark_table, estimate_text
+from gaprune_viz.figures.kit import panels
+from gaprune_viz.figures.kit.progress import progress_html
+from gaprune_viz.jobs.watching import Report
+
+PARTIAL = "Stopped. The scores that were finished are below."
+
+
+def wire(tab: BenchmarkTab, page: Wiring) -> None:
+    """Connect the pickers, the benchmark, and the retraining panel."""
+    frame, panel = page.frame, tab.training
+    pickers = [tab.own.submit, tab.own.blur, tab.retrained.input, *(one.input for one in tab.groups)]
+    costing = listener(say_cost(tab, frame), [frame.view, tab.retrained, *tab.pickers], [tab.estimate])
+    gr.on([page.tab.select, *pickers], **costing)
+    reads = [panel.kept, tab.retrained, *tab.pickers]
+    tab.run.click(
+        **heavy_listener(frame, run_benchmark(tab, frame), tab.progress, reads, [tab.figure, tab.table, tab.csv])
+    ).then(**page.refresh)
+    reads = [frame.collection, panel.control, *panel.controls.values()]
+    writes = [panel.loss, panel.quality, panel.table, panel.kept, tab.retrained]
+    panel.run.click(**heavy_listener(frame, run_retraining(tab, frame), panel.progress, reads, writes)).then(
+        **page.refresh
+    )
+    for stop in (tab.stop, panel.stop):
+        stop.click(**stopping())
+
+
+def say_cost(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
+    """Say what the chosen tasks will cost, at the speed of the dense model of the analysis on screen.
+
+    The speed is measured once, in line with all heavy work: texts encoded beside a calibration would get into it.
+    """
+    place = tab.estimate
+
+    def handler(values: Values, request: gr.Request) -> Steps:
+        picked = [values[picker] for picker in tab.pickers]
+        if not any(picked):
+            yield {place: nothing_yet()}
+            return
+        try:
+            tasks = chosen_tasks(picked)
+            analysis = STORE.analysis(frame.view_of(values).analysis)
+            if STORE.known_speed(analysis) is None:
+                yield {place: progress_html("Measuring how fast the model reads", None)}
+                flag = begin(request)
+                yield from steps(watched(lambda report, stopped: STORE.speed(analysis), flag), flag, place)
+            versions = 3 if values[tab.retrained] else 2
+            found = estimate(tasks, STORE.dense(analysis), versions, STORE.speed(analysis))
+            yield {place: panels.notice(estimate_text(found))}
+        except Cancelled:
+            yield {place: ""}
+        except GapruneError as error:
+            yield {place: panels.error_card(error.message, error.hint)}
+
+    return handler
+
+
+def run_benchmark(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
+    """Run the chosen tasks; what is finished is shown at once and stays, whatever happens after it."""
+
+    def handler(values: Values, request: gr.Request) -> Steps:
+        found: list[Score | Failure] = []
+        shown = [0]
+
+        def work(_: View, analysis: Analysis, settings: Settings, report: Report, stopped: Stopped) -> None:
+            tasks = chosen_tasks([values[picker] for picker in tab.pickers])
+            report("Making the exact mask", 0, 0)
+            kept = values[tab.training.kept] if values[tab.retrained] else ""
+            found.extend(run(tasks, versions_of(analysis, settings, kept), report=report, stop=stopped))
+
+        def live() -> Changes:
+            scores = [one for one in list(found) if isinstance(one, Score)]
+            if len(scores) == shown[0]:
+                return {}
+            shown[0] = len(scores)
+            return drawn(tab, scores)
+
+        def show(_: None) -> Changes:
+            failures = [one for one in found if isinstance(one, Failure)]
+            said = "".join(panels.error_card(one.error.message, one.error.hint) for one in failures)
+            scores = [one for one in found if isinstance(one, Score)]
+            ended: Changes = {}
+            if scores:
+                ended = {**drawn(tab, scores), tab.csv: csv_button("benchmark.csv", scores_frame(scores))}
+            return {**ended, tab.progress: said or panels.notice("Done.")}
+
+        yield from heavy_job(frame, tab.progress, work, show, values, request, live=live, stopped=PARTIAL)
+
+    return handler
+
+
+def versions_of(analysis: Analysis, settings: Settings, kept: str) -> list[Variant]:
+    """Dense, pruned, and the retrained model with this id.
+
+    Raises:
+        GapruneError: the retrained model is of other settings, or no longer there.
+    """
+    model = STORE.dense(analysis)
+    masks = STORE.masks(analysis, settings).masks
+    versions = [whole("dense", model), under_mask("pruned", model, STORE.scope(analysis)[1], masks, settings.key())]
+    if kept:
+        versions.append(whole("retrained", STORE.retrained(analysis, settings, kept), kept))
+    return versions
+
+
+def drawn(tab: BenchmarkTab, scores: list[Score]) -> Changes:
+    """Figure and table of some scores."""
+    found = scores_frame(scores)
+    return {
+        tab.figure: gr.update(value=benchmark_figure(found), visible=True),
+        tab.table: gr.update(value=benchmark_table(found), visible=True),
+    }

@@ -1,0 +1,8 @@
+"""Learn: the formula with live numbers, what its parts mean, and what to be careful about."""
+
+from __future__ import annotations
+
+from gaprune_viz.app.frame.tab import Drawing, Tab
+from gaprune_viz.app.tabs.learn.layout import LearnTab, build
+
+TAB = Tab[LearnTab]("learn", "Learn", build, open=Drawing(LearnTab.open, lambda tab: [tab.formula]))

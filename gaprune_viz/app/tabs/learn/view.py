@@ -1,0 +1,47 @@
+"""The formula of the criterion in use, with the numbers of one weight in it."""
+
+from __future__ import annotations
+
+from gaprune_viz.app.session.view import Shown
+from gaprune_viz.criteria.registry import criterion
+from gaprune_viz.figures.kit.metrics import ROLE_LABELS
+from gaprune_viz.figures.weights.formula import dai_numbers, terms_list, verdict
+from gaprune_viz.sketch.example import closest_call
+
+
+def formula_text(name: str) -> str:
+    """The formula of a criterion, for Markdown."""
+    chosen = criterion(name)
+    return f"### Now in use: {chosen.label}\n\n$${chosen.formula}$$\n\n{chosen.source}."
+
+
+def live_formula(shown: Shown) -> str:
+    """The formula of the criterion with the numbers of the closest call of the selected matrix, for Markdown."""
+    preview, analysis = shown.now.preview, shown.now.analysis
+    score = preview.settings.score
+    index = analysis.statistics.names.index(shown.selected)
+    weight = closest_call(analysis.live, preview, index)
+    info = analysis.live.matrices[index]
+    place = f"layer {info.layer}, {ROLE_LABELS[info.role]}, row {weight.row}, column {weight.column}"
+    if score.criterion == "dai":
+        numbers = dai_numbers(
+            theta=weight.theta,
+            domain=weight.fisher_domain,
+            general=weight.fisher_general,
+            s=weight.alignment,
+            kappa=preview.kappa,
+            power=score.fisher_power,
+            alpha=score.alpha,
+            beta=score.beta,
+            gamma=score.gamma,
+            score=weight.score,
+        )
+        worked = f"$${numbers}$$"
+    else:
+        worked = f"Its terms: {terms_list(weight.terms)}."
+    return (
+        f"{formula_text(score.criterion)}\n\n**With numbers.** The closest call among the sampled weights of "
+        f"the selected matrix: {place}.\n\n{worked}\n\n"
+        f"{verdict(weight.score, weight.threshold, pruned=weight.pruned)} Select another matrix in the Atlas, or move "
+        "a slider, and the numbers change."
+    )

@@ -1,0 +1,161 @@
+"""What the Retrieval tab does: one query, the one that changed most, all of them; and again when settings move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from gaprune_viz.analysis.opening import Analysis
+from gaprune_viz.app.frame.components import Frame
+from gaprune_viz.app.frame.tab import Wiring
+from gaprune_viz.app.frame.work import heavy_job, heavy_listener, stopping
+from gaprune_viz.app.session import searching as search
+from gaprune_viz.app.session.view import View
+from gaprune_viz.app.tabs.retrieval import live, queries
+from gaprune_viz.app.tabs.retrieval.layout import RetrievalTab
+from gaprune_viz.app.widgets.events import (
+    CARRIES,
+    HEAVY_LAST,
+    LIGHT,
+    Changes,
+    Listener,
+    Steps,
+    Values,
+    arrived,
+    listener,
+)
+from gaprune_viz.config import SIDES, Settings
+from gaprune_viz.figures.retrieval.geometry import geometry_html
+from gaprune_viz.figures.retrieval.measures import metrics_html, sides_html
+from gaprune_viz.figures.retrieval.per_query import per_query_figure, per_query_table
+from gaprune_viz.figures.retrieval.ranking import ranking_html
+from gaprune_viz.figures.retrieval.spacemap import map_figure, map_table
+
+
+def wire(tab: RetrievalTab, page: Wiring) -> None:
+    """Connect the pickers, the buttons, and what follows a move of the settings."""
+    frame, field = page.frame, [tab.pick, tab.text]
+    tab.task.input(
+        **listener(lambda values: queries.choose_task(tab, values[tab.task]), [tab.task], [tab.pick, tab.progress])
+    )
+    asking, ranked = [tab.task, *field], [tab.ranking, tab.asked]
+    comparing = heavy_listener(frame, compare_query(tab, frame), tab.progress, asking, ranked)
+    gr.on([tab.compare.click, tab.text.submit], **comparing).then(**page.refresh)
+    chosen = [
+        tab.pick.input(**listener(lambda: {tab.text: ""}, (), [tab.text])),
+        *(button.click(**_stepping(tab, by)) for button, by in tab.stepping),
+        _wire_opener(tab),
+    ]
+    for event in chosen:
+        event.then(**{**comparing, **HEAVY_LAST}).then(**page.refresh)
+    tab.surprise.click(**heavy_listener(frame, surprise(tab, frame), tab.progress, [tab.task], [*field, *ranked])).then(
+        **page.refresh
+    )
+    tab.measure.click(**heavy_listener(frame, measure(tab, frame), tab.progress, [tab.task], tab.measured)).then(
+        **page.refresh
+    )
+    _wire_live(tab, page)
+    tab.stop.click(**stopping())
+
+
+def _stepping(tab: RetrievalTab, by: int) -> Listener:
+    return listener(lambda values: queries.step(tab, values, by), [tab.task, tab.pick], [tab.pick, tab.text])
+
+
+def _wire_opener(tab: RetrievalTab) -> Any:
+    """A click on a bar of the chart of all queries."""
+
+    def opened(event: gr.EventData) -> Changes:
+        return queries.open_query(tab, event)
+
+    found = tab.opener.select(  # type: ignore[attr-defined]
+        **listener(opened, (), [tab.task, tab.pick, tab.text], CARRIES)
+    )
+    found.then(**arrived("gv-open"))
+    return found
+
+
+def _wire_live(tab: RetrievalTab, page: Wiring) -> None:
+    """Other settings re-rank the query on screen; still others stop that, so that the last are those that are shown."""
+    frame = page.frame
+    frame.query.change(**listener(live.interrupt(frame), frame.tuning.all))
+    reads = [frame.active, tab.live, tab.asked]
+    frame.query.change(
+        **heavy_listener(frame, live.rerank(tab, frame), tab.progress, reads, [tab.ranking], LIGHT)
+    ).then(**page.refresh)
+
+
+def compare_query(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
+    """One query, dense and pruned side by side."""
+
+    def handler(values: Values, request: gr.Request) -> Steps:
+        source, pick, text = values[tab.task], values[tab.pick], values[tab.text]
+
+        def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
+            return search.compare_query(analysis, settings, source, pick, text or "", report, stopped)
+
+        def show(result: Any) -> Changes:
+            asked = {"source": source, "pick": pick or "", "text": text or ""}
+            return {tab.ranking: ranking_html(*result), tab.asked: asked}
+
+        yield from heavy_job(frame, tab.progress, work, show, values, request)
+
+    return handler
+
+
+def surprise(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
+    """The sample query that pruning changed most."""
+
+    def handler(values: Values, request: gr.Request) -> Steps:
+        source = values[tab.task]
+
+        def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
+            measured = search.measure_tasks(analysis, settings, [source], report, stopped)[0]
+            query = search.most_changed_query(measured.comparison)
+            return query, search.compare_query(analysis, settings, source, query, "", report, stopped)
+
+        def show(result: Any) -> Changes:
+            query, ranking = result
+            asked = {"source": source, "pick": query, "text": ""}
+            return {tab.pick: query, tab.text: "", tab.ranking: ranking_html(*ranking), tab.asked: asked}
+
+        yield from heavy_job(frame, tab.progress, work, show, values, request)
+
+    return handler
+
+
+def measure(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
+    """Every sample query of the task and of the general collection, side by side."""
+
+    def handler(values: Values, request: gr.Request) -> Steps:
+        def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
+            sources = search.both_sides(analysis, values[tab.task])
+            return search.measure_tasks(analysis, settings, sources, report, stopped)
+
+        def drawn(one: search.Measured) -> Any:
+            return per_query_figure(one.comparison.per_query, name=one.task.name, source=one.source)
+
+        def mapped(one: search.Measured) -> Any:
+            return map_figure(one.map, f"Map of {one.task.name}")
+
+        def show(results: Any) -> Changes:
+            by_side: dict[str, search.Measured] = dict(zip(SIDES, results, strict=False))
+            parts = (metrics_html(r.comparison, r.task.name) + geometry_html(r.geometry) for r in results)
+            return {
+                tab.metrics: sides_html([(r.task.name, r.comparison) for r in results], list(parts)),
+                **{plot: _side(by_side.get(side), drawn) for side, plot in tab.per_query.items()},
+                **{plot: _side(by_side.get(side), mapped) for side, plot in tab.maps.items()},
+                tab.per_query_table: per_query_table({r.task.name: r.comparison.per_query for r in results}),
+                tab.map_table: map_table({r.task.name: r.map for r in results}),
+            }
+
+        yield from heavy_job(frame, tab.progress, work, show, values, request)
+
+    return handler
+
+
+def _side(one: search.Measured | None, draw: Callable[[search.Measured], Any]) -> Any:
+    """A figure of one side, where there is one."""
+    return gr.update(visible=False) if one is None else gr.update(value=draw(one), visible=True)

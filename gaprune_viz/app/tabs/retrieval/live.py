@@ -1,0 +1,85 @@
+"""Live re-ranking: while a query is on screen, a slider's move ranks the dense model's best passages anew.
+
+A move that asks for other settings stops the re-ranking under way; what was on screen stays until the next is whole.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from gaprune_viz.analysis.opening import Analysis
+from gaprune_viz.app.frame.components import Frame
+from gaprune_viz.app.frame.work import heavy_job, session_of
+from gaprune_viz.app.session.searching import rerank_query
+from gaprune_viz.app.session.view import View
+from gaprune_viz.app.tabs.retrieval.layout import RetrievalTab
+from gaprune_viz.app.widgets.events import Changes, Steps, Values
+from gaprune_viz.config import Settings
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.figures.kit.formatting import percent
+from gaprune_viz.figures.retrieval.ranking import ranking_html
+
+_running: dict[str, tuple[str, threading.Event]] = {}
+_lock = threading.Lock()
+
+
+def interrupt(frame: Frame) -> Callable[..., None]:
+    """Stop this page's re-ranking where the controls ask for other settings by now."""
+
+    def handler(values: Values, request: gr.Request) -> None:
+        with _lock:
+            key, flag = _running.get(session_of(request), ("", None))
+        if flag is None:
+            return
+        try:
+            if frame.tuning.settings(values).key() == key:
+                return
+        except GapruneError:
+            # What is no setting has no ranking either.
+            pass
+        flag.set()
+
+    return handler
+
+
+def rerank(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
+    """Re-rank the query on screen under the settings of the controls; nothing where there is none."""
+
+    def handler(values: Values, request: gr.Request) -> Steps:
+        asked = values[tab.asked]
+        if not values[tab.live] or values[frame.active] != "retrieval" or not asked:
+            yield {}
+            return
+        moved, session = threading.Event(), session_of(request)
+
+        def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
+            with _lock:
+                _running[session] = (settings.key(), moved)
+            return settings, rerank_query(analysis, settings, asked, report, lambda: stopped() or moved.is_set())
+
+        def show(result: Any) -> Changes:
+            settings, (query, sides) = result
+            return {tab.ranking: ranking_html(query, sides, note=live_note(sides.passages, settings))}
+
+        try:
+            yield from heavy_job(frame, tab.progress, work, show, values, request)
+        finally:
+            with _lock:
+                if _running.get(session, ("", None))[1] is moved:
+                    del _running[session]
+
+    return handler
+
+
+def live_note(count: int, settings: Settings) -> str:
+    """What a live ranking is, and what it is not."""
+    mask = settings.mask
+    cut = percent(mask.sparsity) if mask.pattern == "unstructured" else mask.pattern
+    return (
+        f"Live: the dense top {count} re-ranked under the exact mask at {cut}. Passages beyond them cannot come in; "
+        "press Compare to search the whole collection."
+    )

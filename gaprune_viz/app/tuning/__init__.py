@@ -1,0 +1,1 @@
+"""The tuning bar: one control for each setting."""

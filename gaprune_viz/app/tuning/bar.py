@@ -1,0 +1,144 @@
+"""The tuning bar as it is laid out: what is moved most is in sight, the rest one click away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from gaprune_viz.app.tuning.controls import CUSTOM, FIELDS, held_by, settings_from, shown
+from gaprune_viz.app.widgets.elements import html
+from gaprune_viz.app.widgets.events import Changes, Values
+from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, Spec
+from gaprune_viz.config.fields import field_info
+from gaprune_viz.config.presets import PRESETS, Preset
+from gaprune_viz.criteria.registry import criteria
+
+KAPPA_CHOICES = ("1", "auto", "10", "100", "1000", "10000", "100000")
+# Undo and redo live in the browser (assets/js/page/address.js).
+_STEPS = (
+    '<div class="gv-step-pair" role="group" aria-label="Steps">'
+    '<button type="button" class="gv-step" id="gv-undo" data-gv="undo" aria-disabled="true" aria-label="Undo" '
+    'title="Undo (Ctrl+Z)"><span aria-hidden="true">↶</span></button>'
+    '<button type="button" class="gv-step" id="gv-redo" data-gv="redo" aria-disabled="true" aria-label="Redo" '
+    'title="Redo (Ctrl+Shift+Z)"><span aria-hidden="true">↷</span></button></div>'
+)
+
+
+@dataclass(frozen=True)
+class TuningBar:
+    """The controls by field, and the two that set them all."""
+
+    controls: dict[str, Any]
+    preset: gr.Dropdown
+    pin: gr.Button
+    reset: gr.Button
+
+    @property
+    def all(self) -> list[Any]:
+        """Every control."""
+        return list(self.controls.values())
+
+    @property
+    def sliders(self) -> list[gr.Slider]:
+        return [c for c in self.all if isinstance(c, gr.Slider)]
+
+    def settings(self, values: Values) -> Settings:
+        """The settings that the page holds.
+
+        Raises:
+            GapruneError: a value is out of bounds.
+        """
+        return settings_from({name: values[control] for name, control in self.controls.items()})
+
+    def set(self, settings: Settings) -> Changes:
+        """Every control at these settings."""
+        return self.changes(held_by(settings))
+
+    def changes(self, by_field: Mapping[str, Any]) -> Changes:
+        """Some controls, by their fields."""
+        return {self.controls[name]: value for name, value in by_field.items()}
+
+
+def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
+    """Lay the bar out: what is moved most is in sight, the rest one click away.
+
+    Args:
+        saved: presets of a person's own, listed after those that are built in.
+    """
+    made: dict[str, Any] = {}
+    with gr.Group(elem_classes=["gv-tuning"], elem_id="gv-tuning"):
+        with gr.Row(elem_classes=["gv-tuning-row"]):
+            presets = [(p.label, p.name) for p in (*PRESETS.values(), *saved)]
+            chosen = gr.Dropdown(
+                [*presets, ("Custom", CUSTOM)],
+                value="paper",
+                label="Preset",
+                elem_id="gv-preset",
+                min_width=150,
+                scale=2,
+            )
+            every = [(c.label, c.name) for c in criteria().values()]
+            made["criterion"] = _choice(ScoreSpec, "criterion", every, min_width=150, scale=2)
+            made["sparsity"] = _slider(MaskSpec, "sparsity", scale=3)
+            made["alpha"] = _slider(ScoreSpec, "alpha", scale=3)
+            html(_STEPS, elem_classes=["gv-steps"], min_width=84)
+        with gr.Row(elem_classes=["gv-tuning-row"]):
+            made["alignment"] = _choice(ScoreSpec, "alignment", min_width=150, scale=2)
+            made["allocation"] = _choice(MaskSpec, "allocation", min_width=110, scale=2)
+            for name in ("beta", "gamma"):
+                made[name] = _slider(ScoreSpec, name, scale=3)
+            made["fisher_scale"] = _choice(
+                ScoreSpec, "fisher_scale", list(KAPPA_CHOICES), custom=True, min_width=110, scale=2
+            )
+            with gr.Column(min_width=84, scale=0, elem_classes=["gv-tools"]):
+                pin = gr.Button("Pin", size="sm", min_width=84, elem_id="gv-pin")
+                reset = gr.Button("Reset", size="sm", min_width=84, elem_id="gv-reset")
+        with gr.Accordion("More: power p, pattern, floor, ceiling, and what everything means", open=False):
+            with gr.Row(elem_classes=["gv-tuning-row"]):
+                made["fisher_power"] = _choice(ScoreSpec, "fisher_power", [("1", "1.0"), ("0.5", "0.5")])
+                made["pattern"] = _choice(MaskSpec, "pattern", field_info(MaskSpec, "pattern")["choices"], custom=True)
+                for name in ("floor", "ceiling"):
+                    made[name] = _slider(MaskSpec, name)
+            html(_help_html())
+    return TuningBar({name: made[name] for name in FIELDS}, chosen, pin, reset)
+
+
+def _help_html() -> str:
+    """What every control does, from the specs; and what the presets are."""
+    rows = [(field_info(spec, name)["label"], field_info(spec, name)["help"]) for name, spec in FIELDS.items()]
+    rows += [(f"Preset {p.label}", p.sentence) for p in PRESETS.values()]
+    return "<dl class='gv-help'>" + "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in rows) + "</dl>"
+
+
+def _slider(spec: type[Spec], name: str, scale: int = 2) -> gr.Slider:
+    info = field_info(spec, name)
+    return gr.Slider(
+        info["minimum"],
+        info["maximum"],
+        value=info["default"],
+        step=info["step"],
+        label=info["label"],
+        elem_id=f"gv-{name.replace('_', '-')}",
+        min_width=150,
+        scale=scale,
+        buttons=[],
+    )
+
+
+def _choice(
+    spec: type[Spec], name: str, choices: Any = None, *, custom: bool = False, min_width: int = 140, scale: int = 1
+) -> gr.Dropdown:
+    info = field_info(spec, name)
+    return gr.Dropdown(
+        choices or info["choices"],
+        value=shown(name, info["default"]),
+        label=info["label"],
+        allow_custom_value=custom,
+        elem_id=f"gv-{name.replace('_', '-')}",
+        min_width=min_width,
+        scale=scale,
+    )

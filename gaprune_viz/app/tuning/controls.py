@@ -1,0 +1,120 @@
+"""Between the controls of the tuning bar and the settings: which control is which field, read and written by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, Spec
+from gaprune_viz.config.fields import field_info
+from gaprune_viz.config.presets import PRESETS
+from gaprune_viz.criteria.registry import criteria
+from gaprune_viz.errors import GapruneError
+
+FIELDS: dict[str, type[Spec]] = {
+    "sparsity": MaskSpec,
+    "criterion": ScoreSpec,
+    "alignment": ScoreSpec,
+    "alpha": ScoreSpec,
+    "beta": ScoreSpec,
+    "gamma": ScoreSpec,
+    "fisher_scale": ScoreSpec,
+    "fisher_power": ScoreSpec,
+    "allocation": MaskSpec,
+    "pattern": MaskSpec,
+    "floor": MaskSpec,
+    "ceiling": MaskSpec,
+}
+"""The settings that have a control, each with the spec that holds it."""
+KNOBS = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power")
+"""Those that not every criterion reads."""
+CUSTOM = "custom"
+
+
+def settings_from(held: Mapping[str, Any]) -> Settings:
+    """The settings that the controls hold.
+
+    Args:
+        held: the value of every control, by its field.
+
+    Raises:
+        GapruneError: a value is out of bounds; browsers may send anything.
+    """
+    read: dict[type[Spec], dict[str, Any]] = {ScoreSpec: {}, MaskSpec: {}}
+    for name, spec in FIELDS.items():
+        read[spec][name] = _number(name, held[name])
+    return Settings(score=ScoreSpec.parse(read[ScoreSpec]), mask=MaskSpec.parse(read[MaskSpec]))
+
+
+def held_by(settings: Settings) -> dict[str, Any]:
+    """What the controls show for some settings, by field."""
+    holders = {ScoreSpec: settings.score, MaskSpec: settings.mask}
+    return {name: shown(name, getattr(holders[spec], name)) for name, spec in FIELDS.items()}
+
+
+def preset_of(settings: Settings) -> str:
+    """The preset that equals the settings, or `custom`."""
+    return next((p.name for p in PRESETS.values() if p.settings == settings), CUSTOM)
+
+
+def settings_line(settings: Settings) -> str:
+    """What the settings are, in one line of HTML: the preset's sentence, or what differs from the nearest preset."""
+    name = preset_of(settings)
+    if name != CUSTOM:
+        text = f"<b>{escape(PRESETS[name].label)}.</b> {escape(PRESETS[name].sentence)}"
+    else:
+        base, changes = nearest_preset(settings)
+        text = f"<b>Your own settings.</b> As {escape(PRESETS[base].label)}, but {escape(listed(changes))}."
+    return f'<p class="gv-settings-line">{text}</p>'
+
+
+def listed(changes: Mapping[str, Any]) -> str:
+    """Settings and their values in words."""
+    return ", ".join(f"{field_info(FIELDS[name], name)['label']} {value}" for name, value in changes.items())
+
+
+def nearest_preset(settings: Settings, among: Sequence[str] = tuple(PRESETS)) -> tuple[str, dict[str, Any]]:
+    """The preset from which the least differs, and what does: values by field."""
+    mine = held_by(settings)
+    found = {
+        name: {field: value for field, value in mine.items() if value != usual[field]}
+        for name, usual in _presets_held().items()
+        if name in among
+    }
+    name = min(found, key=lambda key: len(found[key]))
+    return name, found[name]
+
+
+@cache
+def _presets_held() -> dict[str, dict[str, Any]]:
+    return {name: held_by(preset.settings) for name, preset in PRESETS.items()}
+
+
+def knob_updates(criterion_name: str) -> dict[str, Any]:
+    """Grey out the knobs that a criterion does not read, by field; nothing for what is no criterion."""
+    known = criteria().get(criterion_name)
+    return {} if known is None else {name: gr.update(interactive=name in known.uses) for name in KNOBS}
+
+
+def shown(name: str, value: Any) -> Any:
+    """What the control of a field shows for a value."""
+    if name == "fisher_power":
+        return str(float(value))
+    if name == "fisher_scale" and value != "auto":
+        return f"{float(value):g}"
+    return getattr(value, "value", value)
+
+
+def _number(name: str, value: Any) -> Any:
+    if (name == "fisher_scale" and value != "auto") or name == "fisher_power":
+        try:
+            return float(value)
+        except (TypeError, ValueError) as error:
+            raise GapruneError(
+                f"{str(value)[:40]!r} is not a number.", "Fisher scale is a number or `auto`."
+            ) from error
+    return value

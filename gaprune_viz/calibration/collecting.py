@@ -1,0 +1,157 @@
+"""Calibrate both sides of a run and write the statistics as they come, a group of targets at a time.
+
+All targets are one group where memory allows. Otherwise the groups are calibrated in turn: the same texts go through
+the model once for each, and no more than one group's sums of one side are ever held. Where memory runs out all the
+same, smaller batches are tried.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gaprune_viz.calibration.batching import Sample, Step, steps_of, tokens_of
+from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
+from gaprune_viz.calibration.processes import Workers
+from gaprune_viz.calibration.progress import Progress, relayed
+from gaprune_viz.calibration.statistics import METADATA, TENSOR_FILE, tensor_shapes
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.memory import less, plain_kernels, recover
+from gaprune_viz.models.targets import Target
+from gaprune_viz.storage.tensor_file import TensorFile
+
+
+@dataclass(frozen=True)
+class Side:
+    """The samples of one side (`domain` or `general`), and what to call them."""
+
+    label: str
+    triplets: Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class SideResult:
+    """What one side leaves beside its tensors.
+
+    Attributes:
+        losses: float64 [samples].
+        tokens: real tokens of one pass.
+    """
+
+    losses: np.ndarray
+    tokens: int
+
+
+def collect(
+    model: EmbeddingModel,
+    groups: Sequence[Sequence[Target]],
+    sides: Mapping[str, Side],
+    folder: Path | None,
+    *,
+    temperature: float,
+    token_budget: int,
+    workers: Workers,
+) -> Generator[Progress, None, tuple[dict[str, SideResult], list[str]]]:
+    """Calibrate both sides and write `statistics.safetensors`; with half the token budget where memory runs out.
+
+    Args:
+        groups: the targets, in groups that are calibrated in turn.
+        folder: where the file goes; None in processes that do not write.
+        temperature: as `calibrate`.
+        token_budget: most tokens of a batch.
+
+    Yields:
+        Progress over both sides and all groups, in tokens.
+
+    Returns:
+        what each side leaves, and for each time that memory ran out a sentence that says so.
+
+    Raises:
+        GapruneError: as `calibrate`; or memory is too short for the smallest batch.
+    """
+    # Once: a tokenizer that gets no memory ends the process, or waits for ever.
+    tokens = {side: tokens_of(model, data.triplets) for side, data in sides.items()}
+    told: list[str] = []
+    while True:
+        plans = {side: steps_of(tokens[side], token_budget, (workers.rank, workers.count)) for side in sides}
+        try:
+            with plain_kernels() if told else nullcontext():
+                results = yield from _collect(model, groups, sides, plans, folder, temperature, workers)
+            return results, told
+        except (MemoryError, RuntimeError) as error:
+            # A batch may have been taken in by half, so all begins anew; the longest samples come first.
+            full, token_budget = token_budget, less(error, token_budget, alone=workers.count == 1)
+        recover()
+        told.append(f"Memory ran out with batches of {full} tokens; {token_budget} were used.")
+        yield Progress(told[-1], 0, 0, 0.0)
+
+
+def _collect(
+    model: EmbeddingModel,
+    groups: Sequence[Sequence[Target]],
+    sides: Mapping[str, Side],
+    plans: Mapping[str, Sequence[Step]],
+    folder: Path | None,
+    temperature: float,
+    workers: Workers,
+) -> Generator[Progress, None, dict[str, SideResult]]:
+    work = _Work(sum(step.tokens for steps in plans.values() for step in steps) * len(groups))
+    results: dict[str, SideResult] = {}
+    shapes = tensor_shapes({t.name: t.shape for group in groups for t in group})
+    writing = nullcontext() if folder is None else TensorFile(folder / TENSOR_FILE, shapes, METADATA)
+    with writing as file:
+        for group in groups:
+            yield from _group(model, group, sides, plans, results, file, work, temperature, workers)
+    return results
+
+
+class _Work:
+    """Tokens done in all passes, and since when."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.before, self.began = total, 0, time.monotonic()
+
+    def progress(self, step: Progress) -> Progress:
+        return Progress(step.stage, self.before + step.done, self.total, time.monotonic() - self.began)
+
+
+def _group(
+    model: EmbeddingModel,
+    group: Sequence[Target],
+    sides: Mapping[str, Side],
+    plans: Mapping[str, Sequence[Step]],
+    results: dict[str, SideResult],
+    file: TensorFile | None,
+    work: _Work,
+    temperature: float,
+    workers: Workers,
+) -> Generator[Progress, None, None]:
+    for side, data in sides.items():
+        passing = calibrate(
+            model,
+            group,
+            data.triplets,
+            temperature=temperature,
+            stage=f"Calibrating: {data.label}",
+            steps=plans[side],
+            workers=workers,
+        )
+        found: DomainStatistics = yield from relayed(passing, work.progress)
+        work.before += sum(step.tokens for step in plans[side])
+        results[side] = SideResult(found.losses, found.tokens)
+        if file is not None:
+            _write(file, side, found)
+        # Let go of before the next pass makes its own.
+        del found
+
+
+def _write(file: TensorFile, side: str, found: DomainStatistics) -> None:
+    for name in found.fisher:
+        file.write(f"{name}:fisher_{side}", found.fisher[name])
+        file.write(f"{name}:grad_{side}", found.grad[name])
+        file.write(f"{name}:act_{side}", found.act[name])

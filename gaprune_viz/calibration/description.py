@@ -1,0 +1,62 @@
+"""What an analysis says of itself: every part that somebody reads is there, and of its kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from gaprune_viz.models.roles import ROLES
+
+_SIDE = {"name": str, "samples": int, "mean_loss": float}
+_SHAPE: dict[str, Any] = {
+    "key": str,
+    "model": {"label": str, "weight_hash": str, "parameters": int},
+    "data": {"domain": _SIDE, "general": _SIDE},
+    "medians": {"sqrt_theta": float, "fisher_theta_1.0": float, "fisher_theta_0.5": float},
+    "matrices": list,
+    "notes": list,
+    "versions": dict,
+    "seconds": float,
+}
+_MATRIX = {"name": str, "layer": int, "role": str, "scope": str, "rows": int, "columns": int}
+# Far above any model; beyond it, numbers no longer fit where they are computed with.
+_LARGEST = 2**53
+
+
+def check_described(document: Any) -> None:
+    """Check a description.
+
+    Raises:
+        ValueError: naming the part that is missing or of another kind.
+    """
+    _check(document, _SHAPE, "")
+    names = set()
+    for number, row in enumerate(document["matrices"]):
+        _check(row, _MATRIX, f"matrices.{number}.")
+        if row["role"] not in ROLES or row["rows"] < 1 or row["columns"] < 1:
+            raise ValueError(f"matrices.{number} is no weight matrix")
+        names.add(row["name"])
+    if not names or len(names) < len(document["matrices"]):
+        raise ValueError("matrices is empty, or names one twice")
+    if not all(isinstance(note, str) for note in document["notes"]):
+        raise ValueError("notes holds something that is no text")
+
+
+def _check(found: Any, shape: Mapping[str, Any], place: str) -> None:
+    for name, kind in shape.items():
+        value = found.get(name) if isinstance(found, dict) else None
+        if isinstance(kind, Mapping):
+            _check(value, kind, f"{place}{name}.")
+        elif not _is(value, kind):
+            raise ValueError(f"{place}{name} is missing or of another kind")
+
+
+def _is(value: Any, kind: type) -> bool:
+    """Whether a value of JSON is of a kind; a number has to be finite, and not negative."""
+    if kind in (int, float):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return (whole or (kind is float and isinstance(value, float) and math.isfinite(value))) and (
+            0 <= value <= _LARGEST
+        )
+    return isinstance(value, kind)

@@ -1,0 +1,156 @@
+"""Statistics of a run: tensors on disk, read lazily; a summary row per matrix; histograms on fixed bins.
+
+A folder holds `spec.json`, `statistics.safetensors` (`NAME:fisher_domain`, `NAME:fisher_general`, `NAME:grad_domain`,
+`NAME:grad_general` float32 [out, in]; `NAME:act_domain`, `NAME:act_general` float32 [in]), `histograms.npz` and
+`sketch.npz`. Every matrix is in the orientation [out, in], also where the layer's parameter is [in, out].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gaprune_viz.calibration.description import check_described
+from gaprune_viz.config import RunSpec
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.storage.checksums import check, check_tensor
+from gaprune_viz.storage.folder_swap import bring_back
+from gaprune_viz.storage.json_files import stored_json
+
+FORMAT = 1
+SPEC_FILE = "spec.json"
+TENSOR_FILE = "statistics.safetensors"
+HISTOGRAM_FILE = "histograms.npz"
+SKETCH_FILE = "sketch.npz"
+SUMMARY_FILE = "summary.parquet"
+METADATA = {"format": "gaprune_viz", "version": "1"}
+FIELDS = ("fisher_domain", "fisher_general", "grad_domain", "grad_general", "act_domain", "act_general")
+
+
+@dataclass(frozen=True)
+class MatrixInfo:
+    """Where one matrix stands: parameter name, layer index, role, scope, rows (out) and columns (in)."""
+
+    name: str
+    layer: int
+    role: str
+    scope: str
+    rows: int
+    columns: int
+
+    @property
+    def size(self) -> int:
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class MatrixStatistics:
+    """Everything about one matrix; float32 [out, in], `act_*` [in]."""
+
+    theta: Tensor
+    fisher_domain: Tensor
+    fisher_general: Tensor
+    grad_domain: Tensor
+    grad_general: Tensor
+    act_domain: Tensor
+    act_general: Tensor
+
+
+def tensor_shapes(matrices: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor in `statistics.safetensors`, in the order of the file."""
+    return {
+        f"{name}:{field}": (shape[1],) if field.startswith("act_") else shape
+        for name, shape in matrices.items()
+        for field in FIELDS
+    }
+
+
+class Statistics:
+    """A finished analysis on disk. Tensors are memory-mapped and read when asked for."""
+
+    def __init__(self, folder: Path, document: dict[str, Any]) -> None:
+        self.folder = folder
+        self._checked: set[str] = set()
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']} is not {FORMAT}, the one this version reads")
+        check_described(document)
+        self.document = document
+        self.run = RunSpec.parse(document["run"])
+        self.matrices = tuple(MatrixInfo(**row) for row in document["matrices"])
+        self.medians: dict[str, float] = document["medians"]
+        self._file: Any = None
+
+    @classmethod
+    def open(cls, folder: Path) -> Statistics:
+        """Open an analysis.
+
+        Raises:
+            GapruneError: the folder is not there, is not an analysis, or a part is damaged.
+        """
+        path = folder / SPEC_FILE
+        if not path.is_file():
+            bring_back(folder.parent, folder.name)
+        if not path.is_file():
+            raise GapruneError(f"There is no analysis in {folder}.", "Make one: `gaprune-viz analyze --out DIR`.")
+        try:
+            document = stored_json(path)
+            statistics = cls(folder, document)
+        except (ValueError, KeyError, TypeError, AttributeError, GapruneError) as error:
+            raise GapruneError(f"{path} is damaged: {error}.", "Run the analysis again.") from error
+        check(document, folder)
+        return statistics
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(m.name for m in self.matrices)
+
+    @property
+    def has_tensors(self) -> bool:
+        """False for the bundled demo, which holds a sketch only."""
+        return (self.folder / TENSOR_FILE).is_file()
+
+    def tensor(self, name: str, field: str) -> Tensor:
+        """One tensor of one matrix.
+
+        Raises:
+            GapruneError: the file is missing, damaged, or lacks the tensor.
+        """
+        from safetensors import SafetensorError
+
+        try:
+            if self._file is None:
+                self._file = _mapped(self.folder)
+            tensor: Tensor = self._file.get_tensor(f"{name}:{field}")
+        except (OSError, SafetensorError) as error:
+            raise GapruneError(
+                f"{field} of {name} cannot be read from this analysis: {error}.", "Run the analysis again."
+            ) from error
+        # Once: reading it again costs nothing then.
+        if (key := f"{name}:{field}") not in self._checked:
+            check_tensor(self.document, self.folder, key, tensor)
+            self._checked.add(key)
+        return tensor
+
+    def matrix(self, name: str, theta: Tensor) -> MatrixStatistics:
+        """All statistics of one matrix, with the weight that the model holds."""
+        return MatrixStatistics(theta, *(self.tensor(name, field) for field in FIELDS))
+
+
+def read_matrix(folder: Path, name: str, theta: Tensor) -> MatrixStatistics:
+    """All statistics of one matrix, mapped for as long as they are held: reading one after another fills no memory."""
+    return MatrixStatistics(theta, *(read_tensor(folder, name, field) for field in FIELDS))
+
+
+def read_tensor(folder: Path, name: str, field: str) -> Tensor:
+    """One tensor of a file that is known to be whole, mapped for as long as it is held."""
+    return _mapped(folder).get_tensor(f"{name}:{field}")
+
+
+def _mapped(folder: Path) -> Any:
+    from safetensors import safe_open
+
+    return safe_open(str(folder / TENSOR_FILE), framework="pt")

@@ -1,1 +1,0 @@
-"""The method: pure functions on tensors and small objects around models. torch only."""

@@ -1,0 +1,99 @@
+"""JSON lists and JSON Lines as rows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from gaprune_viz.data.files import (
+    MAX_ROWS,
+    check_depth,
+    check_file,
+    decode,
+    json_kind,
+    jsonl_objects,
+    too_deep,
+    too_many_rows,
+    unreadable,
+)
+from gaprune_viz.data.readers.table import Row, Table
+from gaprune_viz.errors import GapruneError
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def open_json(path: Path) -> Table:
+    """A file that holds one list of objects."""
+    return Table("JSON", None, lambda only: _json_items(path))
+
+
+def open_json_lines(path: Path) -> Table:
+    """A file that holds one object on each line."""
+    return Table("JSON Lines", None, lambda only: _places("line", jsonl_objects(path)))
+
+
+def _places(word: str, rows: Iterator[tuple[int, Mapping[str, object]]]) -> Iterator[Row]:
+    return ((f"{word} {number}", values) for number, values in rows)
+
+
+def _json_items(path: Path) -> Iterator[Row]:
+    """The objects of one JSON list. Decoded one by one, so that an endless list is never held as a whole."""
+    check_file(path)
+    try:
+        text = decode(path.read_bytes(), path.name)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    position = _skip(text, 0)
+    if not text.startswith("[", position):
+        raise GapruneError(
+            f"{path.name} does not hold a JSON list.",
+            "Give a list of objects, or name the file .jsonl if it holds one object on each line.",
+        )
+    position = _skip(text, position + 1)
+    number = 0
+    while not text.startswith("]", position):
+        number += 1
+        if number > MAX_ROWS:
+            raise too_many_rows(path)
+        value, position = _json_value(text, position, f"{path.name}, item {number}")
+        yield f"item {number}", value
+        position = _skip(text, position)
+        if text.startswith(",", position) and not text.startswith("]", after := _skip(text, position + 1)):
+            position = after
+        elif not text.startswith("]", position):
+            raise _bad_json(
+                path.name, text, position, f"a comma and another object, or ], were expected after item {number}"
+            )
+    position = _skip(text, position + 1)
+    if position != len(text):
+        raise _bad_json(path.name, text, position, "there is more text after the end of the list")
+
+
+def _json_value(text: str, position: int, place: str) -> tuple[Mapping[str, object], int]:
+    try:
+        value, end = json.JSONDecoder().raw_decode(text, position)
+    except json.JSONDecodeError as error:
+        raise _bad_json(place, text, error.pos, error.msg) from error
+    except RecursionError as error:
+        raise too_deep(place) from error
+    except ValueError as error:
+        raise _bad_json(place, text, position, str(error)) from error
+    check_depth(value, place)
+    if not isinstance(value, dict):
+        raise GapruneError(
+            f"{place}: {json_kind(value)} where an object was expected.",
+            'Each item must be an object such as {"query": "...", "positive": "...", "negative": "..."}.',
+        )
+    return value, end
+
+
+def _bad_json(place: str, text: str, position: int, what: str) -> GapruneError:
+    line = text.count("\n", 0, position) + 1
+    return GapruneError(f"{place}: not valid JSON at line {line} ({what}).", "Mend it there.")
+
+
+def _skip(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return match.end() if match else position

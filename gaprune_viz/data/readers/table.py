@@ -1,0 +1,42 @@
+"""A file that is open for reading: its format, its columns, its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gaprune_viz.errors import GapruneError
+
+MAX_COLUMNS = 1_000
+
+Row = tuple[str, Mapping[str, object]]
+"""Where a row was found ("line 7"), and its values by column."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file that is open for reading.
+
+    Attributes:
+        kind: the format, in words.
+        columns: names of the columns; None where every row brings its own keys.
+        rows: gives the rows; it may be told which columns are wanted.
+    """
+
+    kind: str
+    columns: tuple[str, ...] | None
+    rows: Callable[[Sequence[str] | None], Iterator[Row]]
+
+
+def refuse_many_columns(path: Path, columns: int) -> None:
+    """Refuse a table that is too wide.
+
+    Raises:
+        GapruneError: saying how many columns there may be.
+    """
+    if columns > MAX_COLUMNS:
+        raise GapruneError(
+            f"{path.name} has {columns:,} columns; the limit is {MAX_COLUMNS:,}.",
+            "Keep those of query, positive and negatives.",
+        )

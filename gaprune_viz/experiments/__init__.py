@@ -1,0 +1,1 @@
+"""Many settings: sweeps, studies, searches, and retraining measured on the way."""

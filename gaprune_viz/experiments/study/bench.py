@@ -1,0 +1,143 @@
+"""Measures the cells of a study; models, analyses and masks are made when the first missing cell needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.making import analyze
+from gaprune_viz.calibration.progress import Progress, relayed
+from gaprune_viz.calibration.statistics import SPEC_FILE, Statistics
+from gaprune_viz.config import SIDES, CalibrationSpec, RunSpec, Settings, StudySpec
+from gaprune_viz.data.triplets import calibration_triplets
+from gaprune_viz.evaluation.retrieval import METRICS, Evaluation, evaluate
+from gaprune_viz.evaluation.splits import validation_and_test
+from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
+from gaprune_viz.experiments.cells import content_key, study_cells
+from gaprune_viz.experiments.study.plan import Cell
+from gaprune_viz.experiments.training import train
+from gaprune_viz.masking.from_statistics import ExactScope
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.targets import Target
+from gaprune_viz.pruning.applying import census, masked
+
+# What of a calibration changes the numbers; the texts themselves are hashed.
+CALIBRATION_FIELDS = {"samples", "sampling", "seed", "temperature", "scope", "domain_columns", "general_columns"}
+Scoped = tuple[ExactScope, tuple[Target, ...]]
+
+
+class Bench:
+    """Everything that the cells of one study share.
+
+    Args:
+        spec: the study.
+        folder: where its analyses, cells and checkpoints are kept.
+    """
+
+    def __init__(self, spec: StudySpec, folder: Path) -> None:
+        self.spec, self.folder, self.store = spec, folder, study_cells(folder)
+        self.tasks: dict[str, RetrievalTask] = {
+            side: validation_and_test(source)[1]
+            for side, source in zip(SIDES, (spec.task, spec.general_task), strict=True)
+        }
+        self.model = load_model(spec.model)
+        # Read once: a BEIR folder's hard negatives are found with the model. The domain's are also the lessons.
+        self.triplets = {side: calibration_triplets(spec.calibration, side, self.model.encode) for side in SIDES}
+        self.calibration_hash = {side: found.content_hash for side, found in self.triplets.items()}
+        self._scopes: dict[int, Scoped] = {}
+        self._masks: tuple[str, dict[str, Tensor]] = ("", {})
+
+    def key(self, cell: Cell) -> str:
+        """The name of a cell on disk: a hash of weights, texts, settings and tasks."""
+        calibration = self.spec.calibration.model_dump(mode="json", include=CALIBRATION_FIELDS)
+        content: dict[str, Any] = {
+            "weights": self.model.weight_hash,
+            "reading": [
+                self.model.pooling.value,
+                self.model.query_prompt,
+                self.model.passage_prompt,
+                self.model.max_length,
+                self.spec.model.dtype.value,
+            ],
+            "tasks": {side: task.content_hash for side, task in self.tasks.items()},
+            "settings": None if cell.settings is None else cell.settings.model_dump(mode="json"),
+            "retrain": None if cell.retrain is None else cell.retrain.model_dump(mode="json"),
+        }
+        if cell.settings is not None:
+            content["calibration"] = {**calibration, "samples": cell.samples, "data": self.calibration_hash}
+        if cell.retrain is not None:
+            content["lessons"] = self.calibration_hash["domain"]
+        return content_key(content)
+
+    def measure(self, cell: Cell) -> Generator[Progress, None, dict[str, Any]]:
+        """Measure one cell that is not on disk yet, and keep it.
+
+        Returns:
+            `scores`: by side, `ndcg_at_10` (one per judged query, in the order of the task) and the `means` of every
+            metric; `zeros`, `scope_weights`; `curve` of a retrained cell.
+        """
+        yield Progress(cell.label, 0, 0, 0.0)
+        masks: dict[str, Tensor] = {}
+        targets: tuple[Target, ...] = ()
+        if cell.settings is not None:
+            scope, targets = yield from self._scope(cell.samples)
+            masks = self._masks_of(cell.settings, cell.samples, scope)
+        found: dict[str, Any] = {"row": cell.row, "sparsity": cell.sparsity}
+        if cell.retrain is None:
+            with masked(self.model, targets, masks):
+                evaluations = yield from self._evaluate(self.model)
+        else:
+            checkpoint = self.folder / "checkpoints" / f"{self.key(cell)}.safetensors"
+            work = train(
+                self.model, targets, masks, self.triplets["domain"].triplets, cell.retrain, checkpoint=checkpoint
+            )
+            trained = yield from relayed(work, lambda update: update.progress)
+            found["curve"] = trained.curve.document()
+            evaluations = yield from self._evaluate(trained.model)
+            checkpoint.unlink(missing_ok=True)
+        found["scores"] = {side: _scores(evaluation) for side, evaluation in evaluations.items()}
+        counted = census(self.model, masks)
+        found |= {key: counted[key] for key in ("zeros", "scope_weights", "model_weights")}
+        return self.store.write(self.key(cell), found)
+
+    def _evaluate(self, model: EmbeddingModel) -> Generator[Progress, None, dict[str, Evaluation]]:
+        evaluations = {}
+        for side, task in self.tasks.items():
+            yield Progress(f"Measuring {task.name}", 0, 0, 0.0)
+            evaluations[side] = evaluate(task, *encode_task(model, task))
+        return evaluations
+
+    def _scope(self, samples: int) -> Generator[Progress, None, Scoped]:
+        """The analysis with so many samples, made in the study's folder where it is not there yet."""
+        if samples not in self._scopes:
+            calibration: CalibrationSpec = self.spec.calibration.with_(samples=samples)
+            run = RunSpec(model=self.spec.model, calibration=calibration)
+            content = {
+                **calibration.model_dump(mode="json", include=CALIBRATION_FIELDS),
+                "weights": self.model.weight_hash,
+                "data": self.calibration_hash,
+            }
+            place = self.folder / f"analysis-{samples}-{content_key(content)}"
+            if not (place / SPEC_FILE).is_file():
+                place = yield from analyze(run, place, model=self.model)
+            # Statistics of a whole model are large: one analysis is open at a time.
+            self._scopes = {samples: exact_scope(Statistics.open(place), self.model)}
+        return self._scopes[samples]
+
+    def _masks_of(self, settings: Settings, samples: int, scope: ExactScope) -> dict[str, Tensor]:
+        key = f"{settings.key()}-{samples}"
+        if self._masks[0] != key:
+            self._masks = (key, scope.masks(settings).masks)
+        return self._masks[1]
+
+
+def _scores(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "ndcg_at_10": evaluation.scores["ndcg_at_10"].tolist(),
+        "means": {metric: evaluation.means[metric] for metric in METRICS},
+    }

@@ -1,0 +1,140 @@
+"""Studies as one Markdown file: what was done, every table, what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gaprune_viz.experiments.study.findings import Row, all_steps, dense_row, findings, main_rows
+from gaprune_viz.experiments.study.tables import BASELINE
+
+INTRODUCTION = """# Study: what each criterion keeps
+
+Made by `gaprune-viz study` and `gaprune-viz study-report`; nothing here was written by hand. Every number is percent
+of the dense model's nDCG@10 on queries that no setting was chosen on, with the 95 % paired bootstrap interval of the
+difference in brackets. "General" is the other collection: what the domain gains, it may lose. Rows named after a
+criterion use it under one global threshold (Wanda: within each output row); `paper` and `balanced` are presets of the
+criterion `dai`. One run each: the intervals are about the queries, not about the seed.
+"""
+
+
+def studies_markdown(documents: Sequence[Mapping[str, Any]]) -> str:
+    """The text of all studies, one section each."""
+    return "\n".join([INTRODUCTION, *(_section(document) for document in documents)])
+
+
+def _section(document: Mapping[str, Any]) -> str:
+    tasks, spec, data = document["tasks"], document["spec"], document["data"]
+    retrain = spec["retrain"]
+    cells = document["cells"]
+    lines = [
+        f"## {tasks['domain']['name']}",
+        "",
+        f"- Model {document['model']['label']}, scope `{spec['calibration']['scope']}`; calibrated on "
+        f"{spec['calibration']['samples']} triplets a side at most ({spec['calibration']['sampling']}, seed "
+        f"{spec['calibration']['seed']}): `{data['domain']['source']}` against `{data['general']['source']}`.",
+        *(
+            f"- {side.capitalize()} task: {task['name']}, {task['queries']:,} queries, {task['passages']:,} passages."
+            for side, task in tasks.items()
+        ),
+        f"- Retraining: {retrain['steps']} steps of AdamW, batch {retrain['batch_size']}, learning rate "
+        f"{retrain['learning_rate']:g}, texts cut at {retrain['max_length'] or 'the model’s limit of'} tokens, on the "
+        "domain's calibration triplets.",
+        f"- {cells['measured']} of {cells['planned']} cells measured."
+        + ("" if cells["measured"] == cells["planned"] else " **Not finished.**"),
+        "",
+    ]
+    for steps in all_steps(document):
+        lines += [*_table(document, steps), ""]
+    lines += [*_against_baseline(document), "", "What it says:", ""]
+    lines += [f"- {sentence}" for sentence in findings(document)]
+    lines += ["", *_ablation(document), *_samples(document)]
+    return "\n".join(lines)
+
+
+def _table(document: Mapping[str, Any], steps: int) -> list[str]:
+    title = "One-shot" if steps == 0 else f"After {steps} steps"
+    rows = main_rows(document, steps)
+    sparsities = sorted({r["sparsity"] for r in rows})
+    dense = dense_row(document, steps)
+    lines = [f"**{title}**", ""]
+    if dense is not None:
+        means = " and ".join(f"{dense['sides'][s]['means']['ndcg_at_10']:.3f} ({s})" for s in dense["sides"])
+        kept = f", {_cell(dense, 'domain')} and {_cell(dense, 'general')} % of it before" if steps else ""
+        lines += [f"Dense nDCG@10 {means}{kept}.", ""]
+    if not rows:
+        return lines
+    heads = [f"{side} {100 * s:g} %" for s in sparsities for side in ("domain", "general")]
+    lines += ["| row | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
+    by_place = {(r["row"], r["sparsity"]): r for r in rows}
+    for name in dict.fromkeys(r["row"] for r in rows):
+        cells = (_cell(by_place.get((name, s)), side) for s in sparsities for side in ("domain", "general"))
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _cell(row: Row | None, side: str) -> str:
+    if row is None:
+        return "–"
+    numbers = row["sides"][side]
+    if numbers["of_dense"] is None:
+        return "–"
+    interval = "" if numbers["low"] is None else f" [{numbers['low']:.1f}, {numbers['high']:.1f}]"
+    return f"{numbers['of_dense']:.1f}{interval}"
+
+
+def _against_baseline(document: Mapping[str, Any]) -> list[str]:
+    rows = [r for steps in all_steps(document) for r in main_rows(document, steps)]
+    rows = [r for r in rows if r["sides"]["domain"]["over_baseline"] is not None]
+    if not rows:
+        return []
+    places = sorted({(r["steps"], r["sparsity"]) for r in rows})
+    heads = [f"{100 * s:g} %, {'one-shot' if steps == 0 else f'{steps} steps'}" for steps, s in places]
+    lines = [
+        f"**Domain, points over `{BASELINE}`** at the same sparsity and steps, with the p-value of a paired "
+        "permutation test",
+        "",
+        "| row | " + " | ".join(heads) + " |",
+        "|---|" + "---:|" * len(heads),
+    ]
+    found = {(r["row"], r["steps"], r["sparsity"]): r["sides"]["domain"]["over_baseline"] for r in rows}
+    for name in dict.fromkeys(r["row"] for r in rows):
+        cells = []
+        for place in places:
+            over = found.get((name, *place))
+            cells.append("–" if over is None else f"{over['points']:+.1f} (p {over['p']:.4f})")
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _ablation(document: Mapping[str, Any]) -> list[str]:
+    rows = [r for r in document["rows"] if r["part"] == "ablation"]
+    if not rows:
+        return []
+    lines = [
+        f"**Ablation** at {100 * rows[0]['sparsity']:g} %, one-shot: one constant is moved, the others stay",
+        "",
+        "| setting | domain | general |",
+        "|---|---:|---:|",
+    ]
+    return [*lines, *(f"| {r['row']} | {_cell(r, 'domain')} | {_cell(r, 'general')} |" for r in rows), ""]
+
+
+def _samples(document: Mapping[str, Any]) -> list[str]:
+    rows = [r for r in document["rows"] if r["part"] == "samples"]
+    if not rows:
+        return []
+    sparsity = rows[0]["sparsity"]
+    whole = [r for r in main_rows(document, 0) if r["sparsity"] == sparsity and r["row"] in {x["row"] for x in rows}]
+    lines = [
+        f"**Calibration samples** at {100 * sparsity:g} %, one-shot",
+        "",
+        "| row | samples a side | domain | general |",
+        "|---|---:|---:|---:|",
+    ]
+    ordered = sorted([*rows, *whole], key=lambda r: (r["row"], r["samples"]))
+    return [
+        *lines,
+        *(f"| `{r['row']}` | {r['samples']} | {_cell(r, 'domain')} | {_cell(r, 'general')} |" for r in ordered),
+        "",
+    ]

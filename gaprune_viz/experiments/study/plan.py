@@ -1,0 +1,101 @@
+"""Which cells a study has: rows by sparsity, one-shot and retrained; ablations; sample sizes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gaprune_viz.config import Allocation, MaskSpec, RetrainSpec, ScoreSpec, Settings, StudySpec
+from gaprune_viz.config.presets import PRESETS
+from gaprune_viz.criteria.registry import criterion
+from gaprune_viz.errors import GapruneError
+
+DENSE = "dense"
+ABLATED = {"alpha": (0.0, 0.2, 0.5, 1.0), "beta": (0.0, 0.3, 0.6, 1.0), "gamma": (0.25, 0.5, 1.0, 2.0)}
+ABLATION_BASES = ("paper", "balanced")
+ABLATION_SPARSITY = 0.5
+SAMPLE_ROWS = ("obd_joint", "paper", "balanced")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measurement of a study.
+
+    Attributes:
+        part: `main`, `ablation` or `samples`.
+        row: name of a criterion or preset, `dense`, or what an ablation moves, such as `paper, alpha 0.5`.
+        sparsity: 0 for the dense model.
+        settings: None for the dense model.
+        retrain: None for one-shot.
+        samples: triplets a side behind the mask; 0 for the dense model.
+    """
+
+    part: str
+    row: str
+    sparsity: float
+    settings: Settings | None
+    retrain: RetrainSpec | None
+    samples: int
+
+    @property
+    def label(self) -> str:
+        """The cell in words, for the progress."""
+        where = "" if self.settings is None else f", {100 * self.sparsity:g} %"
+        how = "" if self.retrain is None else f", {self.retrain.steps} steps"
+        few = f", {self.samples} samples" if self.part == "samples" else ""
+        return f"{self.row}{where}{few}{how}"
+
+
+def row_settings(row: str, sparsity: float) -> Settings:
+    """The settings of a row at a sparsity.
+
+    A preset keeps its scores and gives up its mask. Wanda is compared within each output row, as its authors define
+    it (Sun et al., ICLR 2024, section 3); every other criterion under one global threshold.
+
+    Raises:
+        GapruneError: neither a preset nor a criterion.
+    """
+    if row in PRESETS:
+        return Settings(score=PRESETS[row].settings.score, mask=MaskSpec(sparsity=sparsity))
+    criterion(row)
+    allocation = Allocation.ROW if row == "wanda" else Allocation.GLOBAL
+    return Settings(score=ScoreSpec(criterion=row), mask=MaskSpec(sparsity=sparsity, allocation=allocation))
+
+
+def cells(spec: StudySpec) -> list[Cell]:
+    """Every cell, in the order in which they are measured: what costs least and says most comes first."""
+    samples = spec.calibration.samples
+    one_shot = [Cell("main", DENSE, 0.0, None, None, 0)]
+    one_shot += [
+        Cell("main", row, sparsity, row_settings(row, sparsity), None, samples)
+        for sparsity in spec.sparsities
+        for row in spec.rows
+    ]
+    found = [*one_shot, *_ablation(spec), *_sample_sizes(spec)]
+    if spec.retrained:
+        found += [dataclasses.replace(cell, retrain=spec.retrain) for cell in one_shot]
+    return found
+
+
+def _ablation(spec: StudySpec) -> Iterator[Cell]:
+    if not spec.ablation:
+        return
+    for base in ABLATION_BASES:
+        settings = row_settings(base, ABLATION_SPARSITY)
+        for name, values in ABLATED.items():
+            for value in values:
+                moved = Settings(score=settings.score.with_(**{name: value}), mask=settings.mask)
+                row = f"{base}, {name} {value:g}"
+                yield Cell("ablation", row, ABLATION_SPARSITY, moved, None, spec.calibration.samples)
+
+
+def _sample_sizes(spec: StudySpec) -> Iterator[Cell]:
+    for samples in spec.sample_sizes:
+        if samples == spec.calibration.samples:
+            raise GapruneError(
+                f"{samples} samples are those of the study itself.", "Leave this number out of --sample-sizes."
+            )
+        for row in SAMPLE_ROWS:
+            settings = row_settings(row, ABLATION_SPARSITY)
+            yield Cell("samples", row, ABLATION_SPARSITY, settings, None, samples)

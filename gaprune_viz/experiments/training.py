@@ -1,0 +1,127 @@
+"""Retrain an analysed model under a mask, with a curve of loss and retrieval; save what comes out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gaprune_viz.calibration.batching import Sample
+from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.config import RetrainSpec
+from gaprune_viz.evaluation.retrieval import Evaluation, evaluate
+from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.targets import Target
+from gaprune_viz.pruning.applying import masked
+from gaprune_viz.pruning.retraining import RetrainStep, clone, own_targets, retrain
+
+EVALUATE_EVERY = 25
+
+
+@dataclass(frozen=True)
+class Point:
+    """One place on the curve: after `step` steps, nDCG@10 of each task by its side (0..1)."""
+
+    step: int
+    ndcg_at_10: dict[str, float]
+
+
+@dataclass
+class Curve:
+    """What a retraining run has shown so far.
+
+    Attributes:
+        losses: (step, mean loss of its batch).
+        points: retrieval, beginning with step 0: the pruned model before it learns.
+    """
+
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "losses": [[step, loss] for step, loss in self.losses],
+            "points": [{"step": p.step, "ndcg_at_10": p.ndcg_at_10} for p in self.points],
+        }
+
+
+@dataclass(frozen=True)
+class Update:
+    """News of a retraining run: how far it is, and the curve so far (the same object every time)."""
+
+    progress: Progress
+    curve: Curve
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A retrained model.
+
+    Attributes:
+        model: with weights of its own; the dense model is as before.
+        curve: loss and retrieval over the steps.
+        evaluations: of the finished model, by side.
+    """
+
+    model: EmbeddingModel
+    curve: Curve
+    evaluations: dict[str, Evaluation]
+
+
+def train(
+    model: EmbeddingModel,
+    targets: Sequence[Target],
+    masks: Mapping[str, Tensor],
+    triplets: Sequence[Sample],
+    spec: RetrainSpec,
+    *,
+    tasks: Mapping[str, RetrievalTask] | None = None,
+    every: int = EVALUATE_EVERY,
+    checkpoint: Path | None = None,
+) -> Generator[Update, None, Trained]:
+    """Retrain a copy of a model under a mask, and measure it on the way.
+
+    Args:
+        model: the dense model; it is left alone.
+        targets: its weight matrices that the masks belong to.
+        masks: bool [out, in] by target name, True = kept; {} for the dense control.
+        triplets: what it learns from.
+        tasks: side ("domain", "general") -> task, measured before the first step, after every `every` steps and at
+            the end.
+        checkpoint: where the state is kept, so that a run that was stopped goes on.
+
+    Yields:
+        Update after every step and every measurement.
+
+    Raises:
+        GapruneError: as `core.retraining.retrain`, or an embedding that is not finite.
+    """
+    with masked(model, targets, masks):
+        student = clone(model)
+    curve, evaluations = Curve(), dict[str, Evaluation]()
+    steps = retrain(student, own_targets(student, targets), masks, triplets, spec, checkpoint=checkpoint)
+    try:
+        for step in steps:
+            if not math.isnan(step.loss):
+                curve.losses.append((step.step, step.loss))
+            yield Update(step.progress, curve)
+            if tasks and _is_measured(step, every):
+                for side, task in tasks.items():
+                    yield Update(Progress(f"Measuring {task.name}", 0, 0, step.seconds), curve)
+                    evaluations[side] = evaluate(task, *encode_task(student, task))
+                curve.points.append(Point(step.step, {s: e.means["ndcg_at_10"] for s, e in evaluations.items()}))
+                yield Update(step.progress, curve)
+    finally:
+        steps.close()
+    return Trained(student, curve, evaluations)
+
+
+def _is_measured(step: RetrainStep, every: int) -> bool:
+    first = step.step == step.resumed and math.isnan(step.loss)
+    return first or step.step == step.total or (every > 0 and step.step % every == 0)

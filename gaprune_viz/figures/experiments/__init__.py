@@ -1,0 +1,1 @@
+"""Figures of experiments: sweeps, studies, benchmarks, retraining."""

@@ -1,0 +1,1 @@
+"""What all figures share: frame, colours, numbers for people, small HTML panels."""

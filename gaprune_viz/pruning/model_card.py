@@ -1,0 +1,58 @@
+"""README.md of a pruned export."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PAPER = "Tang and Yang, GAPrune: Gradient-Alignment Pruning for Domain-Aware Embeddings, arXiv 2509.10844"
+
+
+def model_card(document: dict[str, Any]) -> str:
+    """README.md of a pruned export."""
+    run, settings = document["run"], document["settings"]
+    score, mask = settings["score"], settings["mask"]
+    label = document["dense"]["label"]
+    base = f"base_model: {run['model']['model']}\n" if "/" in run["model"]["model"] else ""
+    data = "\n".join(
+        f"| {side} | {d['name']} | {d['samples']} | {d['mean_loss']:.4f} |" for side, d in document["data"].items()
+    )
+    return f"""---
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+{base}tags:
+- sentence-transformers
+- pruning
+- gaprune
+---
+
+# {label}, pruned to {document["scope_sparsity"]:.1%} sparsity
+
+Made with gaprune_viz after {PAPER}.
+
+{document["sentence"]}
+
+| | |
+|---|---|
+| criterion | `{score["criterion"]}` (alignment `{score["alignment"]}`, alpha {score["alpha"]}, beta {score["beta"]}, \
+gamma {score["gamma"]}, kappa {document["kappa"]:g}, Fisher power {score["fisher_power"]:g}) |
+| mask | {mask["pattern"]}, allocation `{mask["allocation"]}` |
+| zeros | {document["zeros"]:,} of {document["scope_weights"]:,} weights in scope `{run["calibration"]["scope"]}` |
+| sparsity of the whole model | {document["model_sparsity"]:.1%} of {document["model_weights"]:,} parameters |
+| longest text | {document["dense"]["max_length"]} tokens, here and in every comparison |
+| same weights as magnitude pruning | {document["overlap_with_magnitude"]:.2%} of the pruned ones |
+
+Calibration:
+
+| side | data | samples | mean loss |
+|---|---|---|---|
+{data}
+
+The zeros are stored as zeros: this model is as large and as fast as the dense one. `mask.safetensors` holds the mask
+(True = kept), `gaprune.json` every setting.
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("path/to/this/folder")
+```
+"""

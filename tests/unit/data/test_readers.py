@@ -1,0 +1,336 @@
+"""Files as people really write them: limits, encodings, columns, and errors that name the line."""
+
+from __future__ import annotations
+
+import collections
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gaprune_viz.data.columns import negative_columns, suggest
+from gaprune_viz.data.files import jsonl_objects
+from gaprune_viz.data.preview import PREVIEW_CELL, inspect_upload
+from gaprune_viz.data.schema import Triplet, TripletSet
+from gaprune_viz.data.triplets import load_triplets
+from gaprune_viz.errors import GapruneError
+
+GOOD = [{"query": "a", "positive": "b", "negative": "c"}, {"query": "d", "positive": "e", "negatives": ["f", "g"]}]
+AS_TRIPLETS = (Triplet("a", "b", ("c",)), Triplet("d", "e", ("f", "g")))
+LINE = json.dumps(GOOD[0])
+
+
+def load(path: Path, content: str | bytes, columns: dict[str, str] | None = None) -> TripletSet:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return load_triplets(str(path), columns=columns)
+
+
+def refused(path: Path, content: str | bytes, columns: dict[str, str] | None = None) -> GapruneError:
+    with pytest.raises(GapruneError) as caught:
+        load(path, content, columns)
+    assert caught.value.message.startswith(path.name)
+    assert caught.value.hint
+    return caught.value
+
+
+class TestJsonLines:
+    def test_blank_lines_are_ignored_but_counted(self, tmp_path: Path) -> None:
+        text = "\n" + LINE + "\r\n  \n" + json.dumps(GOOD[1]) + "\n\n"
+        assert load(tmp_path / "x.jsonl", text).triplets == AS_TRIPLETS
+        error = refused(tmp_path / "x.jsonl", text + '{"query": "a", "positive": "b"}')
+        assert "line 6: negative is missing" in error.message
+
+    def test_byte_order_mark(self, tmp_path: Path) -> None:
+        text = "\ufeff" + LINE + "\n" + json.dumps(GOOD[1])
+        assert load(tmp_path / "x.jsonl", text).triplets == AS_TRIPLETS
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ('{"query": "a", ', "not valid JSON"),
+            ("nonsense", "not valid JSON"),
+            ('["a"]', "a list where an object was expected"),
+            ('"a"', "a text where an object was expected"),
+            ("null", "null where an object was expected"),
+            ('{"query": ' + "9" * 5000 + "}", "not valid JSON"),
+            ('{"x": ' + "[" * 40 + "]" * 40 + "}", "nested deeper than 32"),
+            ('{"x": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested deeper than 32"),
+            ("[" * 100_000, "nested deeper than 32"),
+        ],
+    )
+    def test_bad_line(self, tmp_path: Path, line: str, words: str) -> None:
+        error = refused(tmp_path / "x.jsonl", LINE + "\n\n" + line + "\n" + LINE)
+        assert error.message.startswith("x.jsonl, line 3: ")
+        assert words in error.message
+
+    def test_nesting_of_exactly_the_limit(self, tmp_path: Path) -> None:
+        def line(depth: int) -> str:
+            return json.dumps(GOOD[1])[:-1] + ', "x": ' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
+
+        assert load(tmp_path / "x.jsonl", LINE + "\n" + line(32)).triplets == AS_TRIPLETS
+        assert "nested deeper" in refused(tmp_path / "x.jsonl", LINE + "\n" + line(33)).message
+
+    def test_not_utf8(self, tmp_path: Path) -> None:
+        error = refused(tmp_path / "x.jsonl", LINE.encode() + b"\n" + LINE.replace("b", "\xe9").encode("latin-1"))
+        assert error.message == "x.jsonl, line 2: not UTF-8 text (byte 0xe9)."
+        assert "UTF-8" in refused(tmp_path / "x.jsonl", LINE.encode("utf-16")).hint
+
+    def test_long_line(self, tmp_path: Path) -> None:
+        assert (
+            "line 2: longer than 1 MiB" in refused(tmp_path / "x.jsonl", LINE + "\n" + "x" * (1024 * 1024 + 1)).message
+        )
+
+    def test_large_file_is_refused_unread(self, tmp_path: Path) -> None:
+        with (tmp_path / "x.jsonl").open("wb") as stream:
+            stream.truncate(256 * 1024 * 1024 + 1)
+        with pytest.raises(GapruneError, match="the limit is 256 MiB"):
+            load_triplets(str(tmp_path / "x.jsonl"))
+
+    def test_too_many_rows(self, tmp_path: Path) -> None:
+        (tmp_path / "x.jsonl").write_text("{}\n" * 200_001)
+        with pytest.raises(GapruneError, match="more than 200,000 rows"):
+            collections.deque(jsonl_objects(tmp_path / "x.jsonl"), maxlen=0)
+
+    def test_empty_and_blank_files(self, tmp_path: Path) -> None:
+        assert "is empty" in refused(tmp_path / "x.jsonl", "").message
+        assert "at least 2" in refused(tmp_path / "x.jsonl", "\n\n").message
+
+    def test_mapping(self, tmp_path: Path) -> None:
+        rows = [{"q": f"a{i}", "pos": "b", "n1": "c", "n2": ["d"], "query": "no"} for i in range(2)]
+        text = "\n".join(map(json.dumps, rows))
+        found = load(tmp_path / "x.jsonl", text, columns={"query": "q", "positive": "pos", "negative": "n1, n2"})
+        assert found.triplets[0] == Triplet("a0", "b", ("c", "d"))
+        with pytest.raises(GapruneError, match="no field 'passage'"):
+            load(tmp_path / "x.jsonl", text, columns={"passage": "pos"})
+
+    def test_numbered_negatives(self, tmp_path: Path) -> None:
+        rows = [{"query": f"a{i}", "positive": "b", "negative_1": "c", "negative_2": ""} for i in range(2)]
+        assert load(tmp_path / "x.jsonl", "\n".join(map(json.dumps, rows))).triplets[0].negatives == ("c",)
+
+    def test_a_folder_of_that_name(self, tmp_path: Path) -> None:
+        (tmp_path / "x.jsonl").mkdir()
+        with pytest.raises(GapruneError, match="not in BEIR form"):
+            load_triplets(str(tmp_path / "x.jsonl"))
+
+
+class TestJson:
+    def test_list(self, tmp_path: Path) -> None:
+        assert load(tmp_path / "x.json", json.dumps(GOOD, indent=2)).triplets == AS_TRIPLETS
+        assert load(tmp_path / "x.json", "\ufeff\n" + json.dumps(GOOD) + "\n").triplets == AS_TRIPLETS
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            (LINE + "\n" + LINE, "does not hold a JSON list"),
+            ("   ", "does not hold a JSON list"),
+            (f"[{LINE},\n 3]", "item 2: a number where an object was expected"),
+            (f"[{LINE},\n\n{{'query': 1}}]", "item 2: not valid JSON at line 3"),
+            (f"[{LINE}\n{LINE}]", "not valid JSON at line 2"),
+            (f"[{LINE},]", "not valid JSON at line 1"),
+            (f"[{LINE}, {LINE}", "not valid JSON"),
+            (f"[{LINE}, ", "not valid JSON"),
+            (f"[{LINE}]\n{LINE}", "not valid JSON at line 2"),
+            (f"[{LINE}, {json.dumps(dict(GOOD[0], query=''))}]", "item 2: query is empty"),
+            ("[" * 100_000, "nested deeper"),
+            ("[" + '{"x":' * 50_000, "nested deeper"),
+            ("[]", "at least 2"),
+            ("[{}]", "item 1: query is missing"),
+            (f"[{LINE}, " + '{"x": ' + "9" * 5000 + "}]", "item 2: not valid JSON"),
+        ],
+    )
+    def test_bad(self, tmp_path: Path, text: str, words: str) -> None:
+        assert words in refused(tmp_path / "x.json", text).message
+
+    def test_not_utf8(self, tmp_path: Path) -> None:
+        assert "not UTF-8" in refused(tmp_path / "x.json", b'[{"query": "\xff"}]').message
+
+
+class TestCsv:
+    def test_quotes_line_breaks_and_byte_order_mark(self, tmp_path: Path) -> None:
+        text = '\ufeffquery,positive,negative\r\n"a, x","b\r\nb",c\r\n\r\nd,"say ""e""",f\r\n'
+        assert load(tmp_path / "x.csv", text).triplets == (
+            Triplet("a, x", "b\r\nb", ("c",)),
+            Triplet("d", 'say "e"', ("f",)),
+        )
+
+    @pytest.mark.parametrize("mark", [";", "\t"])
+    def test_other_delimiters(self, tmp_path: Path, mark: str) -> None:
+        text = f"query{mark}positive{mark}negative\na, x{mark}b{mark}c\nd{mark}e{mark}f"
+        assert load(tmp_path / "x.csv", text).triplets[0] == Triplet("a, x", "b", ("c",))
+
+    def test_line_of_an_error_after_a_long_record(self, tmp_path: Path) -> None:
+        text = 'query,positive,negative\n"a\na\na",b,c\nd,,f\n'
+        assert "x.csv, line 5: positive is empty" in refused(tmp_path / "x.csv", text).message
+
+    def test_missing_columns_are_listed(self, tmp_path: Path) -> None:
+        error = refused(tmp_path / "x.csv", "anchor,positive,neg\na,b,c\nd,e,f\n")
+        assert "no column 'query' and no column 'negative'" in error.message
+        assert "anchor, positive, neg" in error.message
+        assert "query=anchor" in error.hint
+        assert "negative=neg" in error.hint
+        error = refused(tmp_path / "x.csv", "a,b\n1,2\n", columns={"query": "zz"})
+        assert "'zz'" in error.message
+
+    def test_mapping_and_several_negatives(self, tmp_path: Path) -> None:
+        text = "q,p,negative_1,negative_2,other\na,b,c,d,1\ne,f,,g,2\n"
+        found = load(tmp_path / "x.csv", text, columns={"query": "q", "positive": "p"})
+        assert found.triplets == (Triplet("a", "b", ("c", "d")), Triplet("e", "f", ("g",)))
+        mapping = {"query": "q", "positive": "p", "negative": "negative_2"}
+        assert load(tmp_path / "x.csv", text, columns=mapping).triplets[0].negatives == ("d",)
+        error = refused(tmp_path / "x.csv", text + "h,i,,,3", columns={"query": "q", "positive": "p"})
+        assert "line 4: negative is missing" in error.message
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("query,positive,negative\na,b,c,d\n", "line 2: 4 fields, but the header has 3"),
+            ("query,positive,negative\na,b\n", "line 2: negative is missing"),
+            ('query,positive,negative\na,"b,c\nd,e,f\n', "line 2: not valid CSV"),
+            ("query,query,negative\na,b,c\n", "two columns called 'query'"),
+            ("\n\n", "its columns are: none"),
+            ("query,positive,negative\n", "at least 2"),
+            (b"query,positive,negative\na,b,c\n\xff,b,c\n", "line 3: not UTF-8"),
+        ],
+    )
+    def test_bad(self, tmp_path: Path, text: str | bytes, words: str) -> None:
+        assert words in refused(tmp_path / "x.csv", text).message
+
+
+def write_parquet(path: Path, table: dict[str, Any]) -> str:
+    pq.write_table(pa.table(table), path)
+    return str(path)
+
+
+class TestParquet:
+    def test_list_of_negatives(self, tmp_path: Path) -> None:
+        table = {"query": ["a", "d"], "positive": ["b", "e"], "negative": [["c"], ["f", "g"]], "score": [1.0, 2.0]}
+        assert load_triplets(write_parquet(tmp_path / "x.parquet", table)).triplets == AS_TRIPLETS
+
+    @pytest.mark.parametrize("text_type", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+    def test_text_types(self, tmp_path: Path, text_type: pa.DataType) -> None:
+        table = {
+            name: pa.array([f"{name}{i}" for i in range(3000)]).cast(text_type)
+            for name in ("query", "positive", "negative")
+        }
+        found = load_triplets(write_parquet(tmp_path / "x.parquet", table))
+        assert found.triplets[2999] == Triplet("query2999", "positive2999", ("negative2999",))
+
+    def test_errors_name_the_row(self, tmp_path: Path) -> None:
+        table = {"query": ["a", None], "positive": ["b", "e"], "negative": ["c", "f"]}
+        with pytest.raises(GapruneError, match=r"x.parquet, row 2: query is missing"):
+            load_triplets(write_parquet(tmp_path / "x.parquet", table))
+        table["query"] = [1, 2]
+        with pytest.raises(GapruneError, match=r"row 1: query is a number"):
+            load_triplets(write_parquet(tmp_path / "x.parquet", table))
+
+    def test_invalid_utf8_inside(self, tmp_path: Path) -> None:
+        broken = pa.Array.from_buffers(pa.string(), 2, pa.array([b"ok", b"\xff\xfe"], pa.binary()).buffers())
+        table = {"query": broken, "positive": ["b", "e"], "negative": ["c", "f"]}
+        with pytest.raises(GapruneError, match=r"row 2: cannot be read"):
+            load_triplets(write_parquet(tmp_path / "x.parquet", table))
+
+    def test_missing_columns(self, tmp_path: Path) -> None:
+        with pytest.raises(GapruneError, match="its columns are: anchor, positive"):
+            load_triplets(write_parquet(tmp_path / "x.parquet", {"anchor": ["a"], "positive": ["b"]}))
+
+    @pytest.mark.parametrize("content", [b"PAR1", b"not parquet at all", b"PAR1" + b"\0" * 100 + b"PAR1"])
+    def test_broken(self, tmp_path: Path, content: bytes) -> None:
+        assert "not a readable Parquet file" in refused(tmp_path / "x.parquet", content).message
+
+    def test_cut_short(self, tmp_path: Path) -> None:
+        source = write_parquet(
+            tmp_path / "y.parquet", {name: ["a" * 999] * 9 for name in ("query", "positive", "negative")}
+        )
+        content = bytearray(Path(source).read_bytes())
+        content[4:60] = b"\xff" * 56
+        assert "not a readable Parquet file" in refused(tmp_path / "x.parquet", bytes(content)).message
+
+    def test_footer_limits(self, tmp_path: Path) -> None:
+        names = ("query", "positive", "negative")
+        with pytest.raises(GapruneError, match="more than 200,000 rows"):
+            load_triplets(write_parquet(tmp_path / "x.parquet", {name: ["a"] * 200_001 for name in names}))
+        # A text that packs well: about a megabyte on disk, over a gigabyte when unpacked.
+        huge = pa.array(["a" * (8 * 1024 * 1024)])
+        with pq.ParquetWriter(
+            tmp_path / "y.parquet", pa.schema([("query", pa.string())]), compression="zstd", use_dictionary=False
+        ) as out:
+            for _ in range(129):
+                out.write_table(pa.table({"query": huge}))
+        assert (tmp_path / "y.parquet").stat().st_size < 8 * 1024 * 1024
+        with pytest.raises(GapruneError, match="when unpacked; the limit is 1024 MiB"):
+            load_triplets(str(tmp_path / "y.parquet"))
+
+    def test_one_huge_text_in_every_row_does_not_fill_the_memory(self, tmp_path: Path) -> None:
+        names = ("query", "positive", "negative")
+        table = pa.table({name: pa.DictionaryArray.from_arrays([0] * 1000, ["a" * 5_000_000]) for name in names})
+        # Without the Arrow schema the file says plain strings: read as such, it is 5 GB a column.
+        pq.write_table(table, tmp_path / "x.parquet", store_schema=False)
+        with pytest.raises(GapruneError, match=r"row 1: query has 5,000,000 characters"):
+            load_triplets(str(tmp_path / "x.parquet"))
+        assert (pa.default_memory_pool().max_memory() or 0) < 1024**3
+
+
+class TestColumns:
+    def test_suggestions(self) -> None:
+        assert suggest(["anchor", "positive", "negative"]) == {
+            "query": "anchor",
+            "positive": "positive",
+            "negative": "negative",
+        }
+        assert suggest(["Question", "Answer", "neg_1", "neg_2"]) == {
+            "query": "Question",
+            "positive": "Answer",
+            "negative": "neg_1,neg_2",
+        }
+        assert suggest(["id", "body"]) == {}
+
+    def test_a_column_whose_name_has_a_comma(self) -> None:
+        assert negative_columns("a, b", ["a, b", "c"]) == ("a, b",)
+        assert negative_columns("a, b", ["a", "b"]) == ("a", "b")
+
+
+class TestPreview:
+    def test_ready_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text(
+            "anchor,positive,negative\n" + "".join(f"a{i},b,c{'x' * 300}\n" for i in range(9)) + "a0,b,c" + "x" * 300
+        )
+        preview = inspect_upload(path)
+        assert preview.columns == ("anchor", "positive", "negative")
+        assert preview.mapping == {"query": "anchor", "positive": "positive", "negative": "negative"}
+        assert (preview.rows, preview.kept, preview.duplicates, preview.problem) == (10, 9, 1, "")
+        assert len(preview.table) == 5
+        assert preview.table[0][0] == "a0"
+        assert len(preview.table[0][2]) == PREVIEW_CELL
+        assert preview.table[0][2].endswith("…")
+        assert not preview.needs_mapping
+        assert load_triplets(str(path), columns=preview.mapping).report.kept == 9
+
+    def test_columns_that_nobody_can_guess(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.parquet"
+        write_parquet(path, {"one": ["a", "b"], "two": ["c", "d"], "three": [["e"], None]})
+        preview = inspect_upload(path)
+        assert preview.needs_mapping
+        assert "no column 'query'" in preview.problem
+        assert preview.table == (("a", "c", "e"), ("b", "d", ""))
+        preview = inspect_upload(path, {"query": "one", "positive": "two", "negative": "three"})
+        assert "row 2: negative is missing" in preview.problem
+
+    def test_late_error_is_the_problem_and_early_rows_are_shown(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.jsonl"
+        path.write_text(LINE + "\n" + '{"query": "\\ud800", "positive": "b", "negative": "c"}\nnonsense')
+        preview = inspect_upload(str(path))
+        assert preview.kind == "JSON Lines"
+        assert preview.columns == ("query", "positive", "negative")
+        assert preview.table == (("a", "b", "c"), ("?", "b", "c"))
+        assert "line 2" in preview.problem
+
+    def test_nothing_to_show(self, tmp_path: Path) -> None:
+        (tmp_path / "x.jsonl").write_text("nonsense")
+        with pytest.raises(GapruneError, match="line 1"):
+            inspect_upload(tmp_path / "x.jsonl")
+        with pytest.raises(GapruneError):
+            inspect_upload(tmp_path / "absent.jsonl")
