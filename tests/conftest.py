@@ -20,7 +20,7 @@ import atexit
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +144,18 @@ def tiny_analysis(tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path_fa
         ),
     )
     return drain(analyze(run, tmp_path_factory.mktemp("analysis") / "tiny-bert"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_kept_for_the_next_file() -> Iterator[None]:
+    """What the page's store holds for one file of tests is let go of before the next: a worker stays small."""
+    yield
+    store = sys.modules.get("gaprune_viz.app.session.store")
+    if store is not None:
+        store.STORE.clear()
+    memory = sys.modules.get("gaprune_viz.models.memory")
+    if memory is not None:
+        memory.release()
 
 
 @pytest.fixture

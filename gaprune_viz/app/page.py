@@ -94,7 +94,7 @@ def wire(page: Page, demo: gr.Blocks) -> None:
     wire_tuning(frame, following)
     wire_opening(frame, following)
     wire_run(frame, following)
-    recipes = (following.refreshing, following.following, following.following_selection)
+    recipes = (following.refreshing, following.redrawing, following.following, following.following_selection)
     for one in placed:
         one.tab.wire(one.parts, Wiring(frame, one.box, *recipes))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -61,7 +61,7 @@ class Tab:
 
     def __init__(self, browser: Browser, address: str, width: int, height: int) -> None:
         self.open = lambda: opened(browser, address, width, height)
-        self.life: Iterator[Page] | None = None
+        self.life: Generator[Page, None, None] | None = None
         self.page: Page | None = None
 
     def begin(self) -> Page:
@@ -74,6 +74,12 @@ class Tab:
             self.page.wait_for_selector(f"html[data-gv-settled] {WHOLE}", timeout=60_000)
         return self.page
 
+    def leave(self) -> None:
+        """Close it, whatever its console says."""
+        if self.life is not None:
+            self.life.close()
+        self.life, self.page = None, None
+
     def end(self) -> None:
         """Close it; an error in its console is raised now."""
         if self.life is not None:
@@ -85,6 +91,8 @@ BEGINNING = """() => {
   delete document.documentElement.dataset.gvSettled;
   document.activeElement.blur();
   scrollTo(0, 0);
+  const sidebar = innerWidth < 768 && document.querySelector('.sidebar.open .toggle-button');
+  if (sidebar) sidebar.click();
   gv.go('tab=atlas&metric=pruned_fraction&scale=auto&group=role&at=0-up', true);
 }"""
 
@@ -108,7 +116,7 @@ def _used(tab: Tab, request: pytest.FixtureRequest) -> Iterator[Page]:
     yield tab.begin()
     if request.session.testsfailed > failed:
         # Whatever state it is in, the next test begins in a new one.
-        tab.life, tab.page = None, None
+        tab.leave()
 
 
 @pytest.fixture
@@ -149,7 +157,7 @@ WHOLE = "#gv-atlas [role=gridcell]"
 
 def opened(
     browser: Browser, address: str, width: int, height: int, query: str = "", before: str = "", seen: str = WHOLE
-) -> Iterator[Page]:
+) -> Generator[Page, None, None]:
     """A page in a browser of its own that must log no error and ask nobody else; a script may run `before` it.
 
     It is given when all that its address asked for is there, and the part `seen` is in sight.
@@ -163,10 +171,12 @@ def opened(
     tab.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
     tab.on("pageerror", lambda error: trouble.append(str(error)))
     tab.on("request", lambda request: outside.append(request.url) if _leaves(request.url, address) else None)
-    tab.goto(f"{address.rstrip('/')}/{query}")
-    tab.wait_for_selector(f"html[data-gv-settled] {seen}", timeout=60_000)
-    yield tab
-    context.close()
+    try:
+        tab.goto(f"{address.rstrip('/')}/{query}")
+        tab.wait_for_selector(f"html[data-gv-settled] {seen}", timeout=60_000)
+        yield tab
+    finally:
+        context.close()
     assert trouble == []
     assert outside == []
 

@@ -46,6 +46,11 @@ class Following:
         except GapruneError as error:
             return {frame.headline: panels.error_card(error.message, error.hint)}
 
+    def redraw(self, values: Values) -> Changes:
+        """The same after heavy work, which has made an exact mask and changed no setting."""
+        changes = self.refresh(values)
+        return {part: changes[part] for part in self._drawn_at_once if part in changes}
+
     def follow(self, values: Values) -> Changes:
         """Redraw what the open tab shows; the other tabs are redrawn when they are opened."""
         return self.drawn(values, values[self.frame.active])
@@ -77,10 +82,18 @@ class Following:
             return {}
 
     @property
+    def _drawn_at_once(self) -> list[Any]:
+        return [self.frame.headline, *self._all("writes", "at_once")]
+
+    @property
     def refreshing(self) -> Listener:
         frame = self.frame
-        writes = [frame.tuning.preset, frame.headline, frame.query, *self._all("writes", "at_once")]
+        writes = [frame.tuning.preset, *self._drawn_at_once, frame.query]
         return listener(self.refresh, [*frame.state, *self._all("reads", "at_once")], writes)
+
+    @property
+    def redrawing(self) -> Listener:
+        return listener(self.redraw, [*self.frame.state, *self._all("reads", "at_once")], self._drawn_at_once)
 
     @property
     def following(self) -> Listener:

@@ -102,18 +102,12 @@ class Restoration:
     @property
     def writes(self) -> list[Any]:
         frame = self.frame
-        own = [
-            *self.following.refreshing["outputs"],
-            frame.view,
-            frame.look,
-            frame.sidebar.current,
-            self.tab_box,
-            *frame.tuning.all,
-        ]
+        own = [frame.view, frame.look, frame.sidebar.current, self.tab_box, *frame.tuning.all]
         for placed in self.tabs:
             if placed.tab.restoring:
                 own += placed.tab.restoring.writes(placed.parts)
-        return own
+        # Last: what hears that the settings have changed reads the controls.
+        return [*own, *self.following.refreshing["outputs"]]
 
 
 def wire_address(demo: gr.Blocks, restoration: Restoration) -> None:

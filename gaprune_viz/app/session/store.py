@@ -88,6 +88,11 @@ class Store:
         self._speeds: Cache[Speed] = Cache(32)
         self._retrained: Cache[EmbeddingModel] = Cache(2)
 
+    def clear(self) -> None:
+        """Let go of everything; who uses a part of it keeps it."""
+        for cache in vars(self).values():
+            cache.clear()
+
     @property
     def disk(self) -> EmbeddingCache:
         """Embeddings that outlive the process."""

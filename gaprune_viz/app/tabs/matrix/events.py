@@ -31,7 +31,7 @@ def wire(tab: MatrixTab, page: Wiring) -> None:
     events = MatrixEvents(tab, page.frame)
     frame, weight = page.frame, tab.weight
     card = [weight.box, weight.row, weight.column, weight.progress, weight.card]
-    gr.on([tab.look.click, tab.what.input, tab.side.input], **events.drawing(events.look)).then(**page.refresh)
+    gr.on([tab.look.click, tab.what.input, tab.side.input], **events.drawing(events.look)).then(**page.redraw)
     tab.out.click(**events.drawing(events.out))
     tab.picture.select(**events.drawing(events.click, writes=card))  # type: ignore[attr-defined]
     gr.on([page.tab.select, frame.query.change], **events.drawing(events.follow, reads=[frame.active], kind=HEAVY_LAST))
@@ -40,7 +40,7 @@ def wire(tab: MatrixTab, page: Wiring) -> None:
     gr.on(
         [weight.explain.click, weight.row.submit, weight.column.submit],
         **heavy_listener(frame, events.explain, weight.progress, [weight.row, weight.column], [weight.card]),
-    ).then(**page.refresh)
+    ).then(**page.redraw)
     tab.stop.click(**stopping())
 
 

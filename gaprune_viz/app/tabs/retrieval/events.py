@@ -42,19 +42,19 @@ def wire(tab: RetrievalTab, page: Wiring) -> None:
     )
     asking, ranked = [tab.task, *field], [tab.ranking, tab.asked]
     comparing = heavy_listener(frame, compare_query(tab, frame), tab.progress, asking, ranked)
-    gr.on([tab.compare.click, tab.text.submit], **comparing).then(**page.refresh)
+    gr.on([tab.compare.click, tab.text.submit], **comparing).then(**page.redraw)
     chosen = [
         tab.pick.input(**listener(lambda: {tab.text: ""}, (), [tab.text])),
         *(button.click(**_stepping(tab, by)) for button, by in tab.stepping),
         _wire_opener(tab),
     ]
     for event in chosen:
-        event.then(**{**comparing, **HEAVY_LAST}).then(**page.refresh)
+        event.then(**{**comparing, **HEAVY_LAST}).then(**page.redraw)
     tab.surprise.click(**heavy_listener(frame, surprise(tab, frame), tab.progress, [tab.task], [*field, *ranked])).then(
-        **page.refresh
+        **page.redraw
     )
     tab.measure.click(**heavy_listener(frame, measure(tab, frame), tab.progress, [tab.task], tab.measured)).then(
-        **page.refresh
+        **page.redraw
     )
     _wire_live(tab, page)
     tab.stop.click(**stopping())
@@ -84,7 +84,7 @@ def _wire_live(tab: RetrievalTab, page: Wiring) -> None:
     reads = [frame.active, tab.live, tab.asked]
     frame.query.change(
         **heavy_listener(frame, live.rerank(tab, frame), tab.progress, reads, [tab.ranking], LIGHT)
-    ).then(**page.refresh)
+    ).then(**page.redraw)
 
 
 def compare_query(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
