@@ -70,6 +70,7 @@ def compose(tabs: Sequence[Tab[Any]] = TABS, saved: Sequence[Preset] = ()) -> Pa
         "view": gr.State(shown.view.model_dump()),
         "active": gr.State(FIRST),
         "query": gr.Textbox("", visible="hidden", show_label=False),
+        "drawn": gr.State(""),
         "look": gr.Textbox("", visible="hidden", show_label=False),
         "bell": bell(),
         "collection": collection_picker(now.analysis.run.calibration.domain),
@@ -94,7 +95,7 @@ def wire(page: Page, demo: gr.Blocks) -> None:
     wire_tuning(frame, following)
     wire_opening(frame, following)
     wire_run(frame, following)
-    recipes = (following.refreshing, following.redrawing, following.following, following.following_selection)
+    recipes = (following.refreshing, following.following, following.following_selection)
     for one in placed:
         one.tab.wire(one.parts, Wiring(frame, one.box, *recipes))
 

@@ -103,16 +103,16 @@ def test_the_custom_preset_changes_nothing(page: Page) -> None:
 def test_a_slider_is_answered_with_numbers_of_its_settings(page: Page, held: Held) -> None:
     settings, frame, atlas = Settings(mask=MaskSpec(sparsity=0.73)), page.frame, page.tabs["atlas"].parts
     answered = page.following.refresh(held(settings=settings))
-    places = [frame.tuning.preset, frame.headline, atlas.heatmap, atlas.detail, frame.query]
+    places = [frame.tuning.preset, frame.headline, atlas.heatmap, atlas.detail, frame.query, frame.drawn]
     assert set(answered) == set(places)
-    preset, headline, heatmap, detail, query = (answered[place] for place in places)
+    preset, headline, heatmap, detail, query, drawn = (answered[place] for place in places)
     now = live(View(), settings)
     assert preset == CUSTOM
     assert now.preview.sentence in plain(headline)
     assert "73.0 %" in plain(headline)
     assert heatmap.count('role="gridcell"') == len(now.analysis.statistics.names)
     assert "threshold" in plain(detail)
-    assert query == "sparsity=0.73"
+    assert query == drawn == "sparsity=0.73"
 
 
 @pytest.mark.parametrize(

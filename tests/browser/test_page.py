@@ -101,6 +101,22 @@ def test_the_last_key_press_is_never_lost(again: Page) -> None:
     )
 
 
+def test_a_page_that_nobody_touches_asks_for_nothing(again: Page) -> None:
+    """Quick presses once made the page hear its own answer as a change, without end."""
+    sent: list[str] = []
+    slider(again, "sparsity").focus()
+    for _ in range(20):
+        again.keyboard.press("ArrowRight")
+    expect(again.locator("#gv-headline")).to_contain_text("70.0 %")
+    again.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    for _ in range(15):
+        sent.clear()
+        again.wait_for_timeout(SECOND)
+        if not sent:
+            return
+    raise AssertionError(f"{len(sent)} requests within the last second")
+
+
 def test_the_threshold_in_the_distributions_follows(again: Page) -> None:
     page = again
     open_tab(page, "Distributions")

@@ -20,7 +20,9 @@ class Frame:
     Attributes:
         view: the `View` of the session, as plain values.
         active: name of the open tab.
-        query: the settings as an address has them; it changes whenever they do, whatever changed them.
+        query: the settings as an address has them, for the browser.
+        drawn: the same, of what was drawn last; it changes whenever the settings do, whatever changed them. A state:
+            the server compares its values, while a text box of the browser reports equal values as changes too.
         look: what is looked at as an address has it.
         bell: how the browser asks for a state of the page.
         collection: what is searched; the tab that searches lays it out, others read it.
@@ -29,6 +31,7 @@ class Frame:
     view: gr.State
     active: gr.State
     query: gr.Textbox
+    drawn: gr.State
     look: gr.Textbox
     bell: gr.HTML
     collection: gr.Dropdown

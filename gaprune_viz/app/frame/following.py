@@ -35,21 +35,18 @@ class Following:
         frame = self.frame
         try:
             shown = frame.shown(values)
+            query = settings_query(shown.settings)
             changes = {
                 frame.tuning.preset: preset_of(shown.settings),
                 frame.headline: headline_html(shown.now),
-                frame.query: settings_query(shown.settings),
+                frame.query: query,
+                frame.drawn: query,
             }
             for placed in self.tabs:
                 changes |= placed.draw("at_once", shown)
             return changes
         except GapruneError as error:
             return {frame.headline: panels.error_card(error.message, error.hint)}
-
-    def redraw(self, values: Values) -> Changes:
-        """The same after heavy work, which has made an exact mask and changed no setting."""
-        changes = self.refresh(values)
-        return {part: changes[part] for part in self._drawn_at_once if part in changes}
 
     def follow(self, values: Values) -> Changes:
         """Redraw what the open tab shows; the other tabs are redrawn when they are opened."""
@@ -82,18 +79,10 @@ class Following:
             return {}
 
     @property
-    def _drawn_at_once(self) -> list[Any]:
-        return [self.frame.headline, *self._all("writes", "at_once")]
-
-    @property
     def refreshing(self) -> Listener:
         frame = self.frame
-        writes = [frame.tuning.preset, *self._drawn_at_once, frame.query]
+        writes = [frame.tuning.preset, frame.headline, *self._all("writes", "at_once"), frame.query, frame.drawn]
         return listener(self.refresh, [*frame.state, *self._all("reads", "at_once")], writes)
-
-    @property
-    def redrawing(self) -> Listener:
-        return listener(self.redraw, [*self.frame.state, *self._all("reads", "at_once")], self._drawn_at_once)
 
     @property
     def following(self) -> Listener:

@@ -8,12 +8,11 @@ from typing import Any
 import gradio as gr
 
 from gaprune_viz.app.frame.address import LONGEST, analysis_at, look_query, matrix_at, params_of, settings_of, view_of
-from gaprune_viz.app.frame.following import Following
+from gaprune_viz.app.frame.following import Following, knobs
 from gaprune_viz.app.frame.tab import Asked
 from gaprune_viz.app.session.guard import warn
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, run_line
-from gaprune_viz.app.tuning.controls import knob_updates
 from gaprune_viz.app.widgets.events import (
     CARRIES,
     LIGHT,
@@ -41,23 +40,13 @@ class Restoration:
 
     def from_address(self, values: Values, request: gr.Request) -> Changes:
         """Set the page as the address says that it was opened with."""
-        return self._arrived(values, self.restored(dict(request.query_params), self.frame.view_of(values)))
+        return self.restored(dict(request.query_params), self.frame.view_of(values))
 
     def go(self, values: Values, event: gr.EventData) -> Changes:
         """Set the page as a query says. `exact` before it means that settings it does not name are the paper's."""
         query = str(sent_with(event).get("query", ""))
         exact = query.startswith(f"{EXACT}&")
-        return self._arrived(values, self.restored(params_of(query), self.frame.view_of(values), exact=exact))
-
-    def _arrived(self, values: Values, restored: Changes) -> Changes:
-        """What an address sets, and what follows from it at once: one answer, so that the page is whole early."""
-        tuning = self.frame.tuning
-        after = {**values, **restored}
-        knobs = tuning.changes(knob_updates(after[tuning.controls["criterion"]]))
-        for control, update in knobs.items():
-            if control in restored:
-                update["value"] = restored[control]
-        return {**restored, **knobs, **self.following.refresh(after)}
+        return self.restored(params_of(query), self.frame.view_of(values), exact=exact)
 
     def restored(self, params: Mapping[str, str], before: View, *, exact: bool = False) -> Changes:
         """All that an address sets; what follows from it is drawn by others."""
@@ -96,32 +85,29 @@ class Restoration:
         return self.frame.tuning.set(settings)
 
     @property
-    def reads(self) -> list[Any]:
-        return list(self.following.refreshing["inputs"])
-
-    @property
     def writes(self) -> list[Any]:
         frame = self.frame
         own = [frame.view, frame.look, frame.sidebar.current, self.tab_box, *frame.tuning.all]
         for placed in self.tabs:
             if placed.tab.restoring:
                 own += placed.tab.restoring.writes(placed.parts)
-        # Last: what hears that the settings have changed reads the controls.
-        return [*own, *self.following.refreshing["outputs"]]
+        return own
 
 
 def wire_address(demo: gr.Blocks, restoration: Restoration) -> None:
     """What is shown goes into the address, and comes out of it."""
     frame, following = restoration.frame, restoration.following
-    reads, writes = restoration.reads, restoration.writes
-    start = demo.load(**listener(restoration.from_address, reads, writes, LIGHT))
+    start = demo.load(**listener(restoration.from_address, [frame.view], restoration.writes, LIGHT))
     again = frame.bell.select(  # type: ignore[attr-defined]
-        **listener(restoration.go, reads, writes, CARRIES)
+        **listener(restoration.go, [frame.view], restoration.writes, CARRIES)
     )
     start.then(**script("() => gv.begin()"))
     for arrival, draw in ((start, _opening(following)), (again, _drawing(following))):
-        arrival.then(**arrived("gv-bell"))
-        arrival.then(**draw).then(**script("() => gv.settle()"))
+        arrival.then(**knobs(frame))
+        # Of its own: it writes the query after the controls, and whatever hears the query reads them.
+        settled = arrival.then(**following.refreshing)
+        settled.then(**arrived("gv-bell"))
+        settled.then(**draw).then(**script("() => gv.settle()"))
     frame.query.change(**script("(query) => gv.write(query, 'settings')", frame.query))
     frame.look.change(**script("(query) => gv.write(query, 'look')", frame.look))
     for placed in following.tabs:

@@ -76,9 +76,8 @@ class Wiring:
     Attributes:
         frame: the components around the tabs.
         tab: the tab itself, for what happens when it is opened.
-        refresh: the listener that draws what follows a move at once; what changes settings ends with it.
-        redraw: the same where no setting has changed; heavy work ends with it, because an exact mask says how far the
-            preview was off. It does not tell the address: whatever hears of that may itself be heavy work.
+        refresh: the listener that draws what follows a move at once; what changes settings ends with it, and heavy
+            work too, because an exact mask says how far the preview was off.
         follow: the listener that draws what the open tab shows.
         follow_selection: the same, after another matrix was selected: the tab that shows the selection has it already.
     """
@@ -86,7 +85,6 @@ class Wiring:
     frame: Frame
     tab: gr.Tab
     refresh: Listener
-    redraw: Listener
     follow: Listener
     follow_selection: Listener
 

@@ -40,11 +40,11 @@ def wire(tab: BenchmarkTab, page: Wiring) -> None:
     reads = [panel.kept, tab.retrained, *tab.pickers]
     tab.run.click(
         **heavy_listener(frame, run_benchmark(tab, frame), tab.progress, reads, [tab.figure, tab.table, tab.csv])
-    ).then(**page.redraw)
+    ).then(**page.refresh)
     reads = [frame.collection, panel.control, *panel.controls.values()]
     writes = [panel.loss, panel.quality, panel.table, panel.kept, tab.retrained]
     panel.run.click(**heavy_listener(frame, run_retraining(tab, frame), panel.progress, reads, writes)).then(
-        **page.redraw
+        **page.refresh
     )
     for stop in (tab.stop, panel.stop):
         stop.click(**stopping())

@@ -27,9 +27,9 @@ def wire(tab: ExportTab, page: Wiring) -> None:
     """Connect the buttons."""
     frame = page.frame
     making = heavy_listener(frame, export_model(tab, frame), tab.progress, (), [tab.model])
-    tab.make.click(**making).then(**page.redraw)
+    tab.make.click(**making).then(**page.refresh)
     measuring = heavy_listener(frame, measure(tab, frame), tab.progress, (), [tab.speed])
-    tab.measure.click(**measuring).then(**page.redraw)
+    tab.measure.click(**measuring).then(**page.refresh)
     tab.stop.click(**stopping())
 
 

@@ -31,16 +31,16 @@ def wire(tab: MatrixTab, page: Wiring) -> None:
     events = MatrixEvents(tab, page.frame)
     frame, weight = page.frame, tab.weight
     card = [weight.box, weight.row, weight.column, weight.progress, weight.card]
-    gr.on([tab.look.click, tab.what.input, tab.side.input], **events.drawing(events.look)).then(**page.redraw)
+    gr.on([tab.look.click, tab.what.input, tab.side.input], **events.drawing(events.look)).then(**page.refresh)
     tab.out.click(**events.drawing(events.out))
     tab.picture.select(**events.drawing(events.click, writes=card))  # type: ignore[attr-defined]
-    gr.on([page.tab.select, frame.query.change], **events.drawing(events.follow, reads=[frame.active], kind=HEAVY_LAST))
+    gr.on([page.tab.select, frame.drawn.change], **events.drawing(events.follow, reads=[frame.active], kind=HEAVY_LAST))
     line = heavy_listener(frame, events.explain_line, weight.progress, [tab.extremes], card)
     tab.extremes.select(**line)
     gr.on(
         [weight.explain.click, weight.row.submit, weight.column.submit],
         **heavy_listener(frame, events.explain, weight.progress, [weight.row, weight.column], [weight.card]),
-    ).then(**page.redraw)
+    ).then(**page.refresh)
     tab.stop.click(**stopping())
 
 

@@ -42,19 +42,19 @@ def wire(tab: RetrievalTab, page: Wiring) -> None:
     )
     asking, ranked = [tab.task, *field], [tab.ranking, tab.asked]
     comparing = heavy_listener(frame, compare_query(tab, frame), tab.progress, asking, ranked)
-    gr.on([tab.compare.click, tab.text.submit], **comparing).then(**page.redraw)
+    gr.on([tab.compare.click, tab.text.submit], **comparing).then(**page.refresh)
     chosen = [
         tab.pick.input(**listener(lambda: {tab.text: ""}, (), [tab.text])),
         *(button.click(**_stepping(tab, by)) for button, by in tab.stepping),
         _wire_opener(tab),
     ]
     for event in chosen:
-        event.then(**{**comparing, **HEAVY_LAST}).then(**page.redraw)
+        event.then(**{**comparing, **HEAVY_LAST}).then(**page.refresh)
     tab.surprise.click(**heavy_listener(frame, surprise(tab, frame), tab.progress, [tab.task], [*field, *ranked])).then(
-        **page.redraw
+        **page.refresh
     )
     tab.measure.click(**heavy_listener(frame, measure(tab, frame), tab.progress, [tab.task], tab.measured)).then(
-        **page.redraw
+        **page.refresh
     )
     _wire_live(tab, page)
     tab.stop.click(**stopping())
@@ -80,11 +80,11 @@ def _wire_opener(tab: RetrievalTab) -> Any:
 def _wire_live(tab: RetrievalTab, page: Wiring) -> None:
     """Other settings re-rank the query on screen; still others stop that, so that the last are those that are shown."""
     frame = page.frame
-    frame.query.change(**listener(live.interrupt(frame), frame.tuning.all))
+    frame.drawn.change(**listener(live.interrupt(frame), frame.tuning.all))
     reads = [frame.active, tab.live, tab.asked]
-    frame.query.change(
+    frame.drawn.change(
         **heavy_listener(frame, live.rerank(tab, frame), tab.progress, reads, [tab.ranking], LIGHT)
-    ).then(**page.redraw)
+    ).then(**page.refresh)
 
 
 def compare_query(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
