@@ -47,6 +47,7 @@ assert figure.layout.height == 280
 
 
 @pytest.mark.parametrize("title", RECIPES)
+@pytest.mark.slow
 def test_a_recipe_works_when_it_is_followed_to_the_letter(title: str, tmp_path: Path) -> None:
     place = copy_of_the_package(tmp_path)
     follow(title, place)
@@ -86,6 +87,7 @@ def test_the_places_that_the_page_names_are_there() -> None:
         assert (ROOT / name).exists() or (PACKAGE / name).exists(), name
 
 
+@pytest.mark.slow
 def test_one_wrong_import_in_the_package_is_seen(tmp_path: Path) -> None:
     """The walls do not only know made-up sources: they see a wrong line in a real module."""
     source = (PACKAGE / "criteria" / "dai.py").read_text(encoding="utf-8")

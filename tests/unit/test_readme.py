@@ -11,6 +11,7 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 @pytest.mark.minilm
+@pytest.mark.slow
 def test_the_python_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

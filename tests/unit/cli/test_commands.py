@@ -186,6 +186,7 @@ def test_every_setting_is_a_flag(run: Run, monkeypatch: pytest.MonkeyPatch, comm
             assert f"--{field.replace('_', '-')}" in text
 
 
+@pytest.mark.slow
 def test_the_module_is_a_program(tmp_path: Path, pruned: Path, beir: Path) -> None:
     def program(*arguments: object) -> Result:
         command = [sys.executable, "-m", "gaprune_viz", *map(str, arguments)]

@@ -28,6 +28,8 @@ from tests.app.served import wait_for
 from tests.beir_folders import write_beir
 from tests.system import alive
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
