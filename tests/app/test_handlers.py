@@ -21,6 +21,7 @@ from gaprune_viz.app.frame.address import LOOKS, matrix_at, params_of, query_of,
 from gaprune_viz.app.frame.restoring import Restoration
 from gaprune_viz.app.page import Page, build
 from gaprune_viz.app.session.access import DEMO, visitor
+from gaprune_viz.app.session.sent import check_sent
 from gaprune_viz.app.session.store import STORE, Cache
 from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
@@ -407,3 +408,11 @@ def test_an_address_without_settings_asks_for_nothing() -> None:
     assert settings_of({"__theme": "dark", "view": "x"}) is None
     forged = {key: "<b>" for key, _, _ in LOOKS}
     assert view_of(forged, View()) == View()
+
+
+def test_what_a_handler_binds_is_no_value_that_somebody_sent() -> None:
+    """Gradio puts the defaults of a handler's other parameters behind what it reads."""
+    step = gr.Radio(["1", "2"], value="1", label="Walk through")
+    check_sent([{step: "1"}, 1], [step])
+    with pytest.raises(GapruneError, match="Walk through: a text is needed"):
+        check_sent([{step: 7}, 1], [step])

@@ -47,7 +47,8 @@ def check_sent(values: Sequence[Any], inputs: Sequence[Any]) -> None:
 
 def _by_component(values: Sequence[Any], inputs: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
     sent = [value for value in values if not isinstance(value, _BESIDE)]
-    if len(sent) == 1 and isinstance(sent[0], dict) and all(isinstance(key, Block) for key in sent[0]):
+    # The defaults of a handler's other parameters come behind.
+    if sent and isinstance(sent[0], dict) and all(isinstance(key, Block) for key in sent[0]):
         return sent[0].items()
     return zip(inputs, sent, strict=False)
 
