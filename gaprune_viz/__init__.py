@@ -6,8 +6,7 @@ it is first asked for: importing this package loads neither torch nor gradio.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from importlib import import_module
 
 __version__ = "0.1.0"
 
@@ -37,10 +36,10 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
