@@ -55,8 +55,9 @@ check: $(READY) ## Style, types and import walls: what CI runs first
 quick suite: export MALLOC_ARENA_MAX := 2
 quick suite: export MALLOC_TRIM_THRESHOLD_ := 131072
 
-quick: $(READY) ## The fast tests, for use while working (a minute)
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "not slow and not minilm" tests/unit
+quick: $(READY) ## The fast tests, for use while working (a minute); the walls are in `make check`
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "not slow and not minilm" tests/unit \
+		--ignore tests/unit/fuzz --ignore tests/unit/test_walls.py
 
 suite: $(READY) browser ## The tests alone
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

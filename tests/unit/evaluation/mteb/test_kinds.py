@@ -21,6 +21,8 @@ from gaprune_viz.models.loading import load_model
 from tests.benchmarking import half_pruned, own_path, scores_of, smaller
 from tests.hub_folders import pointed_at, write_repository, write_retrieval
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiny(tiny_bert: Path) -> EmbeddingModel:

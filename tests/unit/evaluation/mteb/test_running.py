@@ -33,6 +33,8 @@ from gaprune_viz.pruning.applying import masked
 from tests.benchmarking import half_pruned, own_path, scores_of, smaller
 from tests.hub_folders import pointed_at, write_retrieval
 
+pytestmark = pytest.mark.slow
+
 DOMAIN = "chemistry"
 
 
