@@ -40,6 +40,17 @@ MEASURED = (
     "correlation_mean",
     "act_domain_mean",
 )
+LOG10_FISHER_EDGES = np.round(np.arange(-24.0, 4.0001, 0.1), 3)
+LOG10_THETA_EDGES = np.round(np.arange(-10.0, 2.0001, 0.05), 3)
+UNIT_EDGES = np.round(np.linspace(-1, 1, 201), 3)
+HISTOGRAM_EDGES = {
+    "fisher_domain": LOG10_FISHER_EDGES,
+    "fisher_general": LOG10_FISHER_EDGES,
+    "theta": LOG10_THETA_EDGES,
+    "correlation": UNIT_EDGES,
+}
+# Above this many weights the medians behind kappa are taken over every k-th weight.
+MEDIAN_CAP = 2**26
 
 
 def read_summary(path: Path, matrices: Sequence[MatrixInfo]) -> pd.DataFrame:
@@ -91,27 +102,6 @@ def read_histograms(path: Path, matrices: Sequence[MatrixInfo]) -> dict[str, np.
         if edges.shape != usual.shape or edges.dtype.kind != "f" or not np.allclose(edges, usual):
             raise ValueError(f"{name}_edges of {path.name} are no edges of its bins")
     return found
-
-
-LOG10_FISHER_EDGES = np.round(np.arange(-24.0, 4.0001, 0.1), 3)
-
-
-LOG10_THETA_EDGES = np.round(np.arange(-10.0, 2.0001, 0.05), 3)
-
-
-UNIT_EDGES = np.round(np.linspace(-1, 1, 201), 3)
-
-
-HISTOGRAM_EDGES = {
-    "fisher_domain": LOG10_FISHER_EDGES,
-    "fisher_general": LOG10_FISHER_EDGES,
-    "theta": LOG10_THETA_EDGES,
-    "correlation": UNIT_EDGES,
-}
-
-
-# Above this many weights the medians behind kappa are taken over every k-th weight.
-MEDIAN_CAP = 2**26
 
 
 def scope_medians(pairs: Callable[[], Iterable[tuple[Tensor, Tensor]]], total: int) -> dict[str, float]:

@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 News = TypeVar("News")
-
-
 Told = TypeVar("Told")
-
-
 Result = TypeVar("Result")
 
 

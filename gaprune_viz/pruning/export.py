@@ -21,8 +21,6 @@ from gaprune_viz.storage.workspace import whole_folder
 from gaprune_viz.versions import versions
 
 MASK_FILE = "mask.safetensors"
-
-
 RESULT_FILE = "gaprune.json"
 
 

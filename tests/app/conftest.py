@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import gradio as gr
@@ -14,6 +16,11 @@ from gaprune_viz.config import Settings
 
 Held = Callable[..., dict[Any, Any]]
 """`held(view=..., settings=..., active=..., others={component: value})`: what a page holds, by component."""
+
+
+def plain(html: str) -> str:
+    """The words of some HTML."""
+    return unescape(re.sub(r"<[^>]+>", " ", html))
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +24,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import compare_models, load_pair
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.pruning.export import prune
-from tests.app.conftest import Held
+from tests.app.conftest import Held, plain
 
 REQUEST: Any = SimpleNamespace(session_hash="benchmark")
 HALF = Settings(score=ScoreSpec(criterion="magnitude"), mask=MaskSpec(sparsity=0.6))
@@ -41,10 +39,6 @@ def view(tiny_analysis: Path) -> View:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw at every step."""
     monkeypatch.setattr(training_events, "DRAW_SECONDS", 0)
-
-
-def plain(html: str) -> str:
-    return unescape(re.sub(r"<[^>]+>", " ", html))
 
 
 def merged(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:

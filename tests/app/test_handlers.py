@@ -7,36 +7,31 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
-from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl
 
 import gradio as gr
 import pytest
 
 from gaprune_viz.app.frame import following, run_events, work
-from gaprune_viz.app.frame.address import LOOKS, matrix_at, params_of, query_of, settings_of, view_of
-from gaprune_viz.app.frame.restoring import Restoration
+from gaprune_viz.app.frame.address import matrix_at, params_of
 from gaprune_viz.app.page import Page, build
 from gaprune_viz.app.session.access import DEMO, visitor
 from gaprune_viz.app.session.sent import check_sent
-from gaprune_viz.app.session.store import STORE, Cache
+from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
 from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.tabs.atlas import events as atlas_events
-from gaprune_viz.app.tabs.data.events import SideEvents
 from gaprune_viz.app.tabs.export.reproduce import shell_text
 from gaprune_viz.app.tabs.matrix.events import MatrixEvents
 from gaprune_viz.app.tuning.controls import CUSTOM, FIELDS, held_by, knob_updates, preset_of, settings_from
 from gaprune_viz.calibration.progress import Progress
-from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings, column_mapping
+from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.config.presets import PRESETS
-from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import Cancelled, GapruneError
-from tests.app.conftest import Held
+from tests.app.conftest import Held, plain
 
 VIEW = View().model_dump()
 REQUEST: Any = SimpleNamespace(session_hash="test")
@@ -49,29 +44,12 @@ def sent(**data: object) -> Any:
     return SimpleNamespace(_data=data)
 
 
-def plain(html: str) -> str:
-    return unescape(re.sub(r"<[^>]+>", " ", html))
-
-
 def changes(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
     """All that a heavy handler changed, the last value of each component."""
     merged: dict[Any, Any] = {}
     for step in steps:
         merged.update(step)
     return merged
-
-
-def go(page: Page, values: dict[Any, Any], query: str) -> dict[Any, Any]:
-    """What going to an address changes."""
-    return Restoration(page.following, page.tab_box).go(values, sent(query=query))
-
-
-def tuned(page: Page, changed: dict[Any, Any]) -> dict[str, Any]:
-    """The values that controls of the tuning bar are set to, by field; a knob that is only greyed out has none."""
-    controls = page.frame.tuning.controls
-    updates = {field: changed[control] for field, control in controls.items() if control in changed}
-    full = {field: update if isinstance(update, dict) else {"value": update} for field, update in updates.items()}
-    return {field: update["value"] for field, update in full.items() if "value" in update}
 
 
 def run(page: Page, values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
@@ -303,111 +281,9 @@ def test_watched_work_reports_and_raises() -> None:
         list(job)
 
 
-def test_a_cache_makes_once_and_forgets_the_oldest() -> None:
-    made: list[int] = []
-    cache: Cache[int] = Cache(2)
-    for key in (1, 2, 1, 3, 1, 2):
-        assert cache.get(key, lambda key=key: made.append(key) or key * 10) == key * 10
-    assert made == [1, 2, 3, 2]
-    with pytest.raises(ZeroDivisionError):
-        cache.get(9, lambda: 1 // 0)
-    assert cache.get(9, lambda: 90) == 90
-    assert cache.peek(3) is None
-
-
-def test_an_upload_is_shown_mapped_and_used(page: Page, held: Held, tmp_path: Path, tiny_bert: Path) -> None:
-    tab, path = page.tabs["data"].parts["domain"], tmp_path / "own.csv"
-    events, sidebar = SideEvents(tab, page.frame, "domain"), page.frame.sidebar
-    path.write_text("question,answer,other\n" + "".join(f"what is {i},it is {i},it is not {i}\n" for i in range(4)))
-    given = {tab.upload: str(path), sidebar.controls["model"]: str(tiny_bert)}
-    shown = events.upload(held(others=given))
-    pickers = [shown.pop(column) for column in tab.columns.values()]
-    assert set(shown) == {tab.report, tab.rows, tab.use}
-    assert [p["choices"] for p in pickers] == [["question", "answer", "other"]] * 3
-    given |= dict(zip(tab.columns.values(), ("question", "answer", ["other"]), strict=True))
-    shown = events.map_columns(held(others=given))
-    report, rows, button = (shown[place] for place in (tab.report, tab.rows, tab.use))
-    assert "4" in plain(report)
-    assert "median" in plain(report)
-    assert list(rows["value"].columns) == ["question", "answer", "other"]
-    assert button["interactive"] is True
-    used = events.use(held(others=given))
-    assert set(used) == {*sidebar.source("domain"), tab.report}
-    source, columns = (used[place] for place in sidebar.source("domain"))
-    assert re.fullmatch(r"upload:[\w-]{22}/own\.csv", source["value"])
-    assert columns == "query=question,positive=answer,negative=other"
-    spec = CalibrationSpec(domain=source["value"], domain_columns=columns)
-    path.unlink()
-    assert load_triplets(spec.domain, columns=column_mapping(columns)).report.kept == 4
-
-
-def test_an_upload_that_cannot_be_read_is_one_alert(page: Page, held: Held, tmp_path: Path) -> None:
-    path, tab = tmp_path / "own.jsonl", page.tabs["data"].parts["domain"]
-    path.write_text("{not json}\n")
-    events, model = SideEvents(tab, page.frame, "domain"), {page.frame.sidebar.controls["model"]: "default"}
-    shown = events.upload(held(others={tab.upload: str(path), **model}))
-    assert 'role="alert"' in shown[tab.report]
-    assert shown[tab.use]["interactive"] is False
-    assert events.upload(held(others={tab.upload: None, **model}))[tab.use]["interactive"] is False
-
-
 def test_the_page_builds_with_every_handler_wired() -> None:
     demo = build()
     assert len(demo.fns) > 30
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_an_address_restores_the_settings(name: str) -> None:
-    settings = PRESETS[name].settings
-    matrices = STORE.analysis(DEMO).statistics.matrices
-    view = View(metric="fisher_ratio_log10", scale="rank", grouping="block", selected=matrices[5].name)
-    query = query_of(settings, view, matrices)
-    params = dict(parse_qsl(query))
-    assert (settings_of(params) or Settings()) == settings
-    assert len(query) < 90
-    assert view_of(params, View(selected=matrix_at(params["at"], matrices))) == view
-
-
-@pytest.mark.parametrize(("sparsity", "query"), [(0.5, "preset=balanced"), (0.57, "preset=balanced&sparsity=0.57")])
-def test_an_address_starts_from_the_nearest_preset(sparsity: float, query: str) -> None:
-    settings = Settings(score=PRESETS["balanced"].settings.score, mask=MaskSpec(sparsity=sparsity))
-    assert query_of(settings, View()) == query
-
-
-def test_an_address_of_a_run_restores_it_and_an_unknown_one_changes_nothing(
-    page: Page, held: Held, tiny_analysis: Path
-) -> None:
-    name = visitor().admit(tiny_analysis)
-    view = View(analysis=name)
-    view = view.with_(selected=STORE.analysis(name).statistics.names[1])
-    query = query_of(Settings(mask=MaskSpec(sparsity=0.4)), view, STORE.analysis(name).statistics.matrices)
-    restored, frame = go(page, held(), query), page.frame
-    assert restored[frame.view] == view.model_dump()
-    assert "your run" in restored[frame.sidebar.current]
-    assert tuned(page, restored)["sparsity"] == 0.4
-    for name in ("f" * 16, "../../etc", "analysis-x"):
-        assert go(page, held(), f"run={name}")[frame.view] == VIEW
-
-
-def test_an_exact_address_says_all_settings_and_another_leaves_them(page: Page, held: Held) -> None:
-    exact, another = (go(page, held(), query) for query in ("exact&metric=sign_agreement", "metric=sign_agreement"))
-    assert tuned(page, exact) == held_by(Settings())
-    assert tuned(page, another) == {}
-
-
-@pytest.mark.parametrize(
-    "params",
-    [{"sparsity": "2"}, {"alpha": "x"}, {"criterion": "<script>"}, {"fisher-scale": "9" * 99}, {"pattern": "../.."}],
-)
-def test_a_forged_address_is_refused(params: dict[str, str]) -> None:
-    with pytest.raises(GapruneError):
-        settings_of(params)
-
-
-def test_an_address_without_settings_asks_for_nothing() -> None:
-    assert settings_of({"__theme": "dark", "view": "x"}) is None
-    forged = {key: "<b>" for key, _, _ in LOOKS}
-    assert view_of(forged, View()) == View()
 
 
 def test_what_a_handler_binds_is_no_value_that_somebody_sent() -> None:

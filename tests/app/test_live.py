@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +23,7 @@ from gaprune_viz.app.tabs.retrieval import live
 from gaprune_viz.config import SIDES, MaskSpec, Settings
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.masking.masks import MaskResult
-from tests.app.conftest import Held
+from tests.app.conftest import Held, plain
 
 REQUEST: Any = SimpleNamespace(session_hash="live")
 SETTINGS = Settings(mask=MaskSpec(sparsity=0.8))
@@ -45,10 +44,6 @@ def merged(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
     for step in steps:
         found.update(step)
     return found
-
-
-def plain(html: str) -> str:
-    return unescape(re.sub(r"<[^>]+>", " ", html))
 
 
 def quiet(*_: object) -> None:

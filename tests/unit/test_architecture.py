@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.recipes import MOST_LINES, PAGE, ROOT, copy_of_the_package, environment, follow, recipe
-from tests.unit.test_walls import FLOORS, PACKAGE, circles, imported_modules, name_of, package_of, room_of, violations
+from tests.walls import FLOORS, PACKAGE, circles, imported_modules, name_of, package_of, room_of, violations
 
 RECIPES = {
     "A criterion": """

@@ -128,15 +128,18 @@ class Placed(Generic[P]):
 
     def writes(self, kind: str) -> list[Any]:
         """The components that one of its drawings may change; none where it has no such drawing."""
-        drawing: Drawing[P] | None = getattr(self.tab, kind)
+        drawing = self._drawing(kind)
         return list(drawing.writes(self.parts)) if drawing else []
 
     def reads(self, kind: str) -> list[Any]:
         """The components that one of its drawings reads."""
-        drawing: Drawing[P] | None = getattr(self.tab, kind)
+        drawing = self._drawing(kind)
         return list(drawing.reads(self.parts)) if drawing else []
 
     def draw(self, kind: str, shown: Shown) -> Changes:
         """What one of its drawings changes."""
-        drawing: Drawing[P] | None = getattr(self.tab, kind)
+        drawing = self._drawing(kind)
         return drawing.draw(self.parts, shown) if drawing else {}
+
+    def _drawing(self, kind: str) -> Drawing[P] | None:
+        return getattr(self.tab, kind)

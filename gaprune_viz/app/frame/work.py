@@ -12,6 +12,7 @@ import gradio as gr
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.session.access import visitor
+from gaprune_viz.app.session.guard import session_of
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, run_line
 from gaprune_viz.app.widgets.events import HEAVY, Changes, Listener, Steps, Values, listener
@@ -36,11 +37,6 @@ def begin(request: gr.Request | None) -> threading.Event:
 def stop(request: gr.Request) -> None:
     """Ask all work of this page to stop."""
     watching.stop(session_of(request))
-
-
-def session_of(request: gr.Request | None) -> str:
-    """The open page behind a request."""
-    return str(getattr(request, "session_hash", None) or "direct")
 
 
 def stopping() -> Listener:

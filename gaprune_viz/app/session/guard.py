@@ -95,10 +95,14 @@ def _guarded(
     return once
 
 
+def session_of(request: Any) -> str:
+    """The open page behind a request; `DIRECT` where there is none."""
+    return str(getattr(request, "session_hash", None) or DIRECT)
+
+
 def visitor_of(access: Access, request: Any) -> Visitor:
     """Who sent a request."""
-    session = str(getattr(request, "session_hash", None) or DIRECT)
-    return Visitor(access, session, address_of(request, access.spec.proxies))
+    return Visitor(access, session_of(request), address_of(request, access.spec.proxies))
 
 
 def address_of(request: Any, proxies: int) -> str:

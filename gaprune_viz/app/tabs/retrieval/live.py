@@ -13,7 +13,8 @@ import gradio as gr
 
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
-from gaprune_viz.app.frame.work import heavy_job, session_of
+from gaprune_viz.app.frame.work import heavy_job
+from gaprune_viz.app.session.guard import session_of
 from gaprune_viz.app.session.searching import rerank_query
 from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.retrieval.layout import RetrievalTab

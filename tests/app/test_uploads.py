@@ -1,0 +1,48 @@
+"""An upload is shown, mapped and used; one that cannot be read is said to be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gaprune_viz.app.page import Page
+from gaprune_viz.app.tabs.data.events import SideEvents
+from gaprune_viz.config import CalibrationSpec, column_mapping
+from gaprune_viz.data.triplets import load_triplets
+from tests.app.conftest import Held, plain
+
+
+def test_an_upload_is_shown_mapped_and_used(page: Page, held: Held, tmp_path: Path, tiny_bert: Path) -> None:
+    tab, path = page.tabs["data"].parts["domain"], tmp_path / "own.csv"
+    events, sidebar = SideEvents(tab, page.frame, "domain"), page.frame.sidebar
+    path.write_text("question,answer,other\n" + "".join(f"what is {i},it is {i},it is not {i}\n" for i in range(4)))
+    given = {tab.upload: str(path), sidebar.controls["model"]: str(tiny_bert)}
+    shown = events.upload(held(others=given))
+    pickers = [shown.pop(column) for column in tab.columns.values()]
+    assert set(shown) == {tab.report, tab.rows, tab.use}
+    assert [p["choices"] for p in pickers] == [["question", "answer", "other"]] * 3
+    given |= dict(zip(tab.columns.values(), ("question", "answer", ["other"]), strict=True))
+    shown = events.map_columns(held(others=given))
+    report, rows, button = (shown[place] for place in (tab.report, tab.rows, tab.use))
+    assert "4" in plain(report)
+    assert "median" in plain(report)
+    assert list(rows["value"].columns) == ["question", "answer", "other"]
+    assert button["interactive"] is True
+    used = events.use(held(others=given))
+    assert set(used) == {*sidebar.source("domain"), tab.report}
+    source, columns = (used[place] for place in sidebar.source("domain"))
+    assert re.fullmatch(r"upload:[\w-]{22}/own\.csv", source["value"])
+    assert columns == "query=question,positive=answer,negative=other"
+    spec = CalibrationSpec(domain=source["value"], domain_columns=columns)
+    path.unlink()
+    assert load_triplets(spec.domain, columns=column_mapping(columns)).report.kept == 4
+
+
+def test_an_upload_that_cannot_be_read_is_one_alert(page: Page, held: Held, tmp_path: Path) -> None:
+    path, tab = tmp_path / "own.jsonl", page.tabs["data"].parts["domain"]
+    path.write_text("{not json}\n")
+    events, model = SideEvents(tab, page.frame, "domain"), {page.frame.sidebar.controls["model"]: "default"}
+    shown = events.upload(held(others={tab.upload: str(path), **model}))
+    assert 'role="alert"' in shown[tab.report]
+    assert shown[tab.use]["interactive"] is False
+    assert events.upload(held(others={tab.upload: None, **model}))[tab.use]["interactive"] is False
