@@ -32,6 +32,8 @@ from gaprune_viz.storage import checksums
 from gaprune_viz.storage.folder_swap import UNFINISHED
 from gaprune_viz.storage.workspace import WRITING, alone, clean, whole_folder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -22,6 +22,8 @@ from gaprune_viz.models.skeleton import Skeleton
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.storage.workspace import folder_bytes
 
+pytestmark = pytest.mark.slow
+
 MIB = 2**20
 SIZES = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=12)
 

@@ -16,6 +16,8 @@ from gaprune_viz.evaluation.mteb.model_card import BEGIN, END, attach, with_sect
 from gaprune_viz.evaluation.mteb.report import COLUMNS
 from tests.commands import Run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(run: Run) -> Run:

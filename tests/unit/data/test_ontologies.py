@@ -11,6 +11,8 @@ from gaprune_viz.data.ontologies import group_terms, ontology_corpus, ontology_t
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
 
+pytestmark = pytest.mark.slow
+
 
 def term(label: str, *parents: str, words: int = 12, **more: object) -> dict[str, Any]:
     definition = f"About {label}: " + " ".join(f"word{number}" for number in range(words))

@@ -12,6 +12,8 @@ from gaprune_viz.evaluation.splits import split_by_topic, validation_and_test
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import Passage, RetrievalTask
 
+pytestmark = pytest.mark.slow
+
 
 @given(
     st.lists(st.tuples(st.sets(st.integers(0, 30), min_size=1, max_size=3)), min_size=2, max_size=25),

@@ -28,6 +28,8 @@ from gaprune_viz.experiments.study.tables import frame
 from tests.beir_folders import write_beir
 from tests.commands import Run
 
+pytestmark = pytest.mark.slow
+
 Arguments = list[str]
 
 
@@ -60,7 +62,6 @@ def whole(spec: StudySpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_a_study_that_was_killed_goes_on_to_the_same_numbers(arguments: Arguments, whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     command = [sys.executable, "-m", "gaprune_viz", "study", "--out", str(folder), *arguments]
