@@ -9,9 +9,10 @@ from typing import Any
 
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import Settings
-from gaprune_viz.criteria.registry import criteria
+from gaprune_viz.criteria.registry import criteria, settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.from_statistics import ExactScope
+from gaprune_viz.masking.neurons import rows_gone
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target, inventory
@@ -62,13 +63,14 @@ def diagnose(analysis: Path, settings: Settings) -> dict[str, Any]:
 
     Returns:
         plain values: sparsity, zeros, term shares, overlap and Jaccard index with every criterion at the same mask
-        settings, rank correlation with magnitude, pruned fraction per matrix and layer, starved matrices, conflict of
+        settings, rank correlation with magnitude, pruned fraction per matrix and layer, starved matrices and how many
+        rows are (over 95 % pruned), how many MLP neurons wake, conflict of
         the two gradients, the plain sentence.
 
     Raises:
         GapruneError: whatever a person can put right.
     """
-    statistics = Statistics.open(analysis)
+    statistics, settings = Statistics.open(analysis), settled(settings)
     scope, _ = exact_scope(statistics, load_dense(statistics))
     result = scope.masks(settings)
     found = scope.diagnostics(settings, result, tuple(criteria()))
@@ -82,5 +84,6 @@ def diagnose(analysis: Path, settings: Settings) -> dict[str, Any]:
         **asdict(found),
         "rank_correlation_with_magnitude": correlation if math.isfinite(correlation) else None,
         "pruned_fraction_by_layer": {str(layer): pruned / size for layer, (pruned, size) in layers.items()},
+        "starved_rows": sum(int(rows_gone(mask, len(mask)).sum()) for mask in result.masks.values()),
         "starved": [name for name, fraction in found.pruned_fraction.items() if fraction > STARVED],
     }

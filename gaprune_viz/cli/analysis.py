@@ -173,6 +173,7 @@ def diagnose(
 ) -> None:
     """Say what decides the mask, counted over every weight."""
     from gaprune_viz.analysis.exact import diagnose as decided
+    from gaprune_viz.masking.sentences import waking_sentence
 
     document = decided(analysis, settings_of(flags, preset_name))
     if json_:
@@ -185,6 +186,9 @@ def diagnose(
             print(f"  {name:<16}{value:12.6%}")
     layers = (f"{layer} {value:.1%}" for layer, value in document["pruned_fraction_by_layer"].items())
     print(f"pruned by layer: {', '.join(layers)}")
+    if said := waking_sentence(document["waking"]):
+        print(said)
+    print(f"rows all but gone: {document['starved_rows']:,}")
     print(f"gradients in conflict: {document['disagreement']:.2%}; starved: {', '.join(document['starved']) or 'none'}")
 
 

@@ -21,6 +21,9 @@ class Alignment(StrEnum):
 
 
 class Allocation(StrEnum):
+    """Where the sparsity is met. `auto` is settled by the criterion; without one it is `global`."""
+
+    AUTO = "auto"
     GLOBAL = "global"
     LAYER = "layer"
     MATRIX = "matrix"
@@ -50,9 +53,9 @@ class ScoreSpec(Spec):
     )
     beta: float = Field(
         default=1.0,
-        ge=0,
+        ge=-1,
         le=2,
-        description="How much of the general Fisher information is subtracted from the domain's.",
+        description="How much of the general Fisher information is subtracted from the domain's; below 0 it is added.",
         json_schema_extra={"label": "General Fisher β", "step": 0.01},
     )
     gamma: float = Field(
@@ -107,8 +110,9 @@ class MaskSpec(Spec):
         json_schema_extra={"label": "Sparsity", "step": 0.01},
     )
     allocation: Allocation = Field(
-        default=Allocation.GLOBAL,
-        description="Where the fraction is met: over everything, in every layer, in every matrix, or in every row.",
+        default=Allocation.AUTO,
+        description="Where the fraction is met: over everything, in every layer, in every matrix, or in every row. "
+        "`auto` is the group that the criterion's authors compare in.",
         json_schema_extra={"label": "Allocation"},
     )
     pattern: str = Field(
@@ -132,6 +136,19 @@ class MaskSpec(Spec):
         description="Largest fraction pruned in any matrix.",
         json_schema_extra={"label": "Ceiling per matrix", "step": 0.01},
     )
+    row_ceiling: float = Field(
+        default=1.0,
+        ge=0.05,
+        le=1,
+        description="Largest fraction pruned in any output row: a neuron keeps some of its inputs.",
+        json_schema_extra={"label": "Ceiling per row", "step": 0.01, "later": True},
+    )
+    whole_neurons: bool = Field(
+        default=False,
+        description="An MLP neuron that loses nearly all its inputs is cut whole, output too: it would answer every "
+        "text alike. Under row allocation and N:M every row keeps its share, and nothing changes.",
+        json_schema_extra={"label": "Whole neurons", "later": True},
+    )
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -139,11 +156,15 @@ class MaskSpec(Spec):
             kept, group = self.n_m
             if kept >= group:
                 raise ValueError(f"pattern {self.pattern} prunes nothing: N must be less than M")
+            if (group - kept) / group > self.row_ceiling:
+                raise ValueError(f"pattern {self.pattern} prunes more of every row than row-ceiling allows")
             return self
         if self.floor > self.ceiling:
             raise ValueError("floor is above ceiling")
         if not self.floor <= self.sparsity <= self.ceiling:
             raise ValueError("sparsity must lie between floor and ceiling")
+        if self.sparsity > self.row_ceiling:
+            raise ValueError("sparsity is above row-ceiling, so that no row has room for it")
         return self
 
     @property

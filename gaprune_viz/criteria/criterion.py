@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gaprune_viz.config import Alignment
+from gaprune_viz.config import Alignment, Allocation
 from gaprune_viz.errors import GapruneError
 
 KNOBS = ("alpha", "beta", "gamma", "fisher_scale", "fisher_power", "alignment", "seed")
@@ -106,6 +106,7 @@ class Criterion:
         terms: additive terms, where the score is a sum; None: one term, the score itself.
         terms_of: what the terms add up to, as a noun phrase.
         fixed_alignment: the alignment it is defined with, whatever the settings say; None: the settings decide.
+        group: where its authors compare weights with each other; what allocation `auto` stands for.
 
     Raises:
         GapruneError: a name, need or knob that does not exist.
@@ -122,6 +123,7 @@ class Criterion:
     terms: Terms | None = None
     terms_of: str = "the score"
     fixed_alignment: Alignment | None = None
+    group: Allocation = Allocation.GLOBAL
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", self.name):

@@ -9,6 +9,7 @@ import difflib
 import functools
 from importlib.metadata import entry_points
 
+from gaprune_viz.config import Allocation, Settings
 from gaprune_viz.criteria import dai, magnitude, sensitivity, wanda
 from gaprune_viz.criteria.criterion import Criterion
 from gaprune_viz.errors import GapruneError
@@ -56,6 +57,19 @@ def criterion(name: str) -> Criterion:
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Criteria are: {', '.join(known)}."
     raise GapruneError(f"There is no criterion {name!r}.", hint)
+
+
+def settled(settings: Settings) -> Settings:
+    """The same settings with allocation `auto` replaced by the criterion's own group.
+
+    Whatever is kept under the key of some settings is kept under that of these.
+
+    Raises:
+        GapruneError: there is no such criterion.
+    """
+    if settings.mask.allocation is not Allocation.AUTO:
+        return settings
+    return settings.with_(mask=settings.mask.with_(allocation=criterion(settings.score.criterion).group))
 
 
 @functools.cache

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import Alignment, ScoreSpec, Settings
+from gaprune_viz.config import Alignment, Allocation, ScoreSpec, Settings
 from gaprune_viz.criteria.alignment import align_matrix
 from gaprune_viz.criteria.criterion import WeightStatistics
 from gaprune_viz.criteria.diagnostics import rank_correlation
-from gaprune_viz.criteria.registry import criterion
+from gaprune_viz.criteria.registry import criterion, settled
 from gaprune_viz.criteria.scoring import alignment_of, auto_kappa, resolve, score_weights, terms_of
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.masks import MaskResult, make_masks_streaming, rank_of, sparsity_of, zeros_of
+from gaprune_viz.masking.neurons import WholeNeurons, waking_count
 from gaprune_viz.masking.sentences import explain_weight, plain_sentence
 
 
@@ -34,6 +36,7 @@ class ExactDiagnostics:
         disagreement: fraction of weights whose two gradients point apart.
         kappa: the Fisher scale in force.
         sentence: what decides, in plain words.
+        waking: MLP neurons that lose nearly all their inputs and keep an output: they answer every text alike.
     """
 
     sparsity: float
@@ -46,6 +49,7 @@ class ExactDiagnostics:
     disagreement: float
     kappa: float
     sentence: str
+    waking: int
 
 
 class ExactScope:
@@ -93,9 +97,29 @@ class ExactScope:
         Raises:
             GapruneError: the settings cannot be met, or the run lacks what the criterion needs.
         """
-        return make_masks_streaming(
-            lambda name: self.scores(name, settings.score), self.shapes, self.layers, settings.mask
-        )
+        mask = settled(settings).mask
+        return make_masks_streaming(self.scores_of(settings), self.shapes, self.layers, mask)
+
+    def scores_of(self, settings: Settings) -> Callable[[str], Tensor]:
+        """The scores by which some settings prune: those of the criterion, a neuron counting as a whole if it shall.
+
+        Under row allocation and N:M a row never loses nearly all of its weights, and the scores are the criterion's.
+        """
+
+        def plain(name: str) -> Tensor:
+            return self.scores(name, settings.score)
+
+        mask = settled(settings).mask
+        within = mask.pattern != "unstructured" or mask.allocation is Allocation.ROW
+        if not mask.whole_neurons or within:
+            return plain
+        if mask.allocation is Allocation.MATRIX:
+            raise GapruneError(
+                "Whole neurons span two matrices, which allocation `matrix` counts apart.",
+                "Use allocation `global` or `layer`, or a row ceiling.",
+            )
+        whole = WholeNeurons(plain, self.statistics.matrices)
+        return lambda name: torch.from_numpy(whole(name, plain(name).float().numpy()))
 
     def diagnostics(
         self, settings: Settings, result: MaskResult, others: tuple[str, ...] = ("magnitude",)
@@ -108,6 +132,8 @@ class ExactScope:
             others: criteria to compare with; () for none. Magnitude is needed for the sentence and always added.
         """
         overlap, jaccard = {}, {}
+        # Others are compared in the group of this criterion: the masks differ by their scores alone.
+        settings = settled(settings)
         for name in dict.fromkeys(("magnitude", *others)):
             other = settings.with_(score=settings.score.with_(criterion=name))
             overlap[name], jaccard[name] = mask_overlap(result.masks, self.masks(other).masks)
@@ -123,6 +149,7 @@ class ExactScope:
             jaccard=jaccard,
             disagreement=self.disagreement(),
             kappa=self.kappa(settings.score),
+            waking=waking_count(result.masks, self.statistics.matrices),
             sentence=plain_sentence(
                 criterion(settings.score.criterion),
                 settings.score,
@@ -185,6 +212,7 @@ class ExactScope:
             raise GapruneError(
                 f"There is no weight matrix {name!r} in this run.", f"For example: {self.statistics.names[0]}[0,0]."
             )
+        settings = settled(settings)
         rows, columns = self.shapes[name]
         if not (0 <= row < rows and 0 <= column < columns):
             raise GapruneError(
@@ -192,9 +220,7 @@ class ExactScope:
             )
         result = result or self.masks(settings)
         weights = self.weights_for_card(name, settings.score)
-        rank, size = rank_of(
-            lambda other: self.scores(other, settings.score), self.shapes, self.layers, settings.mask, name, row, column
-        )
+        rank, size = rank_of(self.scores_of(settings), self.shapes, self.layers, settings.mask, name, row, column)
         answer = explain_weight(
             criterion(settings.score.criterion),
             weights.at(row, column),

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gaprune_viz.config import Allocation, MaskSpec
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.masking.neurons import capped
 from gaprune_viz.masking.order_statistics import last_of, last_of_streamed, lowest
 
 ScoreOf = Callable[[str], Tensor]
@@ -63,7 +64,8 @@ def make_masks_streaming(score_of: ScoreOf, shapes: Shapes, layers: Mapping[str,
     scores first; the rest of the group's count is taken from the lowest scores left, skipping matrices at their
     ceiling. So with fixed floors and ceilings masks are nested as sparsity grows. Where all the matrices of a group
     reach their rounded-down ceilings first (sparsity equal or next to the ceiling), the group gives that much: less
-    than one weight per matrix short of floor(sparsity * n). Row allocation and N:M need no floors or ceilings.
+    than one weight per matrix short of floor(sparsity * n). Row allocation and N:M need no floors or ceilings. A
+    ceiling for rows counts floor(row_ceiling * in) of each row in the same way; the highest scores of a row stay.
 
     Args:
         score_of: the scores of a matrix, [out, in]; must give the same numbers each time. Compared as float32.
@@ -74,6 +76,7 @@ def make_masks_streaming(score_of: ScoreOf, shapes: Shapes, layers: Mapping[str,
     Raises:
         GapruneError: a score is not a number, or a matrix does not divide into groups of M inputs.
     """
+    score_of = _bounded_by_row(score_of, shapes, spec)
     if spec.pattern != "unstructured":
         kept, group = spec.n_m
         return _alone(shapes, lambda name: _lowest_of_each(score_of, shapes, name, group - kept, group))
@@ -127,6 +130,7 @@ def rank_of(
     Raises:
         GapruneError: as `make_masks_streaming`.
     """
+    score_of = _bounded_by_row(score_of, shapes, spec)
     values = _values(score_of, shapes, name).reshape(shapes[name])
     own = values[row, column]
     if spec.pattern != "unstructured" or spec.allocation is Allocation.ROW:
@@ -168,6 +172,23 @@ def _values(score_of: ScoreOf, shapes: Shapes, name: str) -> np.ndarray:
             "Its statistics overflowed or were computed from broken weights: run the analysis again.",
         )
     return values
+
+
+def _room_in_rows(spec: MaskSpec, shape: tuple[int, int]) -> int:
+    """How many weights of a matrix may go before all its rows are at their ceiling."""
+    return shape[0] * count_of(spec.row_ceiling, shape[1])
+
+
+def _bounded_by_row(score_of: ScoreOf, shapes: Shapes, spec: MaskSpec) -> ScoreOf:
+    """Scores in which what a row must keep comes last, where there is a ceiling for rows."""
+    if spec.row_ceiling == 1:
+        return score_of
+
+    def bounded(name: str) -> Tensor:
+        values = _values(score_of, shapes, name).reshape(shapes[name])
+        return torch.from_numpy(capped(values, count_of(spec.row_ceiling, shapes[name][1])))
+
+    return bounded
 
 
 def _alone(shapes: Shapes, pruned_of: Callable[[str], np.ndarray]) -> MaskResult:
@@ -212,7 +233,10 @@ def _prune_group(
 ) -> float:
     """Put the masks of one allocation group into `masks`; returns its threshold."""
     sizes = {name: shapes[name][0] * shapes[name][1] for name in names}
-    limits = {name: (count_of(spec.floor, size), count_of(spec.ceiling, size)) for name, size in sizes.items()}
+    limits = {
+        name: (count_of(spec.floor, size), min(count_of(spec.ceiling, size), _room_in_rows(spec, shapes[name])))
+        for name, size in sizes.items()
+    }
     wanted = min(count_of(spec.sparsity, sum(sizes.values())), sum(most for _, most in limits.values()))
     budget = wanted - sum(least for least, _ in limits.values())
 

@@ -23,12 +23,18 @@ TERM_LABELS = {
 }
 
 _COUNTED = {
+    Allocation.AUTO: "over the whole scope",
     Allocation.GLOBAL: "over the whole scope",
     Allocation.LAYER: "layer by layer",
     Allocation.MATRIX: "matrix by matrix",
     Allocation.ROW: "row by row",
 }
-_GROUP = {Allocation.GLOBAL: "the whole scope", Allocation.LAYER: "its layer", Allocation.MATRIX: "its matrix"}
+_GROUP = {
+    Allocation.AUTO: "the whole scope",
+    Allocation.GLOBAL: "the whole scope",
+    Allocation.LAYER: "its layer",
+    Allocation.MATRIX: "its matrix",
+}
 
 
 def percent(fraction: float) -> str:
@@ -92,7 +98,10 @@ def _setting(mask: MaskSpec, pruned_fraction: float) -> str:
     text = f"With {percent(pruned_fraction)} of the weights pruned {_COUNTED[mask.allocation]}"
     bounds = [("a floor", mask.floor, mask.floor > 0), ("a ceiling", mask.ceiling, mask.ceiling < 1)]
     given = " and ".join(f"{what} of {percent(value)}" for what, value, is_set in bounds if is_set)
-    return f"{text} ({given} per matrix)" if given and mask.allocation is not Allocation.ROW else text
+    notes = [f"{given} per matrix"] if given else []
+    notes += [f"no row losing more than {percent(mask.row_ceiling)}"] if mask.row_ceiling < 1 else []
+    notes += ["neurons without input cut whole"] if mask.whole_neurons else []
+    return f"{text} ({'; '.join(notes)})" if notes and mask.allocation is not Allocation.ROW else text
 
 
 def _leader(criterion: Criterion, shares: Mapping[str, float]) -> str:
@@ -130,6 +139,17 @@ def _advice(criterion: Criterion, score: ScoreSpec, shares: Mapping[str, float])
         tips.append("choose alignment `sign`")
     text = " or ".join(tips)
     return f" {text[0].upper()}{text[1:]} to let the domain signal count."
+
+
+def waking_sentence(neurons: int) -> str:
+    """What neurons without input do; empty where there are none."""
+    if not neurons:
+        return ""
+    one = neurons == 1
+    which = "1 neuron: it loses nearly all its" if one else f"{neurons:,} neurons: they lose nearly all their"
+    return (
+        f"The mask wakes {which} inputs and will answer every text alike. Whole neurons cuts them with their outputs."
+    )
 
 
 def explain_weight(
@@ -191,7 +211,11 @@ def _reason(mask: MaskSpec, score: float, rank: int, group_size: int, threshold:
         return f"{verdict}: its score {own} is at the threshold of {group}, where {_tie(mask, kept)}."
     text = f"{verdict}: its score {own} is {'above' if score > threshold else 'below'} {line}, the threshold of {group}"
     if kept and score < threshold:
+        if mask.row_ceiling < 1 and mask.ceiling == 1:
+            return f"{text}, but its row has reached its ceiling of {percent(mask.row_ceiling)}."
         return f"{text}, but its matrix has reached its ceiling of {percent(mask.ceiling)}."
+    if not kept and score > threshold and mask.whole_neurons:
+        return f"{text}, but its neuron has nearly no input left and goes whole."
     if not kept and score > threshold:
         return f"{text}, but its matrix must lose {percent(mask.floor)}."
     return f"{text}."

@@ -13,6 +13,7 @@ from torch import Tensor
 from gaprune_viz.analysis.exact import exact_scope, load_dense
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import Settings
+from gaprune_viz.criteria.registry import settled
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
@@ -71,7 +72,7 @@ def prune(analysis: Path, settings: Settings, out: Path, *, model: EmbeddingMode
     Raises:
         GapruneError: whatever a person can put right.
     """
-    statistics = Statistics.open(analysis)
+    statistics, settings = Statistics.open(analysis), settled(settings)
     model = model or load_dense(statistics)
     scope, targets = exact_scope(statistics, model)
     result = scope.masks(settings)
@@ -89,6 +90,7 @@ def prune(analysis: Path, settings: Settings, out: Path, *, model: EmbeddingMode
         "overlap_with_magnitude": diagnostics.overlap["magnitude"],
         "sentence": diagnostics.sentence,
         "pruned_fraction": diagnostics.pruned_fraction,
+        "waking_neurons": diagnostics.waking,
         "versions": versions(),
     }
     with whole_folder(out, marker=RESULT_FILE) as folder:

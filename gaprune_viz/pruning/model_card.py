@@ -35,10 +35,11 @@ Made with gaprune_viz after {PAPER}.
 |---|---|
 | criterion | `{score["criterion"]}` (alignment `{score["alignment"]}`, alpha {score["alpha"]}, beta {score["beta"]}, \
 gamma {score["gamma"]}, kappa {document["kappa"]:g}, Fisher power {score["fisher_power"]:g}) |
-| mask | {mask["pattern"]}, allocation `{mask["allocation"]}` |
+| mask | {mask["pattern"]}, allocation `{mask["allocation"]}`{_bounds(mask)} |
 | zeros | {document["zeros"]:,} of {document["scope_weights"]:,} weights in scope `{run["calibration"]["scope"]}` |
 | sparsity of the whole model | {document["model_sparsity"]:.1%} of {document["model_weights"]:,} parameters |
 | longest text | {document["dense"]["max_length"]} tokens, here and in every comparison |
+| neurons without input that keep an output | {document.get("waking_neurons", "not counted")} |
 | same weights as magnitude pruning | {document["overlap_with_magnitude"]:.2%} of the pruned ones |
 
 Calibration:
@@ -56,3 +57,9 @@ from sentence_transformers import SentenceTransformer
 model = SentenceTransformer("path/to/this/folder")
 ```
 """
+
+
+def _bounds(mask: dict[str, Any]) -> str:
+    """Bounds on rows and neurons, where there are some."""
+    told = f", at most {mask['row_ceiling']:.0%} of a row" if mask.get("row_ceiling", 1.0) < 1 else ""
+    return told + (", whole neurons" if mask.get("whole_neurons") else "")

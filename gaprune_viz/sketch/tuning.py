@@ -13,9 +13,10 @@ import numpy as np
 from gaprune_viz.calibration.statistics import MatrixInfo
 from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
 from gaprune_viz.criteria.diagnostics import spread_correlation, term_shares
-from gaprune_viz.criteria.registry import criteria, criterion
+from gaprune_viz.criteria.registry import criteria, criterion, settled
 from gaprune_viz.criteria.scoring import alignment_of, auto_kappa, resolve
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.masking.neurons import capped
 from gaprune_viz.masking.sentences import plain_sentence
 from gaprune_viz.sketch.preview import Density, Overlaps, Points, Preview
 from gaprune_viz.sketch.ranked import SampleView, Scored
@@ -61,7 +62,7 @@ class LiveScope:
         chosen = criterion(settings.score.criterion)
         numbers = resolve(settings.score, self.kappa(settings.score))
         kind = alignment_of(chosen, settings.score)
-        mask = settings.mask
+        mask = settled(settings).mask
         view = self.segments if _within_rows(mask) else self.scattered
         pruned, thresholds = self._prune(view, view.scored(settings.score, self.kappa), mask)
         magnitude = settings.score.with_(criterion="magnitude")
@@ -134,13 +135,13 @@ class LiveScope:
         Args:
             by_row: take the sample of whole stretches of rows even where the scattered one would do.
         """
-        mask = settings.mask
+        mask = settled(settings).mask
         view = self.segments if by_row or _within_rows(mask) else self.scattered
         return view, self._prune(view, view.scored(settings.score, self.kappa), mask)[0]
 
     def common(self, one: Settings, other: Settings) -> float:
         """Jaccard index of the weights that two settings would prune; 1 where neither prunes."""
-        by_row = _within_rows(one.mask) or _within_rows(other.mask)
+        by_row = any(_within_rows(settled(settings).mask) for settings in (one, other))
         view, mine = self.pruned(one, by_row=by_row)
         _, theirs = self.pruned(other, by_row=by_row)
         union = view.total(mine | theirs)
@@ -153,6 +154,7 @@ class LiveScope:
             GapruneError: as `preview`.
         """
         view, pruned = self.pruned(settings)
+        mask = settled(settings).mask
         found = Overlaps({}, {})
         mine = view.total(pruned)
         for name in criteria():
@@ -160,7 +162,7 @@ class LiveScope:
                 scored = view.scored(settings.score.with_(criterion=name), self.kappa)
             except GapruneError:
                 continue
-            theirs, _ = self._prune(view, scored, settings.mask)
+            theirs, _ = self._prune(view, scored, mask)
             both = view.total(pruned & theirs)
             union = mine + view.total(theirs) - both
             found.overlap[name] = both / mine if mine else 1.0
@@ -187,12 +189,15 @@ class LiveScope:
 
     def _prune_by_threshold(self, view: SampleView, scored: Scored, mask: MaskSpec) -> tuple[np.ndarray, np.ndarray]:
         groups = {
+            Allocation.AUTO: np.zeros(len(self.matrices), dtype=np.int64),
             Allocation.GLOBAL: np.zeros(len(self.matrices), dtype=np.int64),
             Allocation.LAYER: self.row_of,
             Allocation.MATRIX: np.arange(len(self.matrices)),
         }[mask.allocation]
         count = int(groups.max()) + 1
         name = mask.allocation.value
+        if mask.row_ceiling < 1:
+            scored = self._kept_in_rows(scored, mask.row_ceiling)
         if mask.floor > 0 or mask.ceiling < 1:
             scored, name = self._bounded(view, scored, mask), f"{name}, bounded"
         of_entry = groups[view.matrix] if count > 1 else np.zeros(0, dtype=np.int64)
@@ -200,6 +205,12 @@ class LiveScope:
         if count == 1:
             return scored.values <= np.float32(line[0]), np.full(len(self.matrices), line[0])
         return scored.values <= line.astype(np.float32)[of_entry], line[groups]
+
+    def _kept_in_rows(self, scored: Scored, ceiling: float) -> Scored:
+        """Scores of the segments in which what a row must keep comes last; a segment stands for its row."""
+        length = self.sketch.segment_length
+        values = capped(scored.values.reshape(-1, length), floor(ceiling * length + 1e-9)).reshape(-1)
+        return Scored(values, scored.weight)
 
     def _bounded(self, view: SampleView, scored: Scored, mask: MaskSpec) -> Scored:
         """Scores in which what a matrix must give comes first, and what it may not give comes last."""
@@ -224,8 +235,8 @@ class LiveScope:
 
 
 def _within_rows(mask: MaskSpec) -> bool:
-    """Whether a mask is decided within rows: only the segments know what goes then."""
-    return mask.pattern != "unstructured" or mask.allocation is Allocation.ROW
+    """Whether a mask is decided, or bounded, within rows: only the segments know what goes then."""
+    return mask.pattern != "unstructured" or mask.allocation is Allocation.ROW or mask.row_ceiling < 1
 
 
 def _lowest_of_groups(scores: np.ndarray, group: int, count: int) -> np.ndarray:

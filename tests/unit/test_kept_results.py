@@ -22,8 +22,9 @@ from gaprune_viz.app.frame.address import look_query, matrix_at, params_of, sett
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
 from gaprune_viz.calibration.progress import drain
-from gaprune_viz.config import Settings, StudySpec
+from gaprune_viz.config import Allocation, ScoreSpec, Settings, StudySpec
 from gaprune_viz.config.presets import PRESETS, preset
+from gaprune_viz.criteria.registry import settled
 from gaprune_viz.evaluation.comparison import compare_models, comparison_document, load_pair
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.experiments.saved_presets import find_preset
@@ -56,7 +57,8 @@ def test_an_analysis_opens_whole(kept: Path) -> None:
 def test_the_same_weights_are_pruned_from_it(kept: Path, tmp_path: Path) -> None:
     document = prune(kept / "analysis", preset("balanced").settings, tmp_path / "again")
     before = json.loads((kept / "export" / "gaprune.json").read_text(encoding="utf-8"))
-    for key in ("format", "run", "settings", "dense", "analysis", "data", "zeros", "scope_weights", "sentence"):
+    assert Settings.parse(document["settings"]) == Settings.parse(before["settings"])
+    for key in ("format", "run", "dense", "analysis", "data", "zeros", "scope_weights", "sentence"):
         assert document[key] == before[key]
     for key in ("kappa", "term_shares", "overlap_with_magnitude", "pruned_fraction"):
         assert document[key] == pytest.approx(before[key])
@@ -103,7 +105,8 @@ def test_saved_presets_are_found(kept: Path, tmp_path: Path) -> None:
 def test_an_address_means_what_it_meant(address: dict[str, Any]) -> None:
     params, matrices = params_of(address["query"]), STORE.analysis("demo").statistics.matrices
     settings = settings_of(params)
-    assert settings == (None if address["settings"] is None else Settings.parse(address["settings"]))
+    wanted = None if address["settings"] is None else Settings.parse(address["settings"])
+    assert (settings and settled(settings)) == wanted
     view = view_of(params, View())
     view = view.with_(selected=matrix_at(params.get("at", ""), matrices) or view.selected)
     assert view.model_dump() == address["view"]
@@ -113,5 +116,16 @@ def test_an_address_means_what_it_meant(address: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", WRITTEN["presets"])
 def test_a_preset_is_what_it_was(name: str) -> None:
-    assert PRESETS[name].settings == Settings.parse(WRITTEN["presets"][name]["settings"])
+    assert settled(PRESETS[name].settings) == Settings.parse(WRITTEN["presets"][name]["settings"])
     assert settings_query(PRESETS[name].settings) == WRITTEN["presets"][name]["written"]
+
+
+def test_an_address_of_before_keeps_the_global_group_of_wanda_and_one_of_now_says_auto() -> None:
+    before = settings_of(params_of("criterion=wanda"))
+    assert before is not None and before.mask.allocation is Allocation.GLOBAL
+    own = Settings(score=ScoreSpec(criterion="wanda"))
+    assert settled(own).mask.allocation is Allocation.ROW
+    assert "allocation=auto" in settings_query(own)
+    for settings in (own, before, settled(own), Settings()):
+        again = settings_of(params_of(settings_query(settings) or "preset=paper"))
+        assert again is not None and settled(again) == settled(settings)

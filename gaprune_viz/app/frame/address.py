@@ -14,8 +14,9 @@ from gaprune_viz.app.session.access import DEMO, visitor
 from gaprune_viz.app.session.view import View, place_of
 from gaprune_viz.app.tuning.controls import FIELDS, held_by, nearest_preset, settings_from
 from gaprune_viz.calibration.statistics import MatrixInfo
-from gaprune_viz.config import Settings
+from gaprune_viz.config import Allocation, Settings
 from gaprune_viz.config.presets import PRESETS
+from gaprune_viz.criteria.registry import criteria
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures.kit.metrics import METRICS
 from gaprune_viz.figures.weights.atlas import GROUPINGS, SCALES
@@ -41,6 +42,8 @@ def settings_query(settings: Settings) -> str:
     paper = nearest_preset(settings, ("paper",))[1]
     if named and len(paper) <= len(changes) + 1:
         named, changes = [], paper
+    if settings.mask.allocation is Allocation.AUTO and _own_group(settings.score.criterion):
+        changes = {**changes, "allocation": Allocation.AUTO.value}
     return urlencode(named + [(name.replace("_", "-"), value) for name, value in changes.items()])
 
 
@@ -72,8 +75,17 @@ def settings_of(params: Mapping[str, str]) -> Settings | None:
             continue
         asked = True
         text = text[:LONGEST]
-        held[name] = text if isinstance(held[name], str) else _number(text)
+        held[name] = text if isinstance(held[name], (str, bool)) else _number(text)
+    if "allocation" not in params and _own_group(held["criterion"]):
+        # Addresses of before `auto` say nothing of the allocation where it is global; those of now do.
+        held["allocation"] = Allocation.GLOBAL.value
     return settings_from(held) if asked else None
+
+
+def _own_group(name: str) -> bool:
+    """Whether a criterion's authors compare weights in another group than the whole scope."""
+    known = criteria().get(name)
+    return known is not None and known.group is not Allocation.GLOBAL
 
 
 def view_of(params: Mapping[str, str], shown: View) -> View:

@@ -14,6 +14,7 @@ from gaprune_viz.figures.experiments.sweep_words import collapse_sentence
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import count, number, percent
 from gaprune_viz.masking.masks import sparsity_of
+from gaprune_viz.masking.sentences import waking_sentence
 
 
 def headline_html(now: Live) -> str:
@@ -22,11 +23,13 @@ def headline_html(now: Live) -> str:
     zeros = float((preview.pruned_fraction * sizes).sum())
     whole = now.analysis.statistics.document["model"]["parameters"]
     exact = STORE.known_masks(now.analysis, preview.settings)
-    note = "preview from the sketch"
+    left_out = ", without whole neurons" if preview.settings.mask.whole_neurons else ""
+    note = f"preview from the sketch{left_out}"
     if exact is not None:
         by_matrix = np.array([1 - float(exact.masks[m.name].float().mean()) for m in now.analysis.live.matrices])
         off = float(np.abs(by_matrix - preview.pruned_fraction).max())
         note = f"exact mask: {percent(sparsity_of(exact.masks))}; preview off by {100 * off:.2f} points at most"
+    woken = STORE.waking(now.analysis, preview.settings, exact) if exact is not None else 0
     conflict = percent(preview.disagreement)
     rank = preview.rank_correlation
     cards = [
@@ -42,6 +45,7 @@ def headline_html(now: Live) -> str:
     return (
         panels.sentence_card(preview.sentence)
         + settings_line(preview.settings)
+        + (panels.notice(waking_sentence(woken)) if woken else "")
         + collapse_html(now)
         + panels.stat_cards(cards)
     )

@@ -16,6 +16,7 @@ import pandas as pd
 
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import Live
+from gaprune_viz.criteria.registry import settled
 from gaprune_viz.pruning.export import prune
 from gaprune_viz.storage.csv_tables import csv_text
 from gaprune_viz.storage.workspace import workspace
@@ -25,7 +26,7 @@ KEPT_SECONDS = 3_600
 
 def exported(now: Live, report: Callable[[str, int, int], None]) -> Path:
     """Write the pruned model of an analysis with all its tensors; its folder, where it is kept."""
-    settings = now.preview.settings
+    settings = settled(now.preview.settings)
     place = workspace() / f"export-{now.analysis.key}-{settings.key()}"
     report("Writing the pruned model", 0, 0)
     prune(now.analysis.folder, settings, place, model=STORE.dense(now.analysis))

@@ -17,6 +17,7 @@ from gaprune_viz.analysis.exact import exact_scope, refuse_other_weights
 from gaprune_viz.analysis.opening import Analysis, open_analysis
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.config import ModelSpec, Settings
+from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import EmbeddingCache, embedding_cache
 from gaprune_viz.evaluation.mteb.estimate import Speed, measure_speed
@@ -24,6 +25,7 @@ from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import RetrievalTask, TaskEmbeddings
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.masking.masks import MaskResult
+from gaprune_viz.masking.neurons import waking_count
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.memory import release
@@ -83,6 +85,7 @@ class Store:
         self._scopes: Cache[tuple[EmbeddingModel, ExactScope, tuple[Target, ...]]] = Cache(4)
         self._masks: Cache[MaskResult] = Cache(6)
         self._previews: Cache[Preview] = Cache(16)
+        self._waking: Cache[int] = Cache(32)
         self._tasks: Cache[RetrievalTask] = Cache(12)
         self._embeddings: Cache[TaskEmbeddings] = Cache(32)
         self._speeds: Cache[Speed] = Cache(32)
@@ -152,23 +155,28 @@ class Store:
 
     def preview(self, analysis: Analysis, settings: Settings) -> Preview:
         """What the sketch says of some settings: one answer for all handlers that follow a slider's move."""
-        key = (str(analysis.folder), id(analysis), settings.key())
+        key = (str(analysis.folder), id(analysis), settled(settings).key())
         return self._previews.get(key, lambda: analysis.live.preview(settings))
 
     def masks(self, analysis: Analysis, settings: Settings) -> MaskResult:
         """The exact masks of some settings."""
-        key = (str(analysis.folder), settings.key())
+        key = (str(analysis.folder), settled(settings).key())
         return self._masks.get(key, lambda: self.scope(analysis)[0].masks(settings))
 
     def known_masks(self, analysis: Analysis, settings: Settings) -> MaskResult | None:
         """The exact masks, where they were made already."""
-        return self._masks.peek((str(analysis.folder), settings.key()))
+        return self._masks.peek((str(analysis.folder), settled(settings).key()))
+
+    def waking(self, analysis: Analysis, settings: Settings, result: MaskResult) -> int:
+        """How many MLP neurons an exact mask leaves without input but not without output."""
+        key = (str(analysis.folder), settled(settings).key())
+        return self._waking.get(key, lambda: waking_count(result.masks, analysis.statistics.matrices))
 
     def embeddings(
         self, analysis: Analysis, task: RetrievalTask, settings: Settings | None, make: Callable[[], TaskEmbeddings]
     ) -> TaskEmbeddings:
         """Embeddings of a task by a model: dense where `settings` is None, else under their mask."""
-        side = "dense" if settings is None else (str(analysis.folder), settings.key())
+        side = "dense" if settings is None else (str(analysis.folder), settled(settings).key())
         return self._embeddings.get((analysis.run.model.key(), side, task.content_hash), make)
 
     def speed(self, analysis: Analysis) -> Speed:
@@ -182,7 +190,7 @@ class Store:
     def keep_retrained(self, analysis: Analysis, settings: Settings, model: EmbeddingModel) -> str:
         """Keep a retrained model for a while; its id, which nobody can guess."""
         name = secrets.token_hex(8)
-        self._retrained.get((name, str(analysis.folder), settings.key()), lambda: model)
+        self._retrained.get((name, str(analysis.folder), settled(settings).key()), lambda: model)
         return name
 
     def retrained(self, analysis: Analysis, settings: Settings, name: str) -> EmbeddingModel:
@@ -191,7 +199,7 @@ class Store:
         Raises:
             GapruneError: it was made from other settings, or is no longer kept.
         """
-        found = self._retrained.peek((name, str(analysis.folder), settings.key()))
+        found = self._retrained.peek((name, str(analysis.folder), settled(settings).key()))
         if found is None:
             raise GapruneError(
                 "The retrained model belongs to other settings, or is no longer kept.",

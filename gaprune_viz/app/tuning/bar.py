@@ -97,12 +97,15 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
             with gr.Column(min_width=84, scale=0, elem_classes=["gv-tools"]):
                 pin = gr.Button("Pin", size="sm", min_width=84, elem_id="gv-pin")
                 reset = gr.Button("Reset", size="sm", min_width=84, elem_id="gv-reset")
-        with gr.Accordion("More: power p, pattern, floor, ceiling, and what everything means", open=False):
+        with gr.Accordion(
+            "More: power p, pattern, floor, ceilings, whole neurons, and what everything means", open=False
+        ):
             with gr.Row(elem_classes=["gv-tuning-row"]):
                 made["fisher_power"] = _choice(ScoreSpec, "fisher_power", [("1", "1.0"), ("0.5", "0.5")])
                 made["pattern"] = _choice(MaskSpec, "pattern", field_info(MaskSpec, "pattern")["choices"], custom=True)
-                for name in ("floor", "ceiling"):
+                for name in ("floor", "ceiling", "row_ceiling"):
                     made[name] = _slider(MaskSpec, name)
+                made["whole_neurons"] = _checkbox(MaskSpec, "whole_neurons")
             html(_help_html())
     return TuningBar({name: made[name] for name in FIELDS}, chosen, pin, reset)
 
@@ -126,6 +129,13 @@ def _slider(spec: type[Spec], name: str, scale: int = 2) -> gr.Slider:
         min_width=150,
         scale=scale,
         buttons=[],
+    )
+
+
+def _checkbox(spec: type[Spec], name: str) -> gr.Checkbox:
+    info = field_info(spec, name)
+    return gr.Checkbox(
+        info["default"], label=info["label"], elem_id=f"gv-{name.replace('_', '-')}", min_width=150, scale=2
     )
 
 

@@ -12,7 +12,7 @@ import gradio as gr
 from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, Spec
 from gaprune_viz.config.fields import field_info
 from gaprune_viz.config.presets import PRESETS
-from gaprune_viz.criteria.registry import criteria
+from gaprune_viz.criteria.registry import criteria, settled
 from gaprune_viz.errors import GapruneError
 
 FIELDS: dict[str, type[Spec]] = {
@@ -28,6 +28,8 @@ FIELDS: dict[str, type[Spec]] = {
     "pattern": MaskSpec,
     "floor": MaskSpec,
     "ceiling": MaskSpec,
+    "row_ceiling": MaskSpec,
+    "whole_neurons": MaskSpec,
 }
 """The settings that have a control, each with the spec that holds it."""
 KNOBS = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power")
@@ -58,7 +60,8 @@ def held_by(settings: Settings) -> dict[str, Any]:
 
 def preset_of(settings: Settings) -> str:
     """The preset that equals the settings, or `custom`."""
-    return next((p.name for p in PRESETS.values() if p.settings == settings), CUSTOM)
+    wanted = settled(settings)
+    return next((p.name for p in PRESETS.values() if settled(p.settings) == wanted), CUSTOM)
 
 
 def settings_line(settings: Settings) -> str:
@@ -69,7 +72,18 @@ def settings_line(settings: Settings) -> str:
     else:
         base, changes = nearest_preset(settings)
         text = f"<b>Your own settings.</b> As {escape(PRESETS[base].label)}, but {escape(listed(changes))}."
-    return f'<p class="gv-settings-line">{text}</p>'
+    return f'<p class="gv-settings-line">{text}{escape(beta_note(settings))}</p>'
+
+
+def beta_note(settings: Settings) -> str:
+    """What the sign of β does, in one sentence; empty where β has no part in the score."""
+    score = settings.score
+    known = criteria().get(score.criterion)
+    if known is None or "beta" not in known.uses or score.beta == 0:
+        return ""
+    if score.beta > 0:
+        return f" β {score.beta:g} subtracts what general text needs: weights that both sides need go sooner."
+    return f" β {score.beta:g} adds what general text needs: weights that either side needs stay."
 
 
 def listed(changes: Mapping[str, Any]) -> str:

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gaprune_viz.config import Allocation, MaskSpec, RetrainSpec, ScoreSpec, Settings, StudySpec
+from gaprune_viz.config import MaskSpec, RetrainSpec, ScoreSpec, Settings, StudySpec
 from gaprune_viz.config.presets import PRESETS
-from gaprune_viz.criteria.registry import criterion
+from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 
 DENSE = "dense"
@@ -50,17 +50,14 @@ class Cell:
 def row_settings(row: str, sparsity: float) -> Settings:
     """The settings of a row at a sparsity.
 
-    A preset keeps its scores and gives up its mask. Wanda is compared within each output row, as its authors define
-    it (Sun et al., ICLR 2024, section 3); every other criterion under one global threshold.
+    A preset keeps its scores and gives up its mask. Every criterion is compared in the group that its authors use.
 
     Raises:
         GapruneError: neither a preset nor a criterion.
     """
     if row in PRESETS:
-        return Settings(score=PRESETS[row].settings.score, mask=MaskSpec(sparsity=sparsity))
-    criterion(row)
-    allocation = Allocation.ROW if row == "wanda" else Allocation.GLOBAL
-    return Settings(score=ScoreSpec(criterion=row), mask=MaskSpec(sparsity=sparsity, allocation=allocation))
+        return settled(Settings(score=PRESETS[row].settings.score, mask=MaskSpec(sparsity=sparsity)))
+    return settled(Settings(score=ScoreSpec(criterion=row), mask=MaskSpec(sparsity=sparsity)))
 
 
 def cells(spec: StudySpec) -> list[Cell]:

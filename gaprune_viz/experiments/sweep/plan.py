@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gaprune_viz.config import SWEEP_KINDS, CalibrationSpec, MaskSpec, RunSpec, ScoreSpec, Settings, Spec, SweepKind
-from gaprune_viz.criteria.registry import criterion
+from gaprune_viz.criteria.registry import criterion, settled
 from gaprune_viz.errors import GapruneError
 
 Value = str | float
@@ -83,9 +83,11 @@ class SweepPlan:
 
     def settings(self, row: Value, column: Value) -> Settings:
         """The settings of one cell."""
-        return Settings(
-            score=self.base.score.with_(**self._of(ScoreSpec, row, column)),
-            mask=self.base.mask.with_(**self._of(MaskSpec, row, column)),
+        return settled(
+            Settings(
+                score=self.base.score.with_(**self._of(ScoreSpec, row, column)),
+                mask=self.base.mask.with_(**self._of(MaskSpec, row, column)),
+            )
         )
 
     def run(self, base: RunSpec, row: Value, column: Value) -> RunSpec:

@@ -57,7 +57,7 @@ def board_html(columns: Sequence[Column], metric: str) -> str:
     return (
         '<section class="gv-panel gv-board"><div class="gv-scroll" tabindex="0" role="region" '
         'aria-label="Pinned settings"><table><thead><tr><th scope="col">Setting</th>'
-        f"{heads}</tr></thead><tbody>{rows}</tbody></table></div></section>{_multiples(columns, metric)}"
+        f"{heads}</tr></thead><tbody>{rows}</tbody></table></div></section>{multiples_html(columns, metric)}"
     )
 
 
@@ -118,7 +118,7 @@ def _points(value: float) -> str:
     return f"{signed(100 * value, 1)} pts"
 
 
-def _multiples(columns: Sequence[Column], metric: str) -> str:
+def multiples_html(columns: Sequence[Column], metric: str) -> str:
     if not columns:
         return ""
     chosen = METRICS[metric]

@@ -93,7 +93,15 @@ def test_flags_reach_the_settings(run: Run, tmp_path: Path, tiny_analysis: Path)
             "fisher_power": 0.5,
             "seed": 7,
         },
-        "mask": {"sparsity": 0.5, "allocation": "matrix", "pattern": "2:4", "floor": 0.0, "ceiling": 1.0},
+        "mask": {
+            "sparsity": 0.5,
+            "allocation": "matrix",
+            "pattern": "2:4",
+            "floor": 0.0,
+            "ceiling": 1.0,
+            "row_ceiling": 1.0,
+            "whole_neurons": False,
+        },
     }
     assert document["kappa"] > 0
     number = run("prune", tiny_analysis, "--fisher-scale", "1e3", "--out", tmp_path / "m", "--json").json()

@@ -72,6 +72,7 @@ WRONG: list[tuple[type[Spec], str, Any]] = [
     (ScoreSpec, "alpha", -0.01),
     (ScoreSpec, "alpha", 1.01),
     (ScoreSpec, "alpha", math.nan),
+    (ScoreSpec, "beta", -1.01),
     (ScoreSpec, "beta", 2.01),
     (ScoreSpec, "gamma", 4.01),
     (ScoreSpec, "gamma", math.inf),
@@ -92,6 +93,9 @@ WRONG: list[tuple[type[Spec], str, Any]] = [
     (MaskSpec, "floor", -0.1),
     (MaskSpec, "ceiling", 0.04),
     (MaskSpec, "ceiling", 1.1),
+    (MaskSpec, "row_ceiling", 0.04),
+    (MaskSpec, "row_ceiling", 1.1),
+    (MaskSpec, "whole_neurons", "some"),
     (RetrainSpec, "steps", 0),
     (RetrainSpec, "batch_size", 1),
     (RetrainSpec, "learning_rate", 0),
@@ -125,6 +129,7 @@ EDGES: list[tuple[type[Spec], dict[str, Any]]] = [
     (CalibrationSpec, {"samples": 2, "seed": 0, "temperature": 1e-3, "token_budget": 64}),
     (CalibrationSpec, {"samples": 100_000, "seed": 2**31 - 1, "temperature": 10, "token_budget": 1_048_576}),
     (CalibrationSpec, {"domain_columns": "query=title,positive=body,negative=a,negative=b"}),
+    (ScoreSpec, {"beta": -1}),
     (ScoreSpec, {"alpha": 0, "beta": 0, "gamma": 0, "fisher_scale": 0, "fisher_power": 0.5}),
     (ScoreSpec, {"alpha": 1, "beta": 2, "gamma": 4, "fisher_scale": 1e12, "fisher_power": 1}),
     (ScoreSpec, {"fisher_scale": "auto"}),
@@ -193,7 +198,8 @@ def test_the_defaults_are_the_papers() -> None:
     score, mask = ScoreSpec(), MaskSpec()
     assert (score.criterion, score.alignment) == ("dai", Alignment.SIGN)
     assert (score.alpha, score.beta, score.gamma, score.fisher_scale, score.fisher_power) == (0.2, 1, 0.5, 1, 1)
-    assert (mask.sparsity, mask.allocation, mask.pattern) == (0.5, Allocation.GLOBAL, "unstructured")
+    assert (mask.sparsity, mask.allocation, mask.pattern) == (0.5, Allocation.AUTO, "unstructured")
+    assert (mask.row_ceiling, mask.whole_neurons) == (1, False)
     assert (CalibrationSpec().temperature, CalibrationSpec().scope) == (0.05, Scope.MLP)
     assert (CalibrationSpec().sampling, ModelSpec().pooling) == (Sampling.KMEANS, Pooling.AUTO)
 
@@ -238,7 +244,18 @@ def test_a_spec_survives_json(spec: Spec) -> None:
 
 def test_a_key_is_a_hash_of_the_fields_as_json() -> None:
     text = b'{"allocation":"global","ceiling":1.0,"floor":0.0,"pattern":"unstructured","sparsity":0.5}'
-    assert MaskSpec().key() == hashlib.sha256(text).hexdigest()[:16]
+    assert MaskSpec(allocation=Allocation.GLOBAL).key() == hashlib.sha256(text).hexdigest()[:16]
+
+
+def test_what_was_kept_before_a_field_was_there_is_found_under_the_same_key() -> None:
+    """`row_ceiling` and `whole_neurons` came later: at their defaults they are no part of a key, else they are."""
+    before = MaskSpec(allocation=Allocation.GLOBAL)
+    later = {before.with_(row_ceiling=0.9).key(), before.with_(whole_neurons=True).key()}
+    assert len(later | {before.key()}) == 3
+    score = json.dumps(ScoreSpec().model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    mask = '{"allocation":"global","ceiling":1.0,"floor":0.0,"pattern":"unstructured","sparsity":0.5}'
+    whole = f'{{"mask":{mask},"score":{score}}}'.encode()
+    assert Settings(mask=before).key() == hashlib.sha256(whole).hexdigest()[:16]
 
 
 def test_a_key_follows_every_field() -> None:

@@ -15,11 +15,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaprune_viz.config import Alignment, ScoreSpec
+from gaprune_viz.config import Alignment, Allocation, MaskSpec, ScoreSpec, Settings
 from gaprune_viz.criteria import registry
 from gaprune_viz.criteria.counter_random import uniform
 from gaprune_viz.criteria.criterion import STATISTICS, Criterion, ResolvedScore, WeightStatistics
-from gaprune_viz.criteria.registry import CRITERIA, ENTRY_POINT_GROUP, criteria, criterion, register
+from gaprune_viz.criteria.registry import CRITERIA, ENTRY_POINT_GROUP, criteria, criterion, register, settled
 from gaprune_viz.criteria.scoring import alignment_of, auto_kappa, resolve, score_weights, terms_of
 from gaprune_viz.errors import GapruneError
 
@@ -324,3 +324,22 @@ def test_a_broken_plug_in_is_named(site: Path, entry: str, match: str) -> None:
         criteria()
     assert "gaprune_plugged" in error.value.message
     assert criterion("dai").name == "dai"
+
+
+def test_a_criterion_is_compared_in_the_group_of_its_authors_unless_another_is_asked_for() -> None:
+    groups = {c.name: c.group for c in criteria().values()}
+    assert groups["wanda"] is Allocation.ROW
+    assert {group for name, group in groups.items() if name != "wanda"} == {Allocation.GLOBAL}
+    wanda = Settings(score=ScoreSpec(criterion="wanda"))
+    assert settled(wanda).mask.allocation is Allocation.ROW
+    asked = wanda.with_(mask=MaskSpec(allocation=Allocation.LAYER))
+    assert settled(asked) is asked
+    assert settled(Settings()).mask.allocation is Allocation.GLOBAL
+
+
+def test_a_negative_beta_adds_what_a_positive_one_takes_away() -> None:
+    weight = one(theta=-0.25, fisher_domain=0.5, fisher_general=0.125, alignment=0.0)
+    dai = criterion("dai")
+    scores = {beta: float(score_weights(dai, weight, replace(PAPER, beta=beta))) for beta in (-1.0, 0.0, 1.0)}
+    assert scores[-1.0] - scores[0.0] == pytest.approx(0.125 * 0.25)
+    assert scores[0.0] - scores[1.0] == pytest.approx(0.125 * 0.25)

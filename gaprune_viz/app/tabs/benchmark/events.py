@@ -18,6 +18,7 @@ from gaprune_viz.app.tabs.benchmark.layout import BenchmarkTab
 from gaprune_viz.app.tabs.benchmark.training import run_retraining
 from gaprune_viz.app.widgets.events import Changes, Steps, Values, listener
 from gaprune_viz.config import Settings
+from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.mteb.estimate import estimate
 from gaprune_viz.evaluation.mteb.report import frame as scores_frame
@@ -122,7 +123,10 @@ def versions_of(analysis: Analysis, settings: Settings, kept: str) -> list[Varia
     """
     model = STORE.dense(analysis)
     masks = STORE.masks(analysis, settings).masks
-    versions = [whole("dense", model), under_mask("pruned", model, STORE.scope(analysis)[1], masks, settings.key())]
+    versions = [
+        whole("dense", model),
+        under_mask("pruned", model, STORE.scope(analysis)[1], masks, settled(settings).key()),
+    ]
     if kept:
         versions.append(whole("retrained", STORE.retrained(analysis, settings, kept), kept))
     return versions

@@ -69,4 +69,10 @@ def _unusual(spec: Spec) -> dict[str, Any]:
 
 def _flags(spec: Spec) -> list[str]:
     """The fields that differ from the default, as flags."""
-    return [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in _unusual(spec).items()]
+    return [_flag(name.replace("_", "-"), value) for name, value in _unusual(spec).items()]
+
+
+def _flag(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {shlex.quote(str(value))}"

@@ -5,4 +5,4 @@ from __future__ import annotations
 from gaprune_viz.app.frame.tab import Drawing, Tab
 from gaprune_viz.app.tabs.learn.layout import LearnTab, build
 
-TAB = Tab[LearnTab]("learn", "Learn", build, open=Drawing(LearnTab.open, lambda tab: [tab.formula]))
+TAB = Tab[LearnTab]("learn", "Learn", build, open=Drawing(LearnTab.open, lambda tab: [tab.formula, tab.signs]))

@@ -23,13 +23,14 @@ LATEX = [
 
 @dataclass(frozen=True)
 class LearnTab:
-    """The component that follows the tuning bar."""
+    """The components that follow the tuning bar."""
 
     formula: gr.Markdown
+    signs: gr.HTML
 
     def open(self, shown: Shown) -> Changes:
-        """The formula with the numbers of the selected matrix."""
-        return {self.formula: view.live_formula(shown)}
+        """The formula with the numbers of the selected matrix, and both signs of β."""
+        return {self.formula: view.live_formula(shown), self.signs: view.signs_html(shown)}
 
 
 def build(frame: Frame, shown: Shown) -> LearnTab:
@@ -42,13 +43,14 @@ def build(frame: Frame, shown: Shown) -> LearnTab:
             html(_tour_html(), elem_id="gv-new-here")
             gr.Code(CITE, language=None, label="Cite the paper", elem_id="gv-cite", wrap_lines=True)
             gr.Markdown("This page is not the authors' work.")
+    signs = html(view.signs_html(shown), elem_id="gv-signs")
     html(_words_html(), elem_id="gv-glossary")
     with gr.Accordion("Every criterion", open=False):
         gr.Markdown(
             "\n\n".join(f"**{c.label}** (`{c.name}`): $${c.formula}$$ {c.source}." for c in criteria().values()),
             latex_delimiters=LATEX,
         )
-    return LearnTab(formula)
+    return LearnTab(formula, signs)
 
 
 def _tour_html() -> str:

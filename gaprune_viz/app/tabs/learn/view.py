@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from gaprune_viz.app.session.view import Shown
+from gaprune_viz.app.frame.address import settings_query
+from gaprune_viz.app.session.view import Shown, live
+from gaprune_viz.app.tuning.controls import beta_note
+from gaprune_viz.config import Settings
+from gaprune_viz.config.presets import preset
 from gaprune_viz.criteria.registry import criterion
+from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
+from gaprune_viz.figures.weights.compare import Column, multiples_html
 from gaprune_viz.figures.weights.formula import dai_numbers, terms_list, verdict
 from gaprune_viz.sketch.example import closest_call
 
@@ -45,3 +51,21 @@ def live_formula(shown: Shown) -> str:
         f"{verdict(weight.score, weight.threshold, pruned=weight.pruned)} Select another matrix in the Atlas, or move "
         "a slider, and the numbers change."
     )
+
+
+def signs_html(shown: Shown) -> str:
+    """The mask of the settings with β and with -β, side by side; of `balanced` where the criterion has no β."""
+    settings = shown.settings
+    if "beta" not in criterion(settings.score.criterion).uses or settings.score.beta == 0:
+        settings = preset("balanced").settings
+    size = min(abs(settings.score.beta), 1.0)
+    columns = [_signed(shown, settings, sign * size) for sign in (1, -1)]
+    scores = (settings.score.with_(beta=beta) for beta in (size, -size))
+    said = "".join(panels.notice(beta_note(settings.with_(score=score)).strip()) for score in scores)
+    title = panels.section_title("The sign of β", "the share that each matrix loses; GAPrune as published subtracts")
+    return title + said + multiples_html(columns, "pruned_fraction")
+
+
+def _signed(shown: Shown, settings: Settings, beta: float) -> Column:
+    changed = settings.with_(score=settings.score.with_(beta=beta))
+    return Column(f"β {beta:+g}", "", settings_query(changed), {}, live(shown.view, changed).table)
