@@ -112,9 +112,6 @@ def _is_whole(place: Path) -> bool:
 
 def analysis_key(run: RunSpec, model: EmbeddingModel, sides: dict[str, ChosenData]) -> str:
     """A hash of all that determines the numbers: weights, texts, settings, the version of the format."""
-    # The batch budget, the memory and the device change the time, not the numbers; names are replaced by what they
-    # stand for.
-    calibration = run.calibration.model_dump(mode="json", exclude={"token_budget", "memory", "domain", "general"})
     content = {
         "format": FORMAT,
         "weights": model.weight_hash,
@@ -122,7 +119,7 @@ def analysis_key(run: RunSpec, model: EmbeddingModel, sides: dict[str, ChosenDat
         "prompts": [model.query_prompt, model.passage_prompt],
         "max_length": model.max_length,
         "dtype": run.model.dtype.value,
-        "calibration": calibration,
+        "calibration": run.calibration.determining(),
         "data": {side: data.source.content_hash for side, data in sides.items()},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

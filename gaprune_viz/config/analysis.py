@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
@@ -179,6 +180,11 @@ class CalibrationSpec(Spec):
         "calibrated in groups, in turn; the numbers stay the same. Empty: no limit.",
         json_schema_extra={"label": "Memory limit", "unit": "GiB"},
     )
+
+    def determining(self) -> dict[str, Any]:
+        """What changes the numbers, as JSON: batches and memory only change the time; names stand for texts."""
+        aside = {"token_budget", "memory", *SIDES}
+        return {name: value for name, value in self.content().items() if name not in aside}
 
 
 class RunSpec(Spec):

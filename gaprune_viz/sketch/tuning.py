@@ -179,12 +179,11 @@ class LiveScope:
                     f"{mask.pattern} cannot be previewed: {group} does not divide {self.sketch.segment_length}.",
                     "Choose an M that divides the segments, such as 4, 8 or 16.",
                 )
-            return _lowest_of_groups(scored.values, group, group - kept), nothing
+            return _lowest_of_groups(scored.values, group, np.array(group - kept)), nothing
         if mask.sparsity == 0:
             return np.zeros(len(scored.values), dtype=bool), nothing
         if mask.allocation is Allocation.ROW:
-            length = self.sketch.segment_length
-            return _lowest_of_groups(scored.values, length, floor(mask.sparsity * length + 1e-9)), nothing
+            return _lowest_of_groups(scored.values, self.sketch.segment_length, self._of_rows(mask.sparsity)), nothing
         return self._prune_by_threshold(view, scored, mask)
 
     def _prune_by_threshold(self, view: SampleView, scored: Scored, mask: MaskSpec) -> tuple[np.ndarray, np.ndarray]:
@@ -205,6 +204,14 @@ class LiveScope:
         if count == 1:
             return scored.values <= np.float32(line[0]), np.full(len(self.matrices), line[0])
         return scored.values <= line.astype(np.float32)[of_entry], line[groups]
+
+    def _of_rows(self, sparsity: float) -> np.ndarray:
+        """How many of each segment go, int64 [segments]: on the whole as large a share as goes of the matrix's rows."""
+        length = self.sketch.segment_length
+        columns = np.array([m.columns for m in self.matrices])
+        share = np.floor(sparsity * columns + 1e-9) / columns
+        wanted = np.cumsum(share[self.segments.matrix[::length]] * length)
+        return np.diff(np.floor(wanted + 1e-6), prepend=0).astype(np.int64)
 
     def _kept_in_rows(self, scored: Scored, ceiling: float) -> Scored:
         """Scores of the segments in which what a row must keep comes last; a segment stands for its row."""
@@ -239,12 +246,13 @@ def _within_rows(mask: MaskSpec) -> bool:
     return mask.pattern != "unstructured" or mask.allocation is Allocation.ROW or mask.row_ceiling < 1
 
 
-def _lowest_of_groups(scores: np.ndarray, group: int, count: int) -> np.ndarray:
-    """bool [n]: the `count` lowest of every `group` consecutive entries, equal ones by position."""
+def _lowest_of_groups(scores: np.ndarray, group: int, counts: np.ndarray) -> np.ndarray:
+    """bool [n]: the lowest of every `group` consecutive entries, one count for all or each its own; ties by place."""
     blocks = scores.reshape(-1, group)
     pruned = np.zeros(blocks.shape, dtype=bool)
     order = np.argsort(blocks, axis=1, kind="stable")
-    np.put_along_axis(pruned, order[:, :count], True, axis=1)
+    goes = np.broadcast_to(np.arange(group) < counts[..., None], blocks.shape)
+    np.put_along_axis(pruned, order, goes, axis=1)
     return pruned.reshape(-1)
 
 

@@ -26,8 +26,6 @@ from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
 
-# What of a calibration changes the numbers; the texts themselves are hashed.
-CALIBRATION_FIELDS = {"samples", "sampling", "seed", "temperature", "scope", "domain_columns", "general_columns"}
 Scoped = tuple[ExactScope, tuple[Target, ...]]
 
 
@@ -54,7 +52,7 @@ class Bench:
 
     def key(self, cell: Cell) -> str:
         """The name of a cell on disk: a hash of weights, texts, settings and tasks."""
-        calibration = self.spec.calibration.model_dump(mode="json", include=CALIBRATION_FIELDS)
+        calibration = self.spec.calibration.determining()
         content: dict[str, Any] = {
             "weights": self.model.weight_hash,
             "reading": [
@@ -65,8 +63,8 @@ class Bench:
                 self.spec.model.dtype.value,
             ],
             "tasks": {side: task.content_hash for side, task in self.tasks.items()},
-            "settings": None if cell.settings is None else cell.settings.model_dump(mode="json"),
-            "retrain": None if cell.retrain is None else cell.retrain.model_dump(mode="json"),
+            "settings": None if cell.settings is None else cell.settings.content(),
+            "retrain": None if cell.retrain is None else cell.retrain.content(),
         }
         if cell.settings is not None:
             content["calibration"] = {**calibration, "samples": cell.samples, "data": self.calibration_hash}
@@ -118,7 +116,7 @@ class Bench:
             calibration: CalibrationSpec = self.spec.calibration.with_(samples=samples)
             run = RunSpec(model=self.spec.model, calibration=calibration)
             content = {
-                **calibration.model_dump(mode="json", include=CALIBRATION_FIELDS),
+                **calibration.determining(),
                 "weights": self.model.weight_hash,
                 "data": self.calibration_hash,
             }

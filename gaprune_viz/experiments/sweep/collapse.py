@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from gaprune_viz.config import Settings
+from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.cells import SWEEP_CELLS, SWEEP_FORMAT, CellStore
 
@@ -81,6 +82,6 @@ def _measured(folder: Path, changed: int) -> tuple[tuple[str, float, float, str]
 
 
 def _but_for_sparsity(settings: Settings) -> str:
-    document = settings.model_dump(mode="json")
+    document = settled(settings).content()
     del document["mask"]["sparsity"]
     return json.dumps(document, sort_keys=True)
