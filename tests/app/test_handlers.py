@@ -36,7 +36,7 @@ from tests.app.conftest import Held, plain
 VIEW = View().model_dump()
 REQUEST: Any = SimpleNamespace(session_hash="test")
 # Controls of the tuning bar.
-TUNED = 12
+TUNED = 14
 
 
 def sent(**data: object) -> Any:
@@ -146,7 +146,7 @@ def test_only_the_open_tab_is_redrawn(active: str, page: Page, held: Held) -> No
             spread.kinds_table,
         },
         "export": {export.table, export.settings, export.shell, export.python},
-        "learn": {tabs["learn"].formula},
+        "learn": {tabs["learn"].formula, tabs["learn"].signs},
         "compare": {compare.difference, compare.table},
     }
     assert redrawn == expected.get(active, set())

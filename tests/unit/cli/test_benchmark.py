@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from gaprune_viz.config import Settings
+from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.mteb.model_card import BEGIN, END, attach, with_section
 from gaprune_viz.evaluation.mteb.report import COLUMNS
@@ -83,7 +84,7 @@ def test_a_table_a_file_and_the_card(run: Run, pruned: Path, beir: Path, tmp_pat
     assert list(table["variant"]) == ["dense", "pruned"]
     document = json.loads((model / "gaprune.json").read_text(encoding="utf-8"))
     assert [row["score"] for row in document["measured"]["scores"]] == pytest.approx(list(table["score"]))
-    assert document["settings"] == Settings().model_dump(mode="json")
+    assert document["settings"] == settled(Settings()).model_dump(mode="json")
     written = (model / "README.md").read_text(encoding="utf-8")
     assert written.startswith(card.rstrip())
     assert f"| waters | ndcg_at_10 | pruned | {table['score'][1]:.4f} |" in written

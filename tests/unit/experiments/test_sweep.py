@@ -16,7 +16,18 @@ import pytest
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import drain, iterate
 from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, Sampling, Scope, ScoreSpec, Settings
+from gaprune_viz.config import (
+    Allocation,
+    CalibrationSpec,
+    MaskSpec,
+    ModelSpec,
+    RunSpec,
+    Sampling,
+    Scope,
+    ScoreSpec,
+    Settings,
+)
+from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.cells import SWEEP_CELLS, SWEEP_FORMAT
 from gaprune_viz.experiments.sweep import COLUMNS, SweepPlan, difference, sweep
@@ -105,7 +116,7 @@ def test_the_frame_is_tidy_and_in_the_order_of_the_plan(swept: pd.DataFrame) -> 
 def test_alpha_reaches_the_masks(alpha_swept: pd.DataFrame, analysis: Path, tasks: tuple[str, str]) -> None:
     plan = SweepPlan("alpha", (0.0, 1.0), (0.5,), tasks, Settings(score=ScoreSpec(beta=0.25)))
     assert plan.settings(1.0, 0.5).score == ScoreSpec(alpha=1.0, beta=0.25)
-    assert plan.settings(1.0, 0.5).mask == MaskSpec(sparsity=0.5)
+    assert plan.settings(1.0, 0.5).mask == MaskSpec(sparsity=0.5, allocation=Allocation.GLOBAL)
     assert list(dict.fromkeys(alpha_swept["row"])) == [0.0, 0.5, 1.0]
     drain(sweep(analysis, plan))
     stored = [
@@ -224,7 +235,7 @@ def test_kappa_by_beta(analysis: Path, tasks: tuple[str, str]) -> None:
     base = Settings(mask=MaskSpec(sparsity=0.7))
     plan = SweepPlan("kappa", (1.0, 1e6, "auto"), (0.0, 1.0), tasks, base)
     frame = drain(sweep(analysis, plan))
-    assert plan.settings("auto", 1.0) == Settings(score=ScoreSpec(fisher_scale="auto", beta=1.0), mask=base.mask)
+    assert plan.settings("auto", 1.0) == settled(base.with_(score=ScoreSpec(fisher_scale="auto", beta=1.0)))
     assert list(frame["row"][::2]) == [1.0, 1.0, 1e6, 1e6, "auto", "auto"]
     assert set(frame["sparsity"]) == {0.7}
     assert len(cells(analysis)) == 12 + 2
