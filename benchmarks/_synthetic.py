@@ -26,7 +26,7 @@ from gaprune_viz.calibration.statistics import (
     MatrixStatistics,
 )
 from gaprune_viz.masking.from_statistics import ExactScope
-from gaprune_viz.sketch.sample import SketchBuilder
+from gaprune_viz.sketch.building import SketchBuilder
 from gaprune_viz.storage.checksums import CHECKSUMS, seal
 from gaprune_viz.storage.paths import assets
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gaprune_viz.analysis.samples import ChosenData
+from gaprune_viz.analysis.scales import scales_of
 from gaprune_viz.analysis.summaries import histogram_rows, save_histograms, scope_medians, summary_row
 from gaprune_viz.calibration.collecting import SideResult
 from gaprune_viz.calibration.statistics import (
@@ -24,10 +25,10 @@ from gaprune_viz.calibration.statistics import (
     read_matrix,
     read_tensor,
 )
-from gaprune_viz.config import RunSpec
+from gaprune_viz.config import SIDES, RunSpec
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Inventory, Target
-from gaprune_viz.sketch.sample import SketchBuilder
+from gaprune_viz.sketch.building import SketchBuilder
 from gaprune_viz.storage.checksums import seal, tensor_digest
 from gaprune_viz.versions import versions
 
@@ -102,19 +103,25 @@ def write(
             yield target.weight.float().cpu().contiguous(), read_tensor(folder, target.name, "fisher_domain")
 
     medians = scope_medians(pairs, sum(info.size for info in infos))
-    builder, rows, histograms = SketchBuilder(infos, seed, sketch_cap, medians), [], []
+    samples = document.get("effective_samples") or {side: document["data"][side]["samples"] for side in SIDES}
+    builder, rows, histograms = SketchBuilder(infos, seed, sketch_cap, medians, samples), [], []
+    totals: dict[str, float] = dict.fromkeys(SIDES, 0.0)
     for target, info in zip(targets, infos, strict=True):
         stats = read_matrix(folder, target.name, target.weight.float().cpu().contiguous())
         rows.append(summary_row(info, stats))
         histograms.append(histogram_rows(stats))
         builder.add(stats)
+        for side in SIDES:
+            totals[side] += float(getattr(stats, f"fisher_{side}").double().sum())
     digests = {}
     if keep_tensors:
         names = ((info.name, field) for info in infos for field in FIELDS)
         digests = {f"{name}:{field}": tensor_digest(read_tensor(folder, name, field)) for name, field in names}
     else:
         (folder / TENSOR_FILE).unlink()
-    builder.build().save(folder / SKETCH_FILE)
+    sketch = builder.build()
+    sketch.save(folder / SKETCH_FILE)
+    document["scales"] = scales_of(sketch, totals, sum(info.size for info in infos))
     save_histograms(folder, histograms)
     pd.DataFrame(rows).to_parquet(folder / SUMMARY_FILE, index=False)
     document |= {"medians": medians, "seconds": round(time.monotonic() - began, 2)}

@@ -20,6 +20,8 @@ _SHAPE: dict[str, Any] = {
     "seconds": float,
 }
 _MATRIX = {"name": str, "layer": int, "role": str, "scope": str, "rows": int, "columns": int}
+# Numbers by name that earlier versions did not write, with those that always are among them.
+_LATER = {"scales": {"mass_domain", "mass_general"}}
 # Far above any model; beyond it, numbers no longer fit where they are computed with.
 _LARGEST = 2**53
 
@@ -39,6 +41,12 @@ def check_described(document: Any) -> None:
         names.add(row["name"])
     if not names or len(names) < len(document["matrices"]):
         raise ValueError("matrices is empty, or names one twice")
+    for name, of_version in _LATER.items():
+        found = document.get(name, {})
+        if not isinstance(found, dict) or not all(_is(value, float) for value in found.values()):
+            raise ValueError(f"{name} is of another kind")
+        if found and not of_version <= found.keys():
+            raise ValueError(f"{name} lacks {', '.join(sorted(of_version - found.keys()))}")
     if not all(isinstance(note, str) for note in document["notes"]):
         raise ValueError("notes holds something that is no text")
 

@@ -82,6 +82,7 @@ class Statistics:
         self.run = RunSpec.parse(document["run"])
         self.matrices = tuple(MatrixInfo(**row) for row in document["matrices"])
         self.medians: dict[str, float] = document["medians"]
+        self.scales: dict[str, float] = {**document.get("scales", {}), **self.medians}
         self._file: Any = None
 
     @classmethod
@@ -107,6 +108,11 @@ class Statistics:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(m.name for m in self.matrices)
+
+    def samples(self, side: str) -> float:
+        """Over how many samples a side's Fisher information is a mean; the effective number where it is known."""
+        known = self.document.get("effective_samples", {})
+        return float(known.get(side, self.document["data"][side]["samples"]))
 
     @property
     def has_tensors(self) -> bool:

@@ -21,7 +21,15 @@ from gaprune_viz.config.analysis import (
 )
 from gaprune_viz.config.base import Spec, help_text
 from gaprune_viz.config.experiments import STUDY_ROWS, RecommendSpec, RetrainSpec, StudySpec
-from gaprune_viz.config.pruning import FISHER_POWERS, Alignment, Allocation, MaskSpec, ScoreSpec, Settings
+from gaprune_viz.config.pruning import (
+    FISHER_POWERS,
+    Alignment,
+    Allocation,
+    FisherEstimate,
+    MaskSpec,
+    ScoreSpec,
+    Settings,
+)
 from gaprune_viz.config.serving import ServeSpec
 from gaprune_viz.config.sweeps import ENOUGH, SWEEP_KINDS, SweepKind
 
@@ -40,6 +48,7 @@ __all__ = [
     "Allocation",
     "CalibrationSpec",
     "Dtype",
+    "FisherEstimate",
     "MaskSpec",
     "ModelSpec",
     "Pooling",

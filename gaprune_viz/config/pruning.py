@@ -20,6 +20,12 @@ class Alignment(StrEnum):
     UNIT_PRODUCT = "unit_product"
 
 
+class FisherEstimate(StrEnum):
+    RAW = "raw"
+    RANK_ONE = "rank_one"
+    SHRUNK = "shrunk"
+
+
 class Allocation(StrEnum):
     """Where the sparsity is met. `auto` is settled by the criterion; without one it is `global`."""
 
@@ -75,6 +81,12 @@ class ScoreSpec(Spec):
         default=1.0,
         description="Exponent of the Fisher information: 1 as in the paper, 0.5 tames its heavy tail.",
         json_schema_extra={"label": "Fisher power p", "choices": list(FISHER_POWERS)},
+    )
+    fisher_estimate: FisherEstimate = Field(
+        default=FisherEstimate.RAW,
+        description="How Fisher information is estimated: `raw` as measured, `rank_one` by the means of its rows and "
+        "columns, `shrunk` between the two by the number of samples.",
+        json_schema_extra={"label": "Fisher estimate", "later": True},
     )
     seed: int = Field(
         default=0,

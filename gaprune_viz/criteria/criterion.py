@@ -18,7 +18,7 @@ from torch import Tensor
 from gaprune_viz.config import Alignment, Allocation
 from gaprune_viz.errors import GapruneError
 
-KNOBS = ("alpha", "beta", "gamma", "fisher_scale", "fisher_power", "alignment", "seed")
+KNOBS = ("alpha", "beta", "gamma", "fisher_scale", "fisher_power", "fisher_estimate", "alignment", "seed")
 """Fields of `ScoreSpec` that a criterion may depend on."""
 
 PAPER = "Tang and Yang, GAPrune, arXiv 2509.10844"
@@ -76,7 +76,10 @@ STATISTICS = tuple(field.name for field in fields(WeightStatistics) if field.nam
 
 @dataclass(frozen=True)
 class ResolvedScore:
-    """The numbers a criterion computes with: a `ScoreSpec` in which kappa is a number."""
+    """The numbers a criterion computes with: a `ScoreSpec` in which kappa is a number.
+
+    The masses are the means of each side's Fisher information over the scope, for criteria that weigh both alike.
+    """
 
     alpha: float = 0.2
     beta: float = 1.0
@@ -84,6 +87,8 @@ class ResolvedScore:
     kappa: float = 1.0
     power: float = 1.0
     seed: int = 0
+    mass_domain: float = 1.0
+    mass_general: float = 1.0
 
 
 Score = Callable[[WeightStatistics, ResolvedScore], Tensor]
@@ -106,6 +111,8 @@ class Criterion:
         terms: additive terms, where the score is a sum; None: one term, the score itself.
         terms_of: what the terms add up to, as a noun phrase.
         fixed_alignment: the alignment it is defined with, whatever the settings say; None: the settings decide.
+        scaled: name of the median that kappa auto brings to the size of sqrt|theta|; see `scoring.kappa_of`.
+        equal_sides: whether it divides each side's Fisher information by its mass.
         group: where its authors compare weights with each other; what allocation `auto` stands for.
 
     Raises:
@@ -123,7 +130,15 @@ class Criterion:
     terms: Terms | None = None
     terms_of: str = "the score"
     fixed_alignment: Alignment | None = None
+    scaled: str = "fisher_theta"
+    equal_sides: bool = False
     group: Allocation = Allocation.GLOBAL
+
+    @property
+    def knobs(self) -> tuple[str, ...]:
+        """The knobs that change its scores: those it names, and the estimate of what Fisher information it needs."""
+        reads_fisher = any(need.startswith("fisher_") for need in self.needs)
+        return (*self.uses, "fisher_estimate") if reads_fisher else self.uses
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", self.name):

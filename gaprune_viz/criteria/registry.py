@@ -10,14 +10,20 @@ import functools
 from importlib.metadata import entry_points
 
 from gaprune_viz.config import Allocation, Settings
-from gaprune_viz.criteria import dai, magnitude, sensitivity, wanda
+from gaprune_viz.criteria import dai, joint, magnitude, sensitivity, wanda
 from gaprune_viz.criteria.criterion import Criterion
 from gaprune_viz.errors import GapruneError
 
 ENTRY_POINT_GROUP = "gaprune_viz.criteria"
 
 
-BUILT_IN: tuple[Criterion, ...] = (*dai.CRITERIA, *magnitude.CRITERIA, *sensitivity.CRITERIA, *wanda.CRITERIA)
+BUILT_IN: tuple[Criterion, ...] = (
+    *dai.CRITERIA,
+    *joint.CRITERIA,
+    *magnitude.CRITERIA,
+    *sensitivity.CRITERIA,
+    *wanda.CRITERIA,
+)
 """The built-in criteria, in the order of the lists that people choose from."""
 CRITERIA: dict[str, Criterion] = {built_in.name: built_in for built_in in BUILT_IN}
 """The built-in and registered criteria. `criteria()` has the plug-ins as well."""

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from torch import Tensor
 
-from gaprune_viz.config import Alignment, ScoreSpec
+from gaprune_viz.config import Alignment, FisherEstimate, ScoreSpec
 from gaprune_viz.criteria.criterion import Criterion, ResolvedScore, WeightStatistics
+from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.errors import GapruneError
 
 
 def alignment_of(chosen: Criterion, spec: ScoreSpec) -> Alignment:
     """The alignment a criterion is to be given: its own where it has one, else the setting."""
     return chosen.fixed_alignment or spec.alignment
+
+
+def estimate_of(chosen: Criterion, spec: ScoreSpec) -> FisherEstimate:
+    """The estimate that a criterion reads; one that reads no Fisher information is served by any run."""
+    return spec.fisher_estimate if "fisher_estimate" in chosen.knobs else FisherEstimate.RAW
 
 
 def score_weights(chosen: Criterion, weights: WeightStatistics, numbers: ResolvedScore) -> Tensor:
@@ -23,6 +30,7 @@ def score_weights(chosen: Criterion, weights: WeightStatistics, numbers: Resolve
         GapruneError: a statistic that the criterion needs is None.
     """
     _require(chosen, weights)
+    _require_masses(chosen, numbers)
     return chosen.score(weights, numbers)
 
 
@@ -33,6 +41,7 @@ def terms_of(chosen: Criterion, weights: WeightStatistics, numbers: ResolvedScor
         GapruneError: a statistic that the criterion needs is None.
     """
     _require(chosen, weights)
+    _require_masses(chosen, numbers)
     if chosen.terms is None:
         return {chosen.name: chosen.score(weights, numbers)}
     return chosen.terms(weights, numbers)
@@ -47,8 +56,28 @@ def _require(chosen: Criterion, weights: WeightStatistics) -> None:
         )
 
 
-def resolve(spec: ScoreSpec, kappa: float) -> ResolvedScore:
-    """The numbers of a spec. `kappa` is what "auto" stands for, and is ignored where the spec holds a number."""
+def _require_masses(chosen: Criterion, numbers: ResolvedScore) -> None:
+    """Refuse a criterion that weighs both sides alike where nobody knows how much each has.
+
+    Raises:
+        GapruneError: a mass is not known, or 0.
+    """
+    if chosen.equal_sides and not (numbers.mass_domain > 0 and numbers.mass_general > 0):
+        raise GapruneError(
+            f"Criterion {chosen.name!r} divides each side's Fisher information by its mean, which this analysis does "
+            "not hold or which is 0.",
+            "Run the analysis again, or choose another criterion.",
+        )
+
+
+def resolve(spec: ScoreSpec, kappa: float, scales: Mapping[str, float] | None = None) -> ResolvedScore:
+    """The numbers of a spec. `kappa` is what "auto" stands for, and is ignored where the spec holds a number.
+
+    Args:
+        scales: of the run, with `mass_domain` and `mass_general`: nan where it lacks them, as in runs of earlier
+            versions. None: masses of 1.
+    """
+    found = {"mass_domain": 1.0, "mass_general": 1.0} if scales is None else scales
     return ResolvedScore(
         alpha=spec.alpha,
         beta=spec.beta,
@@ -56,7 +85,41 @@ def resolve(spec: ScoreSpec, kappa: float) -> ResolvedScore:
         kappa=kappa if spec.fisher_scale == "auto" else float(spec.fisher_scale),
         power=float(spec.fisher_power),
         seed=spec.seed,
+        mass_domain=found.get("mass_domain", math.nan),
+        mass_general=found.get("mass_general", math.nan),
     )
+
+
+def numbers_of(spec: ScoreSpec, scales: Mapping[str, float]) -> ResolvedScore:
+    """What a spec's criterion computes with in a run; kappa is 1 for a criterion that has none.
+
+    Raises:
+        GapruneError: as `kappa_of`, where the criterion has one.
+    """
+    scaled = "fisher_scale" in criterion(spec.criterion).uses
+    return resolve(spec, kappa_of(spec, scales) if scaled else 1.0, scales)
+
+
+def kappa_of(spec: ScoreSpec, scales: Mapping[str, float]) -> float:
+    """The number behind kappa.
+
+    Args:
+        scales: the medians and masses of a run (`Statistics.scales`).
+
+    Raises:
+        GapruneError: it is "auto" and has no value in this run.
+    """
+    if spec.fisher_scale != "auto":
+        return float(spec.fisher_scale)
+    name = f"{criterion(spec.criterion).scaled}_{float(spec.fisher_power)}"
+    if spec.fisher_estimate is not FisherEstimate.RAW:
+        name = f"{name}_{spec.fisher_estimate.value}"
+    if name not in scales:
+        raise GapruneError(
+            f"This analysis is of an earlier version, which kept no median for κ auto of {spec.criterion} here.",
+            "Run it again, set κ to a number, or choose Fisher estimate raw and criterion dai.",
+        )
+    return auto_kappa(scales["sqrt_theta"], scales[name])
 
 
 def auto_kappa(median_sqrt_theta: float, median_fisher_theta: float) -> float:

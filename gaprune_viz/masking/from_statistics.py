@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import Alignment, Allocation, ScoreSpec, Settings
+from gaprune_viz.config import SIDES, Alignment, Allocation, ScoreSpec, Settings
 from gaprune_viz.criteria.alignment import align_matrix
-from gaprune_viz.criteria.criterion import WeightStatistics
+from gaprune_viz.criteria.criterion import ResolvedScore, WeightStatistics
 from gaprune_viz.criteria.diagnostics import rank_correlation
+from gaprune_viz.criteria.fisher_estimate import estimate
 from gaprune_viz.criteria.registry import criterion, settled
-from gaprune_viz.criteria.scoring import alignment_of, auto_kappa, resolve, score_weights, terms_of
+from gaprune_viz.criteria.scoring import alignment_of, kappa_of, numbers_of, score_weights, terms_of
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.masks import MaskResult, make_masks_streaming, rank_of, sparsity_of, zeros_of
 from gaprune_viz.masking.neurons import WholeNeurons, waking_count
@@ -68,10 +69,11 @@ class ExactScope:
 
     def kappa(self, spec: ScoreSpec) -> float:
         """The number behind kappa; GapruneError where "auto" has none."""
-        if spec.fisher_scale != "auto":
-            return float(spec.fisher_scale)
-        medians = self.statistics.medians
-        return auto_kappa(medians["sqrt_theta"], medians[f"fisher_theta_{float(spec.fisher_power)}"])
+        return kappa_of(spec, self.statistics.scales)
+
+    def numbers(self, spec: ScoreSpec) -> ResolvedScore:
+        """What a criterion computes with."""
+        return numbers_of(spec, self.statistics.scales)
 
     def weights(self, name: str, spec: ScoreSpec) -> WeightStatistics:
         """What a criterion takes, for one whole matrix; only what it needs is read."""
@@ -81,6 +83,9 @@ class ExactScope:
             for field in ("fisher_domain", "fisher_general", "grad_domain", "act_domain")
             if field in chosen.needs
         }
+        for side in SIDES:
+            if (field := f"fisher_{side}") in read:
+                read[field] = estimate(spec.fisher_estimate, read[field], self.statistics.samples(side))
         theta = self.theta_of(name)
         if "alignment" in chosen.needs:
             read["alignment"] = align_matrix(alignment_of(chosen, spec), self.statistics.matrix(name, theta))
@@ -88,7 +93,7 @@ class ExactScope:
 
     def scores(self, name: str, spec: ScoreSpec) -> Tensor:
         """Scores of one matrix, float32 [out, in]; higher means keep."""
-        scores = score_weights(criterion(spec.criterion), self.weights(name, spec), resolve(spec, self.kappa(spec)))
+        scores = score_weights(criterion(spec.criterion), self.weights(name, spec), self.numbers(spec))
         return scores.broadcast_to(self.shapes[name])
 
     def masks(self, settings: Settings) -> MaskResult:
@@ -162,7 +167,7 @@ class ExactScope:
 
     def term_shares(self, spec: ScoreSpec) -> dict[str, float]:
         """Cov(term, score) / Var(score) of every term, over all weights; they add up to 1 (all 0: a constant score)."""
-        numbers = resolve(spec, self.kappa(spec))
+        numbers = self.numbers(spec)
         chosen = criterion(spec.criterion)
 
         def terms(name: str) -> dict[str, np.ndarray]:
@@ -224,7 +229,7 @@ class ExactScope:
         answer = explain_weight(
             criterion(settings.score.criterion),
             weights.at(row, column),
-            resolve(settings.score, self.kappa(settings.score)),
+            self.numbers(settings.score),
             settings.mask,
             score=float(self.scores(name, settings.score)[row, column]),
             rank=rank,

@@ -19,6 +19,7 @@ TERM_LABELS = {
     "magnitude": "√|θ|",
     "fisher_domain": "domain Fisher information",
     "fisher_general": "general Fisher information",
+    "fisher_joint": "Fisher information of both sides",
     "alignment": "gradient alignment",
 }
 
@@ -129,13 +130,13 @@ def _advice(criterion: Criterion, score: ScoreSpec, shares: Mapping[str, float])
     if max(shares, key=lambda name: shares[name]) != "magnitude" or shares["magnitude"] < DECISIVE:
         return ""
     tips = []
-    if "fisher_scale" in criterion.uses:
+    if "fisher_scale" in criterion.knobs:
         tips.append("lower γ" if score.fisher_scale == "auto" else "set κ to `auto`")
     else:
         tips.append("choose criterion `dai`, where κ scales the Fisher term,")
-    if "alignment" in criterion.uses and score.alpha == 0:
+    if "alignment" in criterion.knobs and score.alpha == 0:
         tips.append("raise α")
-    elif "alignment" in criterion.uses and score.alignment is not Alignment.SIGN:
+    elif "alignment" in criterion.knobs and score.alignment is not Alignment.SIGN:
         tips.append("choose alignment `sign`")
     text = " or ".join(tips)
     return f" {text[0].upper()}{text[1:]} to let the domain signal count."

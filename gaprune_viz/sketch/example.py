@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gaprune_viz.criteria.registry import criterion
-from gaprune_viz.criteria.scoring import alignment_of, resolve
+from gaprune_viz.criteria.scoring import alignment_of, estimate_of
 from gaprune_viz.sketch.preview import Preview
 from gaprune_viz.sketch.tuning import LiveScope
 
@@ -49,14 +49,14 @@ def closest_call(live: LiveScope, preview: Preview, matrix: int) -> Example:
     """
     score = preview.settings.score
     view, pruned = live.pruned(preview.settings)
-    values = view.scored(score, live.kappa).values
+    values = view.scored(score, live.numbers).values
     here = np.flatnonzero(view.matrix == matrix)
     threshold = float(preview.thresholds[matrix])
     aim = threshold if np.isfinite(threshold) else float(np.median(values[here]))
     place = int(here[np.abs(values[here] - aim).argmin()])
     chosen = criterion(score.criterion)
-    kind = alignment_of(chosen, score)
-    terms = view.terms(chosen, kind, resolve(score, preview.kappa))
+    kind, fisher = alignment_of(chosen, score), estimate_of(chosen, score)
+    terms = view.terms(chosen, score, live.numbers(score))
     sample, info = view.sample, live.matrices[matrix]
     row, column = divmod(int(sample.flat[place]), info.columns)
     return Example(
@@ -64,8 +64,8 @@ def closest_call(live: LiveScope, preview: Preview, matrix: int) -> Example:
         row=row,
         column=column,
         theta=abs(float(sample.theta[place])),
-        fisher_domain=float(sample.fisher_domain[place]),
-        fisher_general=float(sample.fisher_general[place]),
+        fisher_domain=float(sample.fisher(fisher, "domain")[place]),
+        fisher_general=float(sample.fisher(fisher, "general")[place]),
         alignment=float(view.alignment(kind)[place]),
         terms={name: float(term[place]) for name, term in terms.items()},
         score=float(values[place]),

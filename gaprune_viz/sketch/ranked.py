@@ -11,11 +11,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from gaprune_viz.config import Alignment, ScoreSpec
+from gaprune_viz.config import Alignment, FisherEstimate, ScoreSpec
 from gaprune_viz.criteria.criterion import STATISTICS, Criterion, ResolvedScore, WeightStatistics
 from gaprune_viz.criteria.diagnostics import rank_spread
 from gaprune_viz.criteria.registry import criterion
-from gaprune_viz.criteria.scoring import alignment_of, resolve, score_weights, terms_of
+from gaprune_viz.criteria.scoring import alignment_of, estimate_of, score_weights, terms_of
 from gaprune_viz.masking.order_statistics import weighted_last
 from gaprune_viz.sketch.sample import Sample
 
@@ -107,18 +107,22 @@ class SampleView:
         each = self.weight[self._bounds[:-1]]
         self._even = each if (self.weight == each[self.matrix]).all() else None
         self.totals = self.by_matrix(np.ones(len(sample), dtype=bool))
-        self._blocks: dict[Alignment, list[WeightStatistics]] = {}
+        self._blocks: dict[tuple[Alignment, FisherEstimate], list[WeightStatistics]] = {}
         self._alignments: dict[Alignment, np.ndarray] = {}
         self._scored: OrderedDict[tuple[object, ...], Scored] = OrderedDict()
         self._lock = threading.Lock()
 
-    def blocks(self, kind: Alignment) -> list[WeightStatistics]:
-        """What the criteria take, with the alignment of a kind, in blocks that torch works on without threads."""
-        if kind not in self._blocks:
-            whole = self.sample.statistics(kind)
+    def blocks(self, kind: Alignment, fisher: FisherEstimate) -> list[WeightStatistics]:
+        """What the criteria take, in blocks that torch works on without threads.
+
+        Raises:
+            GapruneError: the run does not have the estimate.
+        """
+        if (kind, fisher) not in self._blocks:
+            whole = self.sample.statistics(kind, fisher)
             starts = range(0, len(self.sample), BLOCK)
-            self._blocks[kind] = [_block(whole, slice(start, start + BLOCK)) for start in starts]
-        return self._blocks[kind]
+            self._blocks[kind, fisher] = [_block(whole, slice(start, start + BLOCK)) for start in starts]
+        return self._blocks[kind, fisher]
 
     def alignment(self, kind: Alignment) -> np.ndarray:
         """s of every entry, float32 [n]."""
@@ -126,12 +130,17 @@ class SampleView:
             self._alignments[kind] = self.sample.alignment(kind).numpy()
         return self._alignments[kind]
 
-    def terms(self, chosen: Criterion, kind: Alignment, numbers: ResolvedScore) -> dict[str, np.ndarray]:
-        """The additive terms of a criterion's scores, float64 [n] each."""
-        parts = [terms_of(chosen, block, numbers) for block in self.blocks(kind)]
+    def terms(self, chosen: Criterion, spec: ScoreSpec, numbers: ResolvedScore) -> dict[str, np.ndarray]:
+        """The additive terms of a criterion's scores, float64 [n] each.
+
+        Raises:
+            GapruneError: a statistic that the run does not have.
+        """
+        blocks = self.blocks(alignment_of(chosen, spec), estimate_of(chosen, spec))
+        parts = [terms_of(chosen, block, numbers) for block in blocks]
         return {name: np.concatenate([p[name].numpy() for p in parts], dtype=np.float64) for name in parts[0]}
 
-    def scored(self, spec: ScoreSpec, kappa_of: Callable[[ScoreSpec], float]) -> Scored:
+    def scored(self, spec: ScoreSpec, numbers_of: Callable[[ScoreSpec], ResolvedScore]) -> Scored:
         """Scores of the sample under some settings.
 
         Raises:
@@ -139,14 +148,13 @@ class SampleView:
         """
         chosen = criterion(spec.criterion)
         kind = alignment_of(chosen, spec)
-        key = (chosen.name, kind if "alignment" in chosen.needs else None, *(getattr(spec, k) for k in chosen.uses))
+        key = (chosen.name, kind if "alignment" in chosen.needs else None, *(getattr(spec, k) for k in chosen.knobs))
         with self._lock:
             if key in self._scored:
                 self._scored.move_to_end(key)
                 return self._scored[key]
-        kappa = kappa_of(spec) if "fisher_scale" in chosen.uses else 1.0
-        numbers = resolve(spec, kappa)
-        values = np.concatenate([score_weights(chosen, block, numbers).numpy() for block in self.blocks(kind)])
+        numbers, blocks = numbers_of(spec), self.blocks(kind, estimate_of(chosen, spec))
+        values = np.concatenate([score_weights(chosen, block, numbers).numpy() for block in blocks])
         with self._lock:
             # Another thread may have been first: then its order and ranks are of use to this one.
             made = self._scored.setdefault(key, Scored(values, self.weight))

@@ -12,9 +12,10 @@ import numpy as np
 
 from gaprune_viz.calibration.statistics import MatrixInfo
 from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
+from gaprune_viz.criteria.criterion import ResolvedScore
 from gaprune_viz.criteria.diagnostics import spread_correlation, term_shares
 from gaprune_viz.criteria.registry import criteria, criterion, settled
-from gaprune_viz.criteria.scoring import alignment_of, auto_kappa, resolve
+from gaprune_viz.criteria.scoring import alignment_of, kappa_of, numbers_of
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.neurons import capped
 from gaprune_viz.masking.sentences import plain_sentence
@@ -30,8 +31,8 @@ SCORE_TAIL = 0.002
 class LiveScope:
     """A sketch made ready for sliders: what does not depend on them is computed once."""
 
-    def __init__(self, sketch: Sketch, matrices: Sequence[MatrixInfo], medians: Mapping[str, float]) -> None:
-        self.sketch, self.matrices, self.medians = sketch, tuple(matrices), dict(medians)
+    def __init__(self, sketch: Sketch, matrices: Sequence[MatrixInfo], scales: Mapping[str, float]) -> None:
+        self.sketch, self.matrices, self.scales = sketch, tuple(matrices), dict(scales)
         self.sizes = np.array([m.size for m in matrices], dtype=np.float64)
         self.layers = tuple(sorted({m.layer for m in matrices}))
         self.row_of = np.searchsorted(self.layers, [m.layer for m in matrices])
@@ -49,9 +50,15 @@ class LiveScope:
         Raises:
             GapruneError: it is "auto" and the Fisher median is 0.
         """
-        if spec.fisher_scale != "auto":
-            return float(spec.fisher_scale)
-        return auto_kappa(self.medians["sqrt_theta"], self.medians[f"fisher_theta_{float(spec.fisher_power)}"])
+        return kappa_of(spec, self.scales)
+
+    def numbers(self, spec: ScoreSpec) -> ResolvedScore:
+        """What a criterion computes with.
+
+        Raises:
+            GapruneError: as `kappa`, where the criterion has one.
+        """
+        return numbers_of(spec, self.scales)
 
     def preview(self, settings: Settings) -> Preview:
         """Score the sketch and say what the mask will be like.
@@ -60,22 +67,21 @@ class LiveScope:
             GapruneError: unknown criterion, kappa without a value, or a statistic the run does not have.
         """
         chosen = criterion(settings.score.criterion)
-        numbers = resolve(settings.score, self.kappa(settings.score))
-        kind = alignment_of(chosen, settings.score)
+        numbers = self.numbers(settings.score)
         mask = settled(settings).mask
         view = self.segments if _within_rows(mask) else self.scattered
-        pruned, thresholds = self._prune(view, view.scored(settings.score, self.kappa), mask)
+        pruned, thresholds = self._prune(view, view.scored(settings.score, self.numbers), mask)
         magnitude = settings.score.with_(criterion="magnitude")
         mine, overlap = view.total(pruned), 1.0
         if mine:
-            overlap = view.total(pruned & self._prune(view, view.scored(magnitude, self.kappa), mask)[0]) / mine
-        shown = self.scattered.scored(settings.score, self.kappa)
-        shares = term_shares(self.scattered.terms(chosen, kind, numbers), self.scattered.weight)
+            overlap = view.total(pruned & self._prune(view, view.scored(magnitude, self.numbers), mask)[0]) / mine
+        shown = self.scattered.scored(settings.score, self.numbers)
+        shares = term_shares(self.scattered.terms(chosen, settings.score, numbers), self.scattered.weight)
         fraction = view.share_by_matrix(pruned)
-        other = self.scattered.scored(magnitude, self.kappa)
+        other = self.scattered.scored(magnitude, self.numbers)
         return Preview(
             settings=settings,
-            kappa=numbers.kappa,
+            kappa=self.kappa(settings.score),
             pruned_fraction=fraction,
             score_mean=self.scattered.mean_by_matrix(shown.values),
             thresholds=thresholds,
@@ -101,7 +107,7 @@ class LiveScope:
             GapruneError: as `preview`.
         """
         kind = alignment_of(criterion(settings.score.criterion), settings.score)
-        shown = self.scattered.scored(settings.score, self.kappa)
+        shown = self.scattered.scored(settings.score, self.numbers)
         return (
             self._density(shown.values, _score_edges(shown)),
             self._density(self.scattered.alignment(kind), np.linspace(-1, 1, 82)),
@@ -117,7 +123,7 @@ class LiveScope:
         """
         score = preview.settings.score
         view, pruned = self.pruned(preview.settings)
-        terms = view.terms(criterion("dai"), score.alignment, resolve(score, preview.kappa))
+        terms = view.terms(criterion("dai"), score, self.numbers(score.with_(criterion="dai")))
         places = np.arange(len(pruned)) if matrix is None else np.flatnonzero(view.matrix == matrix)
         places = places[:: max(1, len(places) // most)]
         return Points(
@@ -126,7 +132,7 @@ class LiveScope:
             pruned[places],
             view.matrix[places],
             view.sample.flat.numpy()[places],
-            view.scored(score, self.kappa).values[places].astype(np.float64),
+            view.scored(score, self.numbers).values[places].astype(np.float64),
         )
 
     def pruned(self, settings: Settings, *, by_row: bool = False) -> tuple[SampleView, np.ndarray]:
@@ -137,7 +143,7 @@ class LiveScope:
         """
         mask = settled(settings).mask
         view = self.segments if by_row or _within_rows(mask) else self.scattered
-        return view, self._prune(view, view.scored(settings.score, self.kappa), mask)[0]
+        return view, self._prune(view, view.scored(settings.score, self.numbers), mask)[0]
 
     def common(self, one: Settings, other: Settings) -> float:
         """Jaccard index of the weights that two settings would prune; 1 where neither prunes."""
@@ -159,7 +165,7 @@ class LiveScope:
         mine = view.total(pruned)
         for name in criteria():
             try:
-                scored = view.scored(settings.score.with_(criterion=name), self.kappa)
+                scored = view.scored(settings.score.with_(criterion=name), self.numbers)
             except GapruneError:
                 continue
             theirs, _ = self._prune(view, scored, mask)

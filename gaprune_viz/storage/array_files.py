@@ -32,8 +32,8 @@ DAMAGED = (
 LARGEST = 64 * 2**20
 
 
-def read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Some arrays of a file.
+def read_arrays(path: Path, names: Iterable[str], later: Iterable[str] = ()) -> dict[str, np.ndarray]:
+    """Some arrays of a file; those of `later` where they are there, as they are not in files of earlier versions.
 
     Raises:
         one of DAMAGED: the file is missing or damaged, or holds other things.
@@ -46,4 +46,4 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
         with file:
             if sum(part.file_size for part in file.zip.infolist()) > LARGEST:  # pyright: ignore[reportOptionalMemberAccess]
                 raise ValueError("it is larger than any that was written")
-            return {name: file[name] for name in names}
+            return {name: file[name] for name in (*names, *(name for name in later if name in file))}

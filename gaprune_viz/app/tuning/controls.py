@@ -79,7 +79,7 @@ def beta_note(settings: Settings) -> str:
     """What the sign of β does, in one sentence; empty where β has no part in the score."""
     score = settings.score
     known = criteria().get(score.criterion)
-    if known is None or "beta" not in known.uses or score.beta == 0:
+    if known is None or "beta" not in known.knobs or score.beta == 0:
         return ""
     if score.beta > 0:
         return f" β {score.beta:g} subtracts what general text needs: weights that both sides need go sooner."
@@ -111,7 +111,7 @@ def _presets_held() -> dict[str, dict[str, Any]]:
 def knob_updates(criterion_name: str) -> dict[str, Any]:
     """Grey out the knobs that a criterion does not read, by field; nothing for what is no criterion."""
     known = criteria().get(criterion_name)
-    return {} if known is None else {name: gr.update(interactive=name in known.uses) for name in KNOBS}
+    return {} if known is None else {name: gr.update(interactive=name in known.knobs) for name in KNOBS}
 
 
 def shown(name: str, value: Any) -> Any:

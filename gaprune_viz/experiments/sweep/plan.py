@@ -62,7 +62,7 @@ class SweepPlan:
                         f"sparsity: {value:g} is no fraction.", f"Write {value / 100:g} for {value:g} %."
                     )
         swept = {self.axes.row, self.axes.column} & {"alpha", "beta", "fisher_scale"}
-        if missing := sorted(swept - set(chosen.uses)):
+        if missing := sorted(swept - set(chosen.knobs)):
             raise GapruneError(
                 f"The criterion {chosen.name} has no {missing[0].replace('_', '-')} in its formula.",
                 "Use --criterion dai.",

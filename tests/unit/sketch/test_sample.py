@@ -15,7 +15,8 @@ from gaprune_viz.calibration.statistics import MatrixInfo, MatrixStatistics
 from gaprune_viz.config import SKETCH_CAP, SKETCH_PER_MATRIX, Alignment
 from gaprune_viz.criteria.alignment import align
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.sketch.sample import SEGMENT, Sample, Sketch, SketchBuilder, allot
+from gaprune_viz.sketch.building import SEGMENT, SketchBuilder, allot
+from gaprune_viz.sketch.sample import Sample, Sketch
 
 SHAPES = ((96, 128), (40, 64), (8, 64), (300, 200))
 

@@ -56,7 +56,7 @@ def live_formula(shown: Shown) -> str:
 def signs_html(shown: Shown) -> str:
     """The mask of the settings with β and with -β, side by side; of `balanced` where the criterion has no β."""
     settings = shown.settings
-    if "beta" not in criterion(settings.score.criterion).uses or settings.score.beta == 0:
+    if "beta" not in criterion(settings.score.criterion).knobs or settings.score.beta == 0:
         settings = preset("balanced").settings
     size = min(abs(settings.score.beta), 1.0)
     columns = [_signed(shown, settings, sign * size) for sign in (1, -1)]
