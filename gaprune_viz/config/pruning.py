@@ -171,6 +171,8 @@ class MaskSpec(Spec):
             if (group - kept) / group > self.row_ceiling:
                 raise ValueError(f"pattern {self.pattern} prunes more of every row than row-ceiling allows")
             return self
+        if self.whole_neurons and self.allocation is Allocation.MATRIX:
+            raise ValueError("whole neurons span two matrices, which allocation matrix counts apart")
         if self.floor > self.ceiling:
             raise ValueError("floor is above ceiling")
         if not self.floor <= self.sparsity <= self.ceiling:

@@ -118,11 +118,6 @@ class ExactScope:
         within = mask.pattern != "unstructured" or mask.allocation is Allocation.ROW
         if not mask.whole_neurons or within:
             return plain
-        if mask.allocation is Allocation.MATRIX:
-            raise GapruneError(
-                "Whole neurons span two matrices, which allocation `matrix` counts apart.",
-                "Use allocation `global` or `layer`, or a row ceiling.",
-            )
         whole = WholeNeurons(plain, self.statistics.matrices)
         return lambda name: torch.from_numpy(whole(name, plain(name).float().numpy()))
 

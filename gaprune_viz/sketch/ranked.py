@@ -32,10 +32,12 @@ class Scored:
     Attributes:
         values: float32 [n].
         weight: float64 [n], how many weights of the model each one stands for.
+        whole: the same with neurons counted whole, once somebody asked for it.
     """
 
     values: np.ndarray
     weight: np.ndarray
+    whole: Scored | None = None
     _grouped: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
 

@@ -19,6 +19,7 @@ from gaprune_viz.criteria.scoring import alignment_of, kappa_of, numbers_of
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.neurons import capped
 from gaprune_viz.masking.sentences import plain_sentence
+from gaprune_viz.sketch.neurons import SampledNeurons
 from gaprune_viz.sketch.preview import Density, Overlaps, Points, Preview
 from gaprune_viz.sketch.ranked import SampleView, Scored
 from gaprune_viz.sketch.sample import Sketch
@@ -38,6 +39,7 @@ class LiveScope:
         self.row_of = np.searchsorted(self.layers, [m.layer for m in matrices])
         self.scattered = SampleView(sketch.scattered, len(matrices))
         self.segments = SampleView(sketch.segments, len(matrices))
+        self.neurons = SampledNeurons(self.matrices, self.segments, sketch.segment_length)
         self._layer_row = self.row_of[self.scattered.matrix]
         sample = sketch.scattered
         # The signs of the product, because the product of two small gradients underflows.
@@ -70,11 +72,11 @@ class LiveScope:
         numbers = self.numbers(settings.score)
         mask = settled(settings).mask
         view = self.segments if _within_rows(mask) else self.scattered
-        pruned, thresholds = self._prune(view, view.scored(settings.score, self.numbers), mask)
+        pruned, thresholds = self._prune(view, settings.score, mask)
         magnitude = settings.score.with_(criterion="magnitude")
         mine, overlap = view.total(pruned), 1.0
         if mine:
-            overlap = view.total(pruned & self._prune(view, view.scored(magnitude, self.numbers), mask)[0]) / mine
+            overlap = view.total(pruned & self._prune(view, magnitude, mask)[0]) / mine
         shown = self.scattered.scored(settings.score, self.numbers)
         shares = term_shares(self.scattered.terms(chosen, settings.score, numbers), self.scattered.weight)
         fraction = view.share_by_matrix(pruned)
@@ -143,7 +145,7 @@ class LiveScope:
         """
         mask = settled(settings).mask
         view = self.segments if by_row or _within_rows(mask) else self.scattered
-        return view, self._prune(view, view.scored(settings.score, self.numbers), mask)[0]
+        return view, self._prune(view, settings.score, mask)[0]
 
     def common(self, one: Settings, other: Settings) -> float:
         """Jaccard index of the weights that two settings would prune; 1 where neither prunes."""
@@ -165,18 +167,18 @@ class LiveScope:
         mine = view.total(pruned)
         for name in criteria():
             try:
-                scored = view.scored(settings.score.with_(criterion=name), self.numbers)
+                theirs, _ = self._prune(view, settings.score.with_(criterion=name), mask)
             except GapruneError:
                 continue
-            theirs, _ = self._prune(view, scored, mask)
             both = view.total(pruned & theirs)
             union = mine + view.total(theirs) - both
             found.overlap[name] = both / mine if mine else 1.0
             found.jaccard[name] = both / union if union else 1.0
         return found
 
-    def _prune(self, view: SampleView, scored: Scored, mask: MaskSpec) -> tuple[np.ndarray, np.ndarray]:
+    def _prune(self, view: SampleView, score: ScoreSpec, mask: MaskSpec) -> tuple[np.ndarray, np.ndarray]:
         """Pruned entries, bool [n], and the threshold of each matrix, float64 [matrices]."""
+        scored = view.scored(score, self.numbers)
         nothing = np.full(len(self.matrices), np.nan)
         if mask.pattern != "unstructured":
             kept, group = mask.n_m
@@ -190,6 +192,8 @@ class LiveScope:
             return np.zeros(len(scored.values), dtype=bool), nothing
         if mask.allocation is Allocation.ROW:
             return _lowest_of_groups(scored.values, self.sketch.segment_length, self._of_rows(mask.sparsity)), nothing
+        if mask.whole_neurons and self.neurons.mlps:
+            scored = self.neurons.whole(view, scored, self.segments.scored(score, self.numbers))
         return self._prune_by_threshold(view, scored, mask)
 
     def _prune_by_threshold(self, view: SampleView, scored: Scored, mask: MaskSpec) -> tuple[np.ndarray, np.ndarray]:

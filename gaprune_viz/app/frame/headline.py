@@ -23,8 +23,7 @@ def headline_html(now: Live) -> str:
     zeros = float((preview.pruned_fraction * sizes).sum())
     whole = now.analysis.statistics.document["model"]["parameters"]
     exact = STORE.known_masks(now.analysis, preview.settings)
-    left_out = ", without whole neurons" if preview.settings.mask.whole_neurons else ""
-    note = f"preview from the sketch{left_out}"
+    note = "preview from the sketch"
     if exact is not None:
         by_matrix = np.array([1 - float(exact.masks[m.name].float().mean()) for m in now.analysis.live.matrices])
         off = float(np.abs(by_matrix - preview.pruned_fraction).max())

@@ -149,6 +149,11 @@ def test_a_bound_that_leaves_no_room_is_refused(values: dict[str, object]) -> No
         MaskSpec.parse(dict(values))
 
 
+def test_whole_neurons_do_not_go_with_counting_each_matrix_apart() -> None:
+    with pytest.raises(GapruneError, match="Whole neurons span two matrices"):
+        MaskSpec.parse({"whole_neurons": True, "allocation": Allocation.MATRIX})
+
+
 @pytest.mark.parametrize("family", ["bert", "modernbert", "qwen3", "gpt2"])
 def test_on_models_no_neuron_is_left_without_input_but_with_output(
     family: str, tiny_model_folder: Callable[..., Path], tiny_triplets: tuple[Path, Path], tmp_path: Path
@@ -174,5 +179,3 @@ def test_on_models_no_neuron_is_left_without_input_but_with_output(
     bounded = Settings(score=ScoreSpec(criterion="obd_joint"), mask=MaskSpec(sparsity=0.8, row_ceiling=0.9))
     result = scope.masks(bounded)
     assert scope.diagnostics(bounded, result).waking == 0
-    with pytest.raises(GapruneError, match="Whole neurons span two matrices"):
-        scope.masks(Settings(mask=MaskSpec(whole_neurons=True, allocation=Allocation.MATRIX)))

@@ -1,0 +1,94 @@
+"""Whole neurons in a sketch: what the exact rule of `masking.neurons` will do, from a sample of each row.
+
+The exact rule asks at which score nearly all of a neuron's inputs are gone. A segment is a stretch of one row, and its
+own such score stands for that row and for its neighbours that were not drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gaprune_viz.calibration.statistics import MatrixInfo
+from gaprune_viz.masking.neurons import GONE, mlps_of
+from gaprune_viz.sketch.ranked import SampleView, Scored
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the ends of an MLP lie in the list of all ends, and from which segments each feeder's are read."""
+
+    start: int
+    count: int
+    segments: tuple[np.ndarray, ...]
+
+
+class SampledNeurons:
+    """The neurons of a scope as its sketch knows them.
+
+    Args:
+        matrices: of the scope.
+        segments: the sample of stretches of rows.
+        length: of a stretch.
+    """
+
+    def __init__(self, matrices: Sequence[MatrixInfo], segments: SampleView, length: int) -> None:
+        self.matrices, self.segments, self.length = tuple(matrices), segments, length
+        self.mlps = mlps_of(matrices)
+        index = {m.name: i for i, m in enumerate(matrices)}
+        first = segments.matrix[::length]
+        self.places: list[_Place] = []
+        self.of_matrix: dict[int, tuple[int, int, bool]] = {}
+        start = 0
+        for number, mlp in enumerate(self.mlps):
+            drawn = tuple(np.flatnonzero(first == index[name]) for name in mlp.feeders)
+            place = _Place(start, min(map(len, drawn)), drawn)
+            self.places.append(place)
+            start += place.count
+            for name in (*mlp.feeders, mlp.down):
+                self.of_matrix[index[name]] = (number, mlp.neurons, name == mlp.down)
+        self.total = start
+        self._pointers: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def whole(self, view: SampleView, scored: Scored, segments: Scored) -> Scored:
+        """Scores of a view in which a neuron goes whole; remembered beside those it was made from.
+
+        Args:
+            scored: of `view`.
+            segments: of the sample of segments, under the same settings.
+        """
+        if scored.whole is None:
+            pointer, below = self._pointer(view)
+            ends = np.append(self._ends(segments.values), np.float32(np.inf))
+            line = ends[pointer]
+            line[below] = np.nextafter(line[below], np.float32(-np.inf))
+            scored.whole = Scored(np.minimum(scored.values, line), scored.weight)
+        return scored.whole
+
+    def _ends(self, values: np.ndarray) -> np.ndarray:
+        """The score at which a sampled row is all but gone, the lower one of a neuron's rows; float32 [total]."""
+        blocks = values.reshape(-1, self.length)
+        count = min(self.length, int(GONE * self.length) + 1)
+        of_row = np.partition(blocks, count - 1, axis=1)[:, count - 1]
+        ends = np.empty(self.total, dtype=np.float32)
+        for place in self.places:
+            found = [of_row[drawn[np.arange(place.count) * len(drawn) // place.count]] for drawn in place.segments]
+            ends[place.start : place.start + place.count] = np.min(found, axis=0)
+        return ends
+
+    def _pointer(self, view: SampleView) -> tuple[np.ndarray, np.ndarray]:
+        """For each entry, whose end it goes by (the last: nobody's), int64 [n]; and which ones go a hair before it."""
+        if id(view) not in self._pointers:
+            pointer = np.full(len(view.matrix), self.total, dtype=np.int64)
+            below = np.zeros(len(view.matrix), dtype=bool)
+            flat = view.sample.flat.numpy()
+            for matrix, (number, neurons, is_down) in self.of_matrix.items():
+                here, place = view.matrix == matrix, self.places[number]
+                rows, columns = np.divmod(flat[here], self.matrices[matrix].columns)
+                neuron = columns if is_down else rows % neurons
+                pointer[here] = place.start + neuron * place.count // neurons
+                below[here] = is_down
+            self._pointers[id(view)] = pointer, below
+        return self._pointers[id(view)]
