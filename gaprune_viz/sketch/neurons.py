@@ -40,17 +40,16 @@ class SampledNeurons:
         index = {m.name: i for i, m in enumerate(matrices)}
         first = segments.matrix[::length]
         self.places: list[_Place] = []
-        self.of_matrix: dict[int, tuple[int, int, bool]] = {}
+        self.of_matrix: dict[int, int] = {}
         start = 0
         for number, mlp in enumerate(self.mlps):
             drawn = tuple(np.flatnonzero(first == index[name]) for name in mlp.feeders)
             place = _Place(start, min(map(len, drawn)), drawn)
             self.places.append(place)
             start += place.count
-            for name in (*mlp.feeders, mlp.down):
-                self.of_matrix[index[name]] = (number, mlp.neurons, name == mlp.down)
+            self.of_matrix[index[mlp.down]] = number
         self.total = start
-        self._pointers: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._pointers: dict[int, np.ndarray] = {}
 
     def whole(self, view: SampleView, scored: Scored, segments: Scored) -> Scored:
         """Scores of a view in which a neuron goes whole; remembered beside those it was made from.
@@ -60,10 +59,8 @@ class SampledNeurons:
             segments: of the sample of segments, under the same settings.
         """
         if scored.whole is None:
-            pointer, below = self._pointer(view)
-            ends = np.append(self._ends(segments.values), np.float32(np.inf))
-            line = ends[pointer]
-            line[below] = np.nextafter(line[below], np.float32(-np.inf))
+            ends = np.nextafter(self._ends(segments.values), np.float32(-np.inf))
+            line = np.append(ends, np.float32(np.inf))[self._pointer(view)]
             scored.whole = Scored(np.minimum(scored.values, line), scored.weight)
         return scored.whole
 
@@ -78,17 +75,16 @@ class SampledNeurons:
             ends[place.start : place.start + place.count] = np.min(found, axis=0)
         return ends
 
-    def _pointer(self, view: SampleView) -> tuple[np.ndarray, np.ndarray]:
-        """For each entry, whose end it goes by (the last: nobody's), int64 [n]; and which ones go a hair before it."""
+    def _pointer(self, view: SampleView) -> np.ndarray:
+        """Whose end each entry goes by, int64 [n]: that of its column in a `down`; the last is nobody's.
+
+        What is left of a row that is all but gone is too little to matter here, and stays as it is.
+        """
         if id(view) not in self._pointers:
             pointer = np.full(len(view.matrix), self.total, dtype=np.int64)
-            below = np.zeros(len(view.matrix), dtype=bool)
             flat = view.sample.flat.numpy()
-            for matrix, (number, neurons, is_down) in self.of_matrix.items():
-                here, place = view.matrix == matrix, self.places[number]
-                rows, columns = np.divmod(flat[here], self.matrices[matrix].columns)
-                neuron = columns if is_down else rows % neurons
-                pointer[here] = place.start + neuron * place.count // neurons
-                below[here] = is_down
-            self._pointers[id(view)] = pointer, below
+            for matrix, number in self.of_matrix.items():
+                here, place, neurons = view.matrix == matrix, self.places[number], self.mlps[number].neurons
+                pointer[here] = place.start + flat[here] % neurons * place.count // neurons
+            self._pointers[id(view)] = pointer
         return self._pointers[id(view)]

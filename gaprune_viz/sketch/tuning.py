@@ -6,20 +6,18 @@ The exact mask is another matter (`masking`); the preview says what it will look
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import floor
 
 import numpy as np
 
 from gaprune_viz.calibration.statistics import MatrixInfo
-from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
+from gaprune_viz.config import ScoreSpec, Settings
 from gaprune_viz.criteria.criterion import ResolvedScore
 from gaprune_viz.criteria.diagnostics import spread_correlation, term_shares
 from gaprune_viz.criteria.registry import criteria, criterion, settled
 from gaprune_viz.criteria.scoring import alignment_of, kappa_of, numbers_of
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.masking.neurons import capped
 from gaprune_viz.masking.sentences import plain_sentence
-from gaprune_viz.sketch.neurons import SampledNeurons
+from gaprune_viz.sketch.cutting import SketchCutting, within_rows
 from gaprune_viz.sketch.preview import Density, Overlaps, Points, Preview
 from gaprune_viz.sketch.ranked import SampleView, Scored
 from gaprune_viz.sketch.sample import Sketch
@@ -39,7 +37,7 @@ class LiveScope:
         self.row_of = np.searchsorted(self.layers, [m.layer for m in matrices])
         self.scattered = SampleView(sketch.scattered, len(matrices))
         self.segments = SampleView(sketch.segments, len(matrices))
-        self.neurons = SampledNeurons(self.matrices, self.segments, sketch.segment_length)
+        self.cutting = SketchCutting(self.matrices, self.scattered, self.segments, sketch.segment_length, self.numbers)
         self._layer_row = self.row_of[self.scattered.matrix]
         sample = sketch.scattered
         # The signs of the product, because the product of two small gradients underflows.
@@ -71,22 +69,22 @@ class LiveScope:
         chosen = criterion(settings.score.criterion)
         numbers = self.numbers(settings.score)
         mask = settled(settings).mask
-        view = self.segments if _within_rows(mask) else self.scattered
-        pruned, thresholds = self._prune(view, settings.score, mask)
+        view = self.segments if within_rows(mask) else self.scattered
+        cut = self.cutting.cut(view, settings.score, mask)
         magnitude = settings.score.with_(criterion="magnitude")
-        mine, overlap = view.total(pruned), 1.0
+        mine, overlap = view.total(cut.pruned), 1.0
         if mine:
-            overlap = view.total(pruned & self._prune(view, magnitude, mask)[0]) / mine
+            overlap = view.total(cut.pruned & self.cutting.cut(view, magnitude, mask).pruned) / mine
         shown = self.scattered.scored(settings.score, self.numbers)
         shares = term_shares(self.scattered.terms(chosen, settings.score, numbers), self.scattered.weight)
-        fraction = view.share_by_matrix(pruned)
+        fraction = cut.fraction
         other = self.scattered.scored(magnitude, self.numbers)
         return Preview(
             settings=settings,
             kappa=self.kappa(settings.score),
             pruned_fraction=fraction,
             score_mean=self.scattered.mean_by_matrix(shown.values),
-            thresholds=thresholds,
+            thresholds=cut.thresholds,
             term_shares=shares,
             overlap_with_magnitude=overlap,
             rank_correlation=spread_correlation(shown.spread, other.spread),
@@ -144,12 +142,12 @@ class LiveScope:
             by_row: take the sample of whole stretches of rows even where the scattered one would do.
         """
         mask = settled(settings).mask
-        view = self.segments if by_row or _within_rows(mask) else self.scattered
-        return view, self._prune(view, settings.score, mask)[0]
+        view = self.segments if by_row or within_rows(mask) else self.scattered
+        return view, self.cutting.cut(view, settings.score, mask).pruned
 
     def common(self, one: Settings, other: Settings) -> float:
         """Jaccard index of the weights that two settings would prune; 1 where neither prunes."""
-        by_row = any(_within_rows(settled(settings).mask) for settings in (one, other))
+        by_row = any(within_rows(settled(settings).mask) for settings in (one, other))
         view, mine = self.pruned(one, by_row=by_row)
         _, theirs = self.pruned(other, by_row=by_row)
         union = view.total(mine | theirs)
@@ -167,7 +165,7 @@ class LiveScope:
         mine = view.total(pruned)
         for name in criteria():
             try:
-                theirs, _ = self._prune(view, settings.score.with_(criterion=name), mask)
+                theirs = self.cutting.cut(view, settings.score.with_(criterion=name), mask).pruned
             except GapruneError:
                 continue
             both = view.total(pruned & theirs)
@@ -175,70 +173,6 @@ class LiveScope:
             found.overlap[name] = both / mine if mine else 1.0
             found.jaccard[name] = both / union if union else 1.0
         return found
-
-    def _prune(self, view: SampleView, score: ScoreSpec, mask: MaskSpec) -> tuple[np.ndarray, np.ndarray]:
-        """Pruned entries, bool [n], and the threshold of each matrix, float64 [matrices]."""
-        scored = view.scored(score, self.numbers)
-        nothing = np.full(len(self.matrices), np.nan)
-        if mask.pattern != "unstructured":
-            kept, group = mask.n_m
-            if self.sketch.segment_length % group:
-                raise GapruneError(
-                    f"{mask.pattern} cannot be previewed: {group} does not divide {self.sketch.segment_length}.",
-                    "Choose an M that divides the segments, such as 4, 8 or 16.",
-                )
-            return _lowest_of_groups(scored.values, group, np.array(group - kept)), nothing
-        if mask.sparsity == 0:
-            return np.zeros(len(scored.values), dtype=bool), nothing
-        if mask.allocation is Allocation.ROW:
-            return _lowest_of_groups(scored.values, self.sketch.segment_length, self._of_rows(mask.sparsity)), nothing
-        if mask.whole_neurons and self.neurons.mlps:
-            scored = self.neurons.whole(view, scored, self.segments.scored(score, self.numbers))
-        return self._prune_by_threshold(view, scored, mask)
-
-    def _prune_by_threshold(self, view: SampleView, scored: Scored, mask: MaskSpec) -> tuple[np.ndarray, np.ndarray]:
-        groups = {
-            Allocation.AUTO: np.zeros(len(self.matrices), dtype=np.int64),
-            Allocation.GLOBAL: np.zeros(len(self.matrices), dtype=np.int64),
-            Allocation.LAYER: self.row_of,
-            Allocation.MATRIX: np.arange(len(self.matrices)),
-        }[mask.allocation]
-        count = int(groups.max()) + 1
-        name = mask.allocation.value
-        if mask.row_ceiling < 1:
-            scored = self._kept_in_rows(scored, mask.row_ceiling)
-        if mask.floor > 0 or mask.ceiling < 1:
-            scored, name = self._bounded(view, scored, mask), f"{name}, bounded"
-        of_entry = groups[view.matrix] if count > 1 else np.zeros(0, dtype=np.int64)
-        line = scored.thresholds(name, of_entry, count, mask.sparsity)
-        if count == 1:
-            return scored.values <= np.float32(line[0]), np.full(len(self.matrices), line[0])
-        return scored.values <= line.astype(np.float32)[of_entry], line[groups]
-
-    def _of_rows(self, sparsity: float) -> np.ndarray:
-        """How many of each segment go, int64 [segments]: on the whole as large a share as goes of the matrix's rows."""
-        length = self.sketch.segment_length
-        columns = np.array([m.columns for m in self.matrices])
-        share = np.floor(sparsity * columns + 1e-9) / columns
-        wanted = np.cumsum(share[self.segments.matrix[::length]] * length)
-        return np.diff(np.floor(wanted + 1e-6), prepend=0).astype(np.int64)
-
-    def _kept_in_rows(self, scored: Scored, ceiling: float) -> Scored:
-        """Scores of the segments in which what a row must keep comes last; a segment stands for its row."""
-        length = self.sketch.segment_length
-        values = capped(scored.values.reshape(-1, length), floor(ceiling * length + 1e-9)).reshape(-1)
-        return Scored(values, scored.weight)
-
-    def _bounded(self, view: SampleView, scored: Scored, mask: MaskSpec) -> Scored:
-        """Scores in which what a matrix must give comes first, and what it may not give comes last."""
-        count = len(self.matrices)
-        low = np.full(count, -np.inf)
-        if mask.floor > 0:
-            low = scored.thresholds("matrix", view.matrix, count, mask.floor)
-        high = scored.thresholds("matrix", view.matrix, count, mask.ceiling)
-        low32, high32 = low.astype(np.float32)[view.matrix], high.astype(np.float32)[view.matrix]
-        values = np.where(scored.values <= low32, -np.inf, np.where(scored.values > high32, np.inf, scored.values))
-        return Scored(values.astype(np.float32), view.weight)
 
     def _density(self, values: np.ndarray, edges: np.ndarray) -> Density:
         bins = len(edges) - 1
@@ -249,21 +183,6 @@ class LiveScope:
             self._layer_row * bins + place, weights=self.scattered.weight, minlength=len(self.layers) * bins
         )
         return Density(edges, flat.reshape(len(self.layers), bins))
-
-
-def _within_rows(mask: MaskSpec) -> bool:
-    """Whether a mask is decided, or bounded, within rows: only the segments know what goes then."""
-    return mask.pattern != "unstructured" or mask.allocation is Allocation.ROW or mask.row_ceiling < 1
-
-
-def _lowest_of_groups(scores: np.ndarray, group: int, counts: np.ndarray) -> np.ndarray:
-    """bool [n]: the lowest of every `group` consecutive entries, one count for all or each its own; ties by place."""
-    blocks = scores.reshape(-1, group)
-    pruned = np.zeros(blocks.shape, dtype=bool)
-    order = np.argsort(blocks, axis=1, kind="stable")
-    goes = np.broadcast_to(np.arange(group) < counts[..., None], blocks.shape)
-    np.put_along_axis(pruned, order, goes, axis=1)
-    return pruned.reshape(-1)
 
 
 def _score_edges(scored: Scored) -> np.ndarray:

@@ -17,6 +17,7 @@ from gaprune_viz.config import (
     Alignment,
     Allocation,
     CalibrationSpec,
+    FisherEstimate,
     MaskSpec,
     ModelSpec,
     Pooling,
@@ -248,11 +249,15 @@ def test_a_key_is_a_hash_of_the_fields_as_json() -> None:
 
 
 def test_what_was_kept_before_a_field_was_there_is_found_under_the_same_key() -> None:
-    """`row_ceiling` and `whole_neurons` came later: at their defaults they are no part of a key, else they are."""
+    """`row_ceiling`, `whole_neurons` and `fisher_estimate` came later: at their defaults they are no part of a key."""
     before = MaskSpec(allocation=Allocation.GLOBAL)
     later = {before.with_(row_ceiling=0.9).key(), before.with_(whole_neurons=True).key()}
     assert len(later | {before.key()}) == 3
-    score = json.dumps(ScoreSpec().model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    assert ScoreSpec(fisher_estimate=FisherEstimate.SHRUNK).key() != ScoreSpec().key()
+    score = (
+        '{"alignment":"sign","alpha":0.2,"beta":1.0,"criterion":"dai","fisher_power":1.0,"fisher_scale":1.0,'
+        '"gamma":0.5,"seed":0}'
+    )
     mask = '{"allocation":"global","ceiling":1.0,"floor":0.0,"pattern":"unstructured","sparsity":0.5}'
     whole = f'{{"mask":{mask},"score":{score}}}'.encode()
     assert Settings(mask=before).key() == hashlib.sha256(whole).hexdigest()[:16]
