@@ -1,0 +1,48 @@
+"""The settings that are held against each other, and the steps of the ablation."""
+
+from __future__ import annotations
+
+from gaprune_viz.config import FisherEstimate, MaskSpec, ScoreSpec, Settings
+from gaprune_viz.config.presets import PRESETS
+
+BALANCED = PRESETS["balanced"].settings.score
+OBD = ScoreSpec(criterion="obd_joint")
+EQUAL = ScoreSpec(criterion="obd_equal")
+JOINT = ScoreSpec(criterion="joint", fisher_scale="auto", fisher_power=0.5, gamma=1.0)
+PLAIN, WHOLE, CEILING = MaskSpec(), MaskSpec(whole_neurons=True), MaskSpec(row_ceiling=0.9)
+
+
+def _smooth(score: ScoreSpec, kind: FisherEstimate = FisherEstimate.RANK_ONE) -> ScoreSpec:
+    return score.with_(fisher_estimate=kind)
+
+
+CANDIDATES: dict[str, Settings] = {
+    "magnitude": Settings(score=ScoreSpec(criterion="magnitude")),
+    "wanda": Settings(score=ScoreSpec(criterion="wanda")),
+    "obd_joint": Settings(score=OBD),
+    "obd_joint, whole neurons": Settings(score=OBD, mask=WHOLE),
+    "obd_joint, row ceiling 0.9": Settings(score=OBD, mask=CEILING),
+    "obd_equal, rank-one, whole neurons": Settings(score=_smooth(EQUAL), mask=WHOLE),
+    "balanced": Settings(score=BALANCED),
+    "balanced, whole neurons": Settings(score=BALANCED, mask=WHOLE),
+    "balanced, beta -0.3": Settings(score=BALANCED.with_(beta=-0.3)),
+    "balanced, beta -0.3, whole neurons": Settings(score=BALANCED.with_(beta=-0.3), mask=WHOLE),
+    "balanced, beta -0.3, rank-one, whole neurons": Settings(score=_smooth(BALANCED.with_(beta=-0.3)), mask=WHOLE),
+    "joint": Settings(score=JOINT),
+    "joint, whole neurons": Settings(score=JOINT, mask=WHOLE),
+    "joint, row ceiling 0.9": Settings(score=JOINT, mask=CEILING),
+    "joint, shrunk, whole neurons": Settings(score=_smooth(JOINT, FisherEstimate.SHRUNK), mask=WHOLE),
+    "joint, rank-one, whole neurons": Settings(score=_smooth(JOINT), mask=WHOLE),
+    "joint, rank-one, gamma 2, whole neurons": Settings(score=_smooth(JOINT.with_(gamma=2.0)), mask=WHOLE),
+    "joint, rank-one, gamma 0.5, whole neurons": Settings(score=_smooth(JOINT.with_(gamma=0.5)), mask=WHOLE),
+}
+
+ABLATION = (
+    "balanced",
+    "balanced, beta -0.3",
+    "balanced, beta -0.3, whole neurons",
+    "joint, whole neurons",
+    "joint, shrunk, whole neurons",
+    "joint, rank-one, whole neurons",
+)
+"""Each step changes one thing of the step before."""
