@@ -101,7 +101,11 @@ class Bench:
         if self._opened is None or self._opened[0] != place:
             if not (place / "spec.json").is_file():
                 print(f"calibrating {name}", file=sys.stderr, flush=True)
-                drain(analyze(RunSpec(model=ModelSpec(max_length=LONGEST), calibration=calibration), place, model=self.model))
+                drain(
+                    analyze(
+                        RunSpec(model=ModelSpec(max_length=LONGEST), calibration=calibration), place, model=self.model
+                    )
+                )
             self._opened = (place, *exact_scope(Statistics.open(place), self.model))
         return self._opened[1], self._opened[2]
 
