@@ -86,7 +86,7 @@ def recommend(
         return
     score = document["settings"]["score"]
     print(document["sentence"])
-    names = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power")
+    names = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power", "fisher_estimate")
     print("  " + " ".join(f"--{name.replace('_', '-')} {score[name]}" for name in names))
     for row in document["test"]:
         domain, general = row["domain"], row["general"]

@@ -20,7 +20,7 @@ from gaprune_viz.config.analysis import (
     column_mapping,
 )
 from gaprune_viz.config.base import Spec, help_text
-from gaprune_viz.config.experiments import STUDY_ROWS, RecommendSpec, RetrainSpec, StudySpec
+from gaprune_viz.config.experiments import STUDY_ROWS, Objective, RecommendSpec, RetrainSpec, StudySpec
 from gaprune_viz.config.pruning import (
     FISHER_POWERS,
     Alignment,
@@ -51,6 +51,7 @@ __all__ = [
     "FisherEstimate",
     "MaskSpec",
     "ModelSpec",
+    "Objective",
     "Pooling",
     "RecommendSpec",
     "RetrainSpec",

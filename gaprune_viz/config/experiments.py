@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -165,6 +166,11 @@ class StudySpec(Spec):
         return values
 
 
+class Objective(StrEnum):
+    WEIGHTED = "weighted"
+    WORST = "worst"
+
+
 class RecommendSpec(Spec):
     """A search for settings of the DAI family."""
 
@@ -203,6 +209,12 @@ class RecommendSpec(Spec):
         le=1,
         description="How much the general side counts when settings are chosen; the domain counts the rest.",
         json_schema_extra={"label": "Weight of the general side", "step": 0.05},
+    )
+    objective: Objective = Field(
+        default=Objective.WEIGHTED,
+        description="What is made as large as possible: both sides' percent of dense, `weighted`, or the smaller one, "
+        "the `worst`.",
+        json_schema_extra={"label": "Objective", "later": True},
     )
     seed: int = Field(
         default=0,

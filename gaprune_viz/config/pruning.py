@@ -195,3 +195,11 @@ class Settings(Spec):
 
     score: ScoreSpec = ScoreSpec()
     mask: MaskSpec = MaskSpec()
+
+    def at(self, sparsity: float) -> Self:
+        """The same way to choose weights, unstructured, at a sparsity: what experiments compare.
+
+        Scores, allocation and what holds for rows and neurons stay; a pattern, and bounds of matrices, do not.
+        """
+        kept = {name: getattr(self.mask, name) for name in ("allocation", "row_ceiling", "whole_neurons")}
+        return self.with_(mask=MaskSpec.parse({"sparsity": sparsity, **kept}))

@@ -6,7 +6,7 @@ The search is a plain grid, then steps around its best point. Nothing is chosen 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -17,8 +17,10 @@ import numpy as np
 from gaprune_viz.analysis.exact import exact_scope, load_dense
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import SIDES, Alignment, MaskSpec, RecommendSpec, ScoreSpec, Settings
+from gaprune_viz.config import SIDES, Alignment, FisherEstimate, MaskSpec, Objective, RecommendSpec, ScoreSpec, Settings
+from gaprune_viz.config.fields import field_info
 from gaprune_viz.config.presets import PRESETS
+from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.significance import paired_bootstrap, sign_flip_test
@@ -32,10 +34,13 @@ FOLDER = "recommend"
 COMPARED = ("magnitude", "paper", "balanced", "obd")
 GRID: dict[str, tuple[Any, ...]] = {
     "fisher_power": (0.5, 1.0),
-    "beta": (0.0, 0.3, 0.6),
+    "beta": (-0.3, 0.0, 0.3, 0.6),
     "gamma": (0.5, 1.0, 2.0),
+    "fisher_estimate": (FisherEstimate.RAW, FisherEstimate.RANK_ONE),
     "alpha": (0.0, 0.2),
 }
+LEAST = {"gamma": 0.05}
+"""Below this a constant has no part in the score any more."""
 STEPS: dict[str, tuple[float, ...]] = {"beta": (-0.15, 0.15), "gamma": (-0.25, 0.5), "alpha": (-0.2, 0.3)}
 
 
@@ -80,7 +85,7 @@ def recommend(
         label = f"Trial {done}: {trial.of_dense['domain']:.1f} % of dense on validation"
         yield Progress(label, done, max(done, spec.trials), time.monotonic() - began)
     winner = Settings(score=search.best.score, mask=MaskSpec(sparsity=spec.sparsity))
-    rows = {"recommended": winner, **{name: _at(PRESETS[name].settings, spec.sparsity) for name in COMPARED}}
+    rows = {"recommended": winner, **{name: PRESETS[name].settings.at(spec.sparsity) for name in COMPARED}}
     measured: dict[str, dict[str, np.ndarray]] = {}
     yield Progress("Test: dense", 0, len(rows), time.monotonic() - began)
     dense = {side: bench.dense(task) for side, task in test.items()}
@@ -116,7 +121,7 @@ class _Measure:
 
     def values(self, settings: Settings | None, task: RetrievalTask) -> np.ndarray:
         """float64 [queries]; `settings` None for the dense model."""
-        chosen = None if settings is None else settings.model_dump(mode="json")
+        chosen = None if settings is None else settled(settings).content()
         key = content_key({"settings": chosen, "task": task.content_hash, "analysis": self.statistics.document["key"]})
         found = self.store.read(key)
         if found is None:
@@ -175,7 +180,10 @@ class _Search:
 
     def _grid(self, most: int) -> Iterator[ScoreSpec]:
         yield PRESETS["balanced"].settings.score
-        points = [dict(zip(GRID, values, strict=True)) for values in product(*GRID.values())]
+        # Analyses of earlier versions have no estimates but the measured one.
+        kinds = GRID["fisher_estimate"] if "mass_domain" in self.bench.statistics.scales else (FisherEstimate.RAW,)
+        grid = {**GRID, "fisher_estimate": kinds}
+        points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
         order = np.random.default_rng(self.spec.seed).permutation(len(points))
         for i in order[: most - 1]:
             yield _score(points[int(i)])
@@ -187,8 +195,8 @@ class _Search:
             for name, moves in STEPS.items():
                 for move in moves:
                     value = round(getattr(base, name) + move, 3)
-                    low, high = {"beta": (0.0, 2.0), "gamma": (0.05, 4.0), "alpha": (0.0, 1.0)}[name]
-                    if low <= value <= high:
+                    bounds = field_info(ScoreSpec, name)
+                    if max(bounds["minimum"], LEAST.get(name, -np.inf)) <= value <= bounds["maximum"]:
                         yield base.with_(**{name: value})
 
     def _measure(self, score: ScoreSpec) -> Trial:
@@ -197,18 +205,20 @@ class _Search:
             side: float(100 * self.bench.values(settings, task).mean() / self.dense[side])
             for side, task in self.tasks.items()
         }
-        weight = self.spec.general_weight
-        trial = Trial(score, of_dense, (1 - weight) * of_dense["domain"] + weight * of_dense["general"])
+        trial = Trial(score, of_dense, _objective(self.spec, of_dense))
         self.trials.append(trial)
         return trial
 
 
+def _objective(spec: RecommendSpec, of_dense: Mapping[str, float]) -> float:
+    """What is made as large as possible, in percent of dense."""
+    if spec.objective is Objective.WORST:
+        return min(of_dense.values())
+    return (1 - spec.general_weight) * of_dense["domain"] + spec.general_weight * of_dense["general"]
+
+
 def _score(point: dict[str, Any]) -> ScoreSpec:
     return ScoreSpec(alignment=Alignment.CORRELATION, fisher_scale="auto", **point)
-
-
-def _at(settings: Settings, sparsity: float) -> Settings:
-    return Settings(score=settings.score, mask=MaskSpec(sparsity=sparsity))
 
 
 def _test_table(

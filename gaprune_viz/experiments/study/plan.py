@@ -50,13 +50,14 @@ class Cell:
 def row_settings(row: str, sparsity: float) -> Settings:
     """The settings of a row at a sparsity.
 
-    A preset keeps its scores and gives up its mask. Every criterion is compared in the group that its authors use.
+    A preset keeps its way to choose weights and gives up its sparsity and pattern. Every criterion is compared in the
+    group that its authors use.
 
     Raises:
         GapruneError: neither a preset nor a criterion.
     """
     if row in PRESETS:
-        return settled(Settings(score=PRESETS[row].settings.score, mask=MaskSpec(sparsity=sparsity)))
+        return settled(PRESETS[row].settings.at(sparsity))
     return settled(Settings(score=ScoreSpec(criterion=row), mask=MaskSpec(sparsity=sparsity)))
 
 

@@ -80,7 +80,18 @@ def test_flags_reach_the_settings(run: Run, tmp_path: Path, tiny_analysis: Path)
         "--seed",
         7,
     ]
-    more = ["--fisher-scale", "auto", "--fisher-power", 0.5, "--allocation", "matrix", "--pattern", "2:4"]
+    more = [
+        "--fisher-estimate",
+        "shrunk",
+        "--fisher-scale",
+        "auto",
+        "--fisher-power",
+        0.5,
+        "--allocation",
+        "matrix",
+        "--pattern",
+        "2:4",
+    ]
     document = run("prune", tiny_analysis, *flags, *more, "--out", tmp_path / "m", "--json").json()
     assert document["settings"] == {
         "score": {
@@ -91,6 +102,7 @@ def test_flags_reach_the_settings(run: Run, tmp_path: Path, tiny_analysis: Path)
             "gamma": 2.0,
             "fisher_scale": "auto",
             "fisher_power": 0.5,
+            "fisher_estimate": "shrunk",
             "seed": 7,
         },
         "mask": {

@@ -184,3 +184,18 @@ def test_percent_of_nothing_is_refused(
             stages.append(step.stage)
     assert raised.value.hint
     assert stages[-1] == {"validation": "Validation", "test": "Test: dense"}[part]
+
+
+def test_the_worst_side_is_what_counts_where_it_is_asked_for(analysis: Path, spec: RecommendSpec) -> None:
+    document = drain(recommend(analysis, spec.with_(objective="worst")))
+    trials = document["trials"]
+    assert all(trial["objective"] == pytest.approx(min(trial["of_dense"].values())) for trial in trials)
+    best = max(trials, key=lambda trial: trial["objective"])
+    assert document["settings"]["score"] == best["score"]
+    assert {trial["score"]["fisher_estimate"] for trial in trials} == {"raw", "rank_one"}
+    assert min(trial["score"]["beta"] for trial in trials) < 0
+
+
+def test_the_objective_came_later_and_leaves_old_keys_as_they_are(spec: RecommendSpec) -> None:
+    assert "objective" not in spec.content()
+    assert spec.with_(objective="worst").key() != spec.key()
