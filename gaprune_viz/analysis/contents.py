@@ -13,7 +13,6 @@ from gaprune_viz.analysis.samples import ChosenData
 from gaprune_viz.analysis.summaries import histogram_rows, save_histograms, scope_medians, summary_row
 from gaprune_viz.calibration.collecting import SideResult
 from gaprune_viz.calibration.statistics import (
-    FIELDS,
     FORMAT,
     HISTOGRAM_FILE,
     SKETCH_FILE,
@@ -21,6 +20,7 @@ from gaprune_viz.calibration.statistics import (
     SUMMARY_FILE,
     TENSOR_FILE,
     MatrixInfo,
+    fields_of,
     read_matrix,
     read_tensor,
 )
@@ -110,7 +110,7 @@ def write(
         builder.add(stats)
     digests = {}
     if keep_tensors:
-        names = ((info.name, field) for info in infos for field in FIELDS)
+        names = ((info.name, field) for info in infos for field in fields_of(info.role))
         digests = {f"{name}:{field}": tensor_digest(read_tensor(folder, name, field)) for name, field in names}
     else:
         (folder / TENSOR_FILE).unlink()

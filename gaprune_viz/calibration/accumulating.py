@@ -44,7 +44,7 @@ class Accumulator:
         device = self.target.parameter.device
         self.squares = torch.zeros(rows, columns, device=device)
         self.total = torch.zeros(rows, columns, device=device)
-        self.inputs = torch.zeros(columns, dtype=_wide(device), device=device)
+        self.inputs = torch.zeros(columns, dtype=wide(device), device=device)
 
     @torch.no_grad()
     def add(self, calls: Sequence[Call], samples: int) -> None:
@@ -103,14 +103,14 @@ def accumulators_of(backbone: nn.Module, targets: Sequence[Target]) -> dict[str,
         size = max(BLOCK_BYTES // 4, columns, len(scratch.get(device, ())))
         if device not in scratch or len(scratch[device]) < size:
             scratch[device] = torch.empty(size, device=device)
-    return {t.name: Accumulator(t, _users(backbone, t), scratch[t.parameter.device]) for t in targets}
+    return {t.name: Accumulator(t, users_of(backbone, t), scratch[t.parameter.device]) for t in targets}
 
 
-def _wide(device: torch.device) -> torch.dtype:
+def wide(device: torch.device) -> torch.dtype:
     """The widest floating type of a device: Apple's has no float64."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def _users(backbone: nn.Module, target: Target) -> tuple[nn.Module, ...]:
+def users_of(backbone: nn.Module, target: Target) -> tuple[nn.Module, ...]:
     """Every layer that computes with a target's weight: more than one where layers share it."""
     return tuple(m for m in backbone.modules() if is_linear(m) and m.weight is target.parameter)

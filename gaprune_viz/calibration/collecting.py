@@ -17,6 +17,7 @@ import numpy as np
 
 from gaprune_viz.calibration.batching import Sample, Step, steps_of, tokens_of
 from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
+from gaprune_viz.calibration.neurons import gates_of
 from gaprune_viz.calibration.processes import Workers
 from gaprune_viz.calibration.progress import Progress, relayed
 from gaprune_viz.calibration.statistics import METADATA, TENSOR_FILE, tensor_shapes
@@ -102,11 +103,14 @@ def _collect(
 ) -> Generator[Progress, None, dict[str, SideResult]]:
     work = _Work(sum(step.tokens for steps in plans.values() for step in steps) * len(groups))
     results: dict[str, SideResult] = {}
-    shapes = tensor_shapes({t.name: t.shape for group in groups for t in group})
+    targets = [target for group in groups for target in group]
+    # A gate may be in another group than its `down`.
+    gates = gates_of(targets)
+    shapes = tensor_shapes({t.name: t.shape for t in targets}, {t.name for t in targets if t.role == "down"})
     writing = nullcontext() if folder is None else TensorFile(folder / TENSOR_FILE, shapes, METADATA)
     with writing as file:
         for group in groups:
-            yield from _group(model, group, sides, plans, results, file, work, temperature, workers)
+            yield from _group(model, group, gates, sides, plans, results, file, work, temperature, workers)
     return results
 
 
@@ -123,6 +127,7 @@ class _Work:
 def _group(
     model: EmbeddingModel,
     group: Sequence[Target],
+    gates: Mapping[str, Target],
     sides: Mapping[str, Side],
     plans: Mapping[str, Sequence[Step]],
     results: dict[str, SideResult],
@@ -140,6 +145,7 @@ def _group(
             stage=f"Calibrating: {data.label}",
             steps=plans[side],
             workers=workers,
+            gates=gates,
         )
         found: DomainStatistics = yield from relayed(passing, work.progress)
         work.before += sum(step.tokens for step in plans[side])
@@ -155,3 +161,6 @@ def _write(file: TensorFile, side: str, found: DomainStatistics) -> None:
         file.write(f"{name}:fisher_{side}", found.fisher[name])
         file.write(f"{name}:grad_{side}", found.grad[name])
         file.write(f"{name}:act_{side}", found.act[name])
+    for name in found.mean:
+        file.write(f"{name}:mean_{side}", found.mean[name])
+        file.write(f"{name}:on_{side}", found.on[name])

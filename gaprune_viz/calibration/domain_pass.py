@@ -8,7 +8,7 @@ texts: one batched backward yields every per-sample gradient, and the weights th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from gaprune_viz.calibration.accumulating import Accumulator, Call, accumulators_of
 from gaprune_viz.calibration.batching import Sample, Step, plan_steps
 from gaprune_viz.calibration.contrastive import info_nce
+from gaprune_viz.calibration.neurons import NeuronSums, neuron_sums
 from gaprune_viz.calibration.processes import Workers
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.errors import GapruneError
@@ -34,6 +35,8 @@ class DomainStatistics:
         fisher: [out, in], mean over samples of the squared per-sample gradient.
         grad: [out, in], mean over samples of the gradient.
         act: [in], root mean square of the inputs over tokens.
+        mean: [in], mean of the inputs over tokens; of `down` matrices only, whose inputs are neurons.
+        on: [in], share of tokens where the neuron is on (`calibration/neurons.py`); of `down` matrices only.
         losses: float64 [samples], in the order of the triplets.
         tokens: real tokens seen.
     """
@@ -41,6 +44,8 @@ class DomainStatistics:
     fisher: dict[str, Tensor]
     grad: dict[str, Tensor]
     act: dict[str, Tensor]
+    mean: dict[str, Tensor]
+    on: dict[str, Tensor]
     losses: np.ndarray
     tokens: int
 
@@ -55,6 +60,7 @@ def calibrate(
     token_budget: int = 0,
     steps: Sequence[Step] | None = None,
     workers: Workers | None = None,
+    gates: Mapping[str, Target] | None = None,
 ) -> Generator[Progress, None, DomainStatistics]:
     """Accumulate the statistics of a domain, batch by batch.
 
@@ -68,6 +74,7 @@ def calibrate(
         token_budget: most tokens of a batch, where `steps` are not given.
         steps: the batches, where they were planned before; this process's share of them where there are several.
         workers: the processes whose sums are added up; None for this one alone.
+        gates: as `neuron_sums`.
 
     Yields:
         Progress, in this process's tokens, after every batch.
@@ -80,6 +87,7 @@ def calibrate(
         steps = plan_steps(model, triplets, token_budget, share=(workers.rank, workers.count))
     total = sum(step.tokens for step in steps)
     accumulators = accumulators_of(model.backbone, targets)
+    neurons = neuron_sums(model.backbone, targets, gates)
     losses = np.zeros(len(triplets))
     began, done = time.monotonic(), 0
     error: GapruneError | None = None
@@ -87,32 +95,39 @@ def calibrate(
     try:
         for step in steps:
             with model.lock, torch.enable_grad():
-                values = _run_step(model, step, accumulators, temperature)
+                values = _run_step(model, step, accumulators, neurons, temperature)
             _refuse_bad_losses(values, step, triplets)
             losses[list(step.samples)] = values
             done += step.tokens
             yield Progress(stage, done, total, time.monotonic() - began)
-    except GapruneError as found:
-        error = found
+    except GapruneError as raised:
+        error = raised
     # Who fails says so before the others wait for its sums.
     workers.agree(error)
     for accumulator in accumulators.values():
         accumulator.finish(len(triplets), workers)
+    found = {name: sums.finish(workers) for name, sums in neurons.items()}
     _refuse_bad_gradients(accumulators)
     return DomainStatistics(
         fisher={name: a.squares.cpu() for name, a in accumulators.items()},
         grad={name: a.total.cpu() for name, a in accumulators.items()},
         act={name: a.inputs.float().cpu() for name, a in accumulators.items()},
+        mean={name: mean for name, (mean, _) in found.items()},
+        on={name: on for name, (_, on) in found.items()},
         losses=workers.add_up_array(losses),
         tokens=int(workers.add_up_array(np.array(float(done)))),
     )
 
 
 def _run_step(
-    model: EmbeddingModel, step: Step, accumulators: dict[str, Accumulator], temperature: float
+    model: EmbeddingModel,
+    step: Step,
+    accumulators: dict[str, Accumulator],
+    neurons: dict[str, NeuronSums],
+    temperature: float,
 ) -> np.ndarray:
     """Forward and backward of one batch; returns its losses, float64 [samples of the step]."""
-    with _Recorder(accumulators, step) as recorder:
+    with _Recorder(accumulators, neurons, step) as recorder:
         vectors: list[Tensor] = []
         for chunk in step.chunks:
             recorder.chunk = chunk
@@ -151,8 +166,8 @@ def _refuse_bad_gradients(accumulators: dict[str, Accumulator]) -> None:
 class _Recorder:
     """Hooks that hand each target's inputs and output gradients to its accumulator, for one batch."""
 
-    def __init__(self, accumulators: dict[str, Accumulator], step: Step) -> None:
-        self.accumulators, self.step = accumulators, step
+    def __init__(self, accumulators: dict[str, Accumulator], neurons: dict[str, NeuronSums], step: Step) -> None:
+        self.accumulators, self.neurons, self.step = accumulators, neurons, step
         self.calls: dict[str, list[Call]] = {name: [] for name in accumulators}
         self.waiting: dict[str, int] = dict.fromkeys(accumulators, 0)
         self.chunk = step.chunks[0]
@@ -162,6 +177,8 @@ class _Recorder:
         for accumulator in self.accumulators.values():
             hook = self._on_forward(accumulator)
             self.handles += [user.register_forward_hook(hook) for user in accumulator.users]
+        for sums in self.neurons.values():
+            self.handles += sums.watch(lambda: self.chunk)
         return self
 
     def __exit__(self, *exc: object) -> None:

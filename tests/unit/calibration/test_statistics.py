@@ -27,7 +27,7 @@ from gaprune_viz.analysis.summaries import (
     summary_row,
 )
 from gaprune_viz.calibration.progress import drain
-from gaprune_viz.calibration.statistics import FIELDS, MatrixInfo, MatrixStatistics, Statistics
+from gaprune_viz.calibration.statistics import MatrixInfo, MatrixStatistics, Statistics, fields_of
 from gaprune_viz.config import Alignment, CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.criteria.alignment import align_matrix
 from gaprune_viz.errors import GapruneError
@@ -56,16 +56,16 @@ def test_tensors_have_the_names_and_shapes_of_the_parameters(tiny_analysis: Path
     model = load_model(ModelSpec(model=str(tiny_bert), device="cpu"))
     named = dict(model.backbone.named_parameters())
     tensors = load_file(tiny_analysis / "statistics.safetensors")
-    expected = {f"{t.name}:{field}" for t in inventory(model).targets for field in FIELDS}
+    expected = {f"{t.name}:{field}" for t in inventory(model).targets for field in fields_of(t.role)}
     assert tensors.keys() == expected
-    assert len(expected) == 12 * 6
+    assert len(expected) == 12 * 6 + 2 * 4
     for key, tensor in tensors.items():
         name, field = key.rsplit(":", 1)
         assert tensor.dtype == torch.float32
         shape = named[name].shape
-        assert tensor.shape == (shape[1:] if field.startswith("act") else shape)
+        assert tensor.shape == (shape if field.startswith(("fisher", "grad")) else shape[1:])
         assert bool(torch.isfinite(tensor).all())
-        if not field.startswith("grad"):
+        if not field.startswith(("grad", "mean")):
             assert bool((tensor >= 0).all())
     with safe_open(str(tiny_analysis / "statistics.safetensors"), framework="pt") as file:
         assert file.metadata() == {"format": "gaprune_viz", "version": "1"}
