@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -47,10 +48,11 @@ def describe(
     """What `spec.json` says of a run, but for what `write` adds: medians, seconds and checksums."""
     data, notes = {}, list(found.notes)
     for side, chosen in sides.items():
-        data[side], told = chosen.describe(run.calibration.samples)
-        notes += told
-        losses = results[side].losses
-        data[side] |= {"mean_loss": float(losses.mean()), "tokens": results[side].tokens}
+        data[side], said = chosen.describe(run.calibration.samples)
+        notes += said
+        loss = float(results[side].losses.mean())
+        # Plain texts have none.
+        data[side] |= {"mean_loss": loss if math.isfinite(loss) else None, "tokens": results[side].tokens}
     infos = [MatrixInfo(t.name, t.layer, t.role, t.scope, *t.shape) for t in targets]
     return {
         "format": FORMAT,
@@ -66,6 +68,8 @@ def describe(
             "parameters": sum(p.numel() for p in model.backbone.parameters()),
         },
         "data": data,
+        "gradients": {side: told["mean_loss"] is not None for side, told in data.items()},
+        "effective_samples": {side: round(result.effective, 3) for side, result in results.items()},
         "matrices": [asdict(info) for info in infos],
         "refused": found.refused,
         "notes": notes,

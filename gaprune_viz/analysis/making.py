@@ -12,11 +12,12 @@ from pathlib import Path
 from gaprune_viz.analysis.contents import describe, write
 from gaprune_viz.analysis.samples import ChosenData, choose_data
 from gaprune_viz.calibration.collecting import Side, collect
+from gaprune_viz.calibration.estimates import Estimate
 from gaprune_viz.calibration.processes import workers
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.run_plan import grouped
 from gaprune_viz.calibration.statistics import FORMAT, SPEC_FILE, Statistics
-from gaprune_viz.config import SIDES, SKETCH_CAP, RunSpec
+from gaprune_viz.config import SIDES, SKETCH_CAP, Fisher, RunSpec
 from gaprune_viz.data.triplets import check_source
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -81,7 +82,7 @@ def analyze(
                 groups,
                 texts,
                 folder,
-                temperature=run.calibration.temperature,
+                estimate=Estimate.of(run.calibration),
                 token_budget=budget,
                 workers=peers,
             )
@@ -114,7 +115,10 @@ def analysis_key(run: RunSpec, model: EmbeddingModel, sides: dict[str, ChosenDat
     """A hash of all that determines the numbers: weights, texts, settings, the version of the format."""
     # The batch budget, the memory and the device change the time, not the numbers; names are replaced by what they
     # stand for.
-    calibration = run.calibration.model_dump(mode="json", exclude={"token_budget", "memory", "domain", "general"})
+    idle = {"token_budget", "memory", "domain", "general"}
+    if run.calibration.fisher is not Fisher.EMBEDDING:
+        idle.add("projections")
+    calibration = {name: value for name, value in run.calibration.content().items() if name not in idle}
     content = {
         "format": FORMAT,
         "weights": model.weight_hash,

@@ -11,6 +11,7 @@ import torch
 
 from gaprune_viz.calibration.accumulating import BLOCK_BYTES
 from gaprune_viz.calibration.batching import Step
+from gaprune_viz.calibration.estimates import Estimate
 from gaprune_viz.calibration.neurons import NEURON_BYTES
 from gaprune_viz.calibration.statistics import METADATA, tensor_shapes
 from gaprune_viz.config import SKETCH_CAP
@@ -79,20 +80,31 @@ class Passes:
         largest: (texts, tokens of the longest) of each forward pass of the largest batch.
         tokens: padded, over all batches of both sides.
         samples: of both sides.
+        swept: padded tokens, each counted as often as its batch is gone through backwards; None for once.
+        squared: per-sample gradients that are squared; None for one of each sample.
     """
 
     largest: tuple[Shape, ...]
     tokens: int
     samples: int
+    swept: int | None = None
+    squared: int | None = None
 
 
-def passes_of(sides: Mapping[str, Sequence[Step]]) -> Passes:
+def passes_of(sides: Mapping[str, Sequence[Step]], estimate: Estimate | None = None) -> Passes:
     """Sizes of the batches of both sides."""
+    estimate = estimate or Estimate()
     steps = [step for side in sides.values() for step in side]
     shapes = [tuple((len(c.ids), max(map(len, c.ids))) for c in step.chunks) for step in steps]
     sizes = [sum(texts * longest for texts, longest in shape) for shape in shapes]
     largest = max(range(len(steps)), key=sizes.__getitem__)
-    return Passes(shapes[largest], sum(sizes), sum(len(step.samples) for step in steps))
+    return Passes(
+        shapes[largest],
+        sum(sizes),
+        sum(len(step.samples) for step in steps),
+        sum(size * estimate.backwards(step) for size, step in zip(sizes, steps, strict=True)),
+        sum(estimate.squared(step) for step in steps),
+    )
 
 
 def plan(
@@ -210,10 +222,11 @@ def _plan(
     sums = max(sum(of_sums[name] for name in group) for group in groups)
     batch = _batch_bytes(weighed)
     writing = SUMMARY_BYTES * max(size.values())
-    # A forward pass, as much again for the gradients of the activations, in every group; the products once.
-    passing = 2 * weighed.flops * passes.tokens // max(weighed.tokens, 1) * len(groups)
-    products = 2 * weights * passes.tokens
-    squares = 3 * weights * passes.samples
+    # A forward pass, as much again for each backward one, in every group; the products once for each of those.
+    swept = passes.tokens if passes.swept is None else passes.swept
+    passing = weighed.flops * (passes.tokens + swept) // max(weighed.tokens, 1) * len(groups)
+    products = 2 * weights * swept
+    squares = 3 * weights * (passes.samples if passes.squared is None else passes.squared)
     seconds = None if speed is None else (passing + products) / speed.products + squares / speed.squares
     return Plan(
         parameters=skeleton.parameters,

@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gaprune_viz.calibration.description import check_described
+from gaprune_viz.calibration.description import check_described, gradients_of
 from gaprune_viz.config import RunSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.checksums import check, check_tensor
@@ -111,6 +111,10 @@ class Statistics:
         self.run = RunSpec.parse(document["run"])
         self.matrices = tuple(MatrixInfo(**row) for row in document["matrices"])
         self.medians: dict[str, float] = document["medians"]
+        # Of plain texts there are none: what is stored is 0.
+        self.gradients = gradients_of(document)
+        # How many samples the Fisher information of each side rests on; not known of analyses of before.
+        self.effective_samples: dict[str, float] | None = document.get("effective_samples")
         self._file: Any = None
 
     @classmethod

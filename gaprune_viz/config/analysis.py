@@ -44,6 +44,14 @@ class Sampling(StrEnum):
     KMEANS = "kmeans"
 
 
+class Fisher(StrEnum):
+    """What the Fisher information is of (docs/criteria.md)."""
+
+    CONTRASTIVE = "contrastive"
+    MODEL = "model"
+    EMBEDDING = "embedding"
+
+
 class ModelSpec(Spec):
     """Which model, and how text becomes one vector."""
 
@@ -178,6 +186,23 @@ class CalibrationSpec(Spec):
         description="Most memory to use. Where it is too little, batches become smaller and the weights are "
         "calibrated in groups, in turn; the numbers stay the same. Empty: no limit.",
         json_schema_extra={"label": "Memory limit", "unit": "GiB"},
+    )
+
+    fisher: Fisher = Field(
+        default=Fisher.CONTRASTIVE,
+        description="What the Fisher information is of: `contrastive` squares the gradients of the loss, as the paper "
+        "does; `model` takes the expectation under the model's own answers instead of the labels; `embedding` takes "
+        "the gradients of random projections of each text's embedding, and so needs no labels: a side may then be "
+        "plain texts.",
+        json_schema_extra={"label": "Fisher information", "later": True},
+    )
+    projections: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Random projections of each text for Fisher `embedding`. More are less noisy, and each costs a "
+        "backward pass.",
+        json_schema_extra={"label": "Projections per text", "later": True},
     )
 
 

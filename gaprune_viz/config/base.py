@@ -43,21 +43,22 @@ class Spec(BaseModel):
         return self.parse({**self.model_dump(), **changes})
 
     def key(self) -> str:
-        """A short content hash of all the fields.
-
-        Fields that came later (`json_schema_extra={"later": True}`) have no part in it while they hold their default:
-        what was kept before there were any is found under the same key.
-        """
-        text = json.dumps(self._content(), sort_keys=True, separators=(",", ":"))
+        """A short hash of `content`."""
+        text = json.dumps(self.content(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
+        """All the fields, as JSON has them.
+
+        Fields that came later (`json_schema_extra={"later": True}`) are left out while they hold their default: what
+        was kept under a key of before there were any is found under the same key.
+        """
         dumped, content = self.model_dump(mode="json"), {}
         for name, info in type(self).model_fields.items():
             value, extra = getattr(self, name), info.json_schema_extra
             if isinstance(extra, dict) and extra.get("later") and value == info.default:
                 continue
-            content[name] = value._content() if isinstance(value, Spec) else dumped[name]
+            content[name] = value.content() if isinstance(value, Spec) else dumped[name]
         return content
 
 

@@ -30,6 +30,13 @@ class Triplet:
     negatives: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """A text without label: nothing says what answers it, or what it answers."""
+
+    text: str
+
+
 @dataclass(frozen=True)
 class ReadReport:
     """What became of the rows.

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.collecting import Side, collect
 from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
+from gaprune_viz.calibration.estimates import Estimate
 from gaprune_viz.calibration.neurons import gates_of
 from gaprune_viz.calibration.processes import Workers
 from gaprune_viz.calibration.progress import drain
@@ -162,7 +163,7 @@ def test_a_gate_in_another_group_is_heard(
     files = {}
     for name, split in groups.items():
         (tmp_path / name).mkdir()
-        work = collect(model, split, sides, tmp_path / name, temperature=0.05, token_budget=4_096, workers=Workers())
+        work = collect(model, split, sides, tmp_path / name, estimate=Estimate(), token_budget=4_096, workers=Workers())
         drain(work)
         files[name] = load_file(tmp_path / name / "statistics.safetensors")
     downs = {t.name for t in targets if t.role == "down"}

@@ -27,7 +27,10 @@ from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
 
 # What of a calibration changes the numbers; the texts themselves are hashed.
-CALIBRATION_FIELDS = {"samples", "sampling", "seed", "temperature", "scope", "domain_columns", "general_columns"}
+CALIBRATION_FIELDS = {
+    *("samples", "sampling", "seed", "temperature", "scope", "domain_columns", "general_columns"),
+    *("fisher", "projections"),
+}
 Scoped = tuple[ExactScope, tuple[Target, ...]]
 
 
@@ -54,7 +57,7 @@ class Bench:
 
     def key(self, cell: Cell) -> str:
         """The name of a cell on disk: a hash of weights, texts, settings and tasks."""
-        calibration = self.spec.calibration.model_dump(mode="json", include=CALIBRATION_FIELDS)
+        calibration = _numbers(self.spec.calibration)
         content: dict[str, Any] = {
             "weights": self.model.weight_hash,
             "reading": [
@@ -118,7 +121,7 @@ class Bench:
             calibration: CalibrationSpec = self.spec.calibration.with_(samples=samples)
             run = RunSpec(model=self.spec.model, calibration=calibration)
             content = {
-                **calibration.model_dump(mode="json", include=CALIBRATION_FIELDS),
+                **_numbers(calibration),
                 "weights": self.model.weight_hash,
                 "data": self.calibration_hash,
             }
@@ -134,6 +137,11 @@ class Bench:
         if self._masks[0] != key:
             self._masks = (key, scope.masks(settings).masks)
         return self._masks[1]
+
+
+def _numbers(calibration: CalibrationSpec) -> dict[str, Any]:
+    """The fields that change the numbers."""
+    return {name: value for name, value in calibration.content().items() if name in CALIBRATION_FIELDS}
 
 
 def _scores(evaluation: Evaluation) -> dict[str, Any]:
