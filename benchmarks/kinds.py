@@ -1,6 +1,9 @@
-"""What the neurons' statistics cost in a calibration, as a ratio of times with and without them.
+"""What the neurons' statistics and each kind of Fisher information cost, as ratios of times in one run.
 
-Both ways go through the same batches in one process, in turn; medians of the ratios of the rounds.
+All ways go through the same batches in one process, in turn; medians of the ratios of the rounds. `bare` is the
+contrastive kind without the neurons' statistics, `neurons` with them: a calibration as it is. The others are set
+against that: `model` with one negative and, on the same triplets with a second one, `model_two`; `embedding` with two
+projections, on triplets (where the mean gradients of the loss take a backward of their own) and on their texts alone.
 """
 
 from __future__ import annotations
@@ -20,14 +23,25 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.calibration import SPEC, WORDS, ours, triplets
+from benchmarks.calibration import SPEC, WORDS, triplets
 from gaprune_viz.calibration import domain_pass
-from gaprune_viz.calibration.batching import plan_steps
-from gaprune_viz.config import ModelSpec, Scope
-from gaprune_viz.data.schema import Triplet
+from gaprune_viz.calibration.batching import Given, plan_steps, texts_in
+from gaprune_viz.calibration.domain_pass import calibrate
+from gaprune_viz.calibration.estimates import Estimate
+from gaprune_viz.calibration.progress import drain
+from gaprune_viz.config import Fisher, ModelSpec, Scope
+from gaprune_viz.data.schema import PlainText, Triplet
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target, in_scope, inventory
+
+AGAINST = {
+    "neurons": "bare",
+    "model": "neurons",
+    "model_two": "contrastive_two",
+    "embedding": "neurons",
+    "embedding_of_texts": "neurons",
+}
 
 
 def main() -> None:
@@ -55,23 +69,39 @@ def main() -> None:
 def measure(
     model: EmbeddingModel, targets: Sequence[Target], samples: Sequence[Triplet], repeats: int
 ) -> dict[str, Any]:
-    """Ratios of the time of every way to that of a calibration without the neurons' statistics."""
-    steps = plan_steps(model, samples, SPEC.token_budget)
+    """Ratios of the times of the ways that are to be compared."""
+    pairs = zip(samples, samples[::-1], strict=True)
+    two = [Triplet(t.query, t.positive, (*t.negatives, other.positive)) for t, other in pairs]
+    texts = [PlainText(text) for t in samples for text in texts_in(t)]
+
+    def way(given: Sequence[Given], estimate: Estimate) -> Callable[[], object]:
+        steps = plan_steps(model, given, SPEC.token_budget)
+        return lambda: drain(calibrate(model, targets, given, stage="kinds", estimate=estimate, steps=steps))
+
+    usual = way(samples, Estimate())
 
     def bare() -> object:
         with _no_neurons():
-            return ours(model, targets, samples, steps)
+            return usual()
 
     ways: dict[str, Callable[[], object]] = {
         "bare": bare,
-        "neurons": lambda: ours(model, targets, samples, steps),
+        "neurons": usual,
+        "model": way(samples, Estimate(Fisher.MODEL)),
+        "contrastive_two": way(two, Estimate()),
+        "model_two": way(two, Estimate(Fisher.MODEL)),
+        "embedding": way(samples, Estimate(Fisher.EMBEDDING)),
+        "embedding_of_texts": way(texts, Estimate(Fisher.EMBEDDING)),
     }
     times = _alternating(ways, repeats)
-    ratios = {name: [a / b for a, b in zip(times[name], times["bare"], strict=True)] for name in ways if name != "bare"}
+    ratios = {
+        f"{name}_over_{base}": [a / b for a, b in zip(times[name], times[base], strict=True)]
+        for name, base in AGAINST.items()
+    }
     return {
         "bare_s": round(statistics.median(times["bare"]), 3),
-        **{f"{name}_over_bare": round(statistics.median(found), 3) for name, found in ratios.items()},
-        **{f"{name}_over_bare_by_round": [round(r, 3) for r in found] for name, found in ratios.items()},
+        **{name: round(statistics.median(found), 3) for name, found in ratios.items()},
+        **{f"{name}_by_round": [round(r, 3) for r in found] for name, found in ratios.items()},
     }
 
 

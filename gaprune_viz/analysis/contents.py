@@ -100,6 +100,7 @@ def write(
     import pandas as pd
 
     infos = [MatrixInfo(**row) for row in document["matrices"]]
+    aligned = all(document["gradients"].values())
 
     def pairs() -> Iterator[tuple[Tensor, Tensor]]:
         for target in targets:
@@ -109,8 +110,8 @@ def write(
     builder, rows, histograms = SketchBuilder(infos, seed, sketch_cap, medians), [], []
     for target, info in zip(targets, infos, strict=True):
         stats = read_matrix(folder, target.name, target.weight.float().cpu().contiguous())
-        rows.append(summary_row(info, stats))
-        histograms.append(histogram_rows(stats))
+        rows.append(summary_row(info, stats, aligned))
+        histograms.append(histogram_rows(stats, aligned))
         builder.add(stats)
     digests = {}
     if keep_tensors:

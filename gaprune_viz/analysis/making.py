@@ -74,8 +74,8 @@ def analyze(
         if out is None and peers.share(_is_whole(place)):
             place.touch()
             return place
-        groups, budget = grouped(run, model, targets, {side: data.triplets for side, data in sides.items()})
-        texts = {side: Side(data.source.name, data.triplets) for side, data in sides.items()}
+        groups, budget = grouped(run, model, targets, {side: data.samples for side, data in sides.items()})
+        texts = {side: Side(data.source.name, data.samples) for side, data in sides.items()}
         with whole_folder(place, marker=SPEC_FILE) if peers.is_main else nullcontext() as folder:
             results, told = yield from collect(
                 model,

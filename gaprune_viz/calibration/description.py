@@ -8,6 +8,7 @@ from typing import Any
 
 from gaprune_viz.models.roles import ROLES
 
+ALIGNMENT_OFF = "plain texts have no labels, so there are no gradients, and alignment is off."
 _SIDE = {"name": str, "samples": int}
 _SHAPE: dict[str, Any] = {
     "key": str,

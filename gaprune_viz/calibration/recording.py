@@ -39,6 +39,8 @@ class Recorder:
         for handle in self.handles:
             handle.remove()
         self.calls.clear()
+        # The graph holds the hooks, and these hold this: if this held the graph, only the collector would free both.
+        self.sweep = None
 
     def backward(self, sweeps: Sequence[Sweep]) -> None:
         """Run the backward passes of the batch, one after another, and hand over what they give."""

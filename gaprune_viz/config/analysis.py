@@ -14,7 +14,8 @@ STARTER_DOMAINS = ("general", "finance", "chemistry")
 SIDES = ("domain", "general")
 STARTER_LABELS = {"general": "General knowledge", "finance": "Finance", "chemistry": "Chemistry"}
 
-COLUMN_MAPPING = r"^(query|positive|negative)=\s*[^=,\s][^=,]*(,(query|positive|negative)=\s*[^=,\s][^=,]*)*$"
+_COLUMN = r"(query|positive|negative|text)=\s*[^=,\s][^=,]*"
+COLUMN_MAPPING = rf"^{_COLUMN}(,{_COLUMN})*$"
 SKETCH_CAP = 262_144
 SKETCH_PER_MATRIX = 1_024
 
@@ -115,7 +116,8 @@ class CalibrationSpec(Spec):
         default="chemistry",
         min_length=1,
         max_length=1_024,
-        description="Triplets of the domain to keep: a starter name (finance, chemistry), or a path to triplets.",
+        description="Triplets of the domain to keep: a starter name (finance, chemistry), or a path to triplets; with "
+        "Fisher `embedding` also plain texts: a .txt file or a corpus.jsonl.",
         json_schema_extra={"label": "Domain"},
     )
     general: str = Field(
@@ -129,7 +131,8 @@ class CalibrationSpec(Spec):
         default=None,
         max_length=512,
         pattern=COLUMN_MAPPING,
-        description="Which columns of the domain's table hold what: `query=title,positive=body,negative=other`.",
+        description="Which columns of the domain's table hold what: `query=title,positive=body,negative=other`; or "
+        "`text=abstract` for plain texts.",
         json_schema_extra={"label": "Domain columns"},
     )
     general_columns: str | None = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from torch import Tensor
 
@@ -43,8 +44,19 @@ def _require(chosen: Criterion, weights: WeightStatistics) -> None:
     if missing:
         raise GapruneError(
             f"Criterion {chosen.name!r} needs {' and '.join(missing)}, which is not in this run.",
-            "Run the analysis again, or choose another criterion.",
+            "Choose another criterion, or analyse triplets: plain texts have no labels, and so no gradients."
+            if "grad_domain" in missing
+            else "Run the analysis again, or choose another criterion.",
         )
+
+
+def lacking(gradients: Mapping[str, bool]) -> tuple[str, ...]:
+    """The statistics that no criterion can have where a side has no gradients.
+
+    Alignment is not among them: with no gradient to compare it is 0, and a score that it takes part in stays what it is
+    without.
+    """
+    return () if gradients.get("domain", True) else ("grad_domain",)
 
 
 def resolve(spec: ScoreSpec, kappa: float) -> ResolvedScore:

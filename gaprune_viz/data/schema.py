@@ -37,6 +37,9 @@ class PlainText:
     text: str
 
 
+Samples = Sequence[Triplet] | Sequence[PlainText]
+
+
 @dataclass(frozen=True)
 class ReadReport:
     """What became of the rows.
@@ -69,6 +72,10 @@ class TripletSet:
     triplets: tuple[Triplet, ...]
     content_hash: str
     report: ReadReport
+
+    @property
+    def samples(self) -> tuple[Triplet, ...]:
+        return self.triplets
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ The exact mask is another matter (`masking`); the preview says what it will look
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import floor
+from math import floor, nan
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from gaprune_viz.calibration.statistics import MatrixInfo
 from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
 from gaprune_viz.criteria.diagnostics import spread_correlation, term_shares
 from gaprune_viz.criteria.registry import criteria, criterion, settled
-from gaprune_viz.criteria.scoring import alignment_of, auto_kappa, resolve
+from gaprune_viz.criteria.scoring import alignment_of, auto_kappa, lacking, resolve
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.neurons import capped
 from gaprune_viz.masking.sentences import plain_sentence
@@ -28,20 +28,35 @@ SCORE_TAIL = 0.002
 
 
 class LiveScope:
-    """A sketch made ready for sliders: what does not depend on them is computed once."""
+    """A sketch made ready for sliders: what does not depend on them is computed once.
 
-    def __init__(self, sketch: Sketch, matrices: Sequence[MatrixInfo], medians: Mapping[str, float]) -> None:
+    Args:
+        sketch: of the scope.
+        matrices: of the scope.
+        medians: behind kappa (`scope_medians`).
+        gradients: of each side whether it has any; None for both.
+    """
+
+    def __init__(
+        self,
+        sketch: Sketch,
+        matrices: Sequence[MatrixInfo],
+        medians: Mapping[str, float],
+        gradients: Mapping[str, bool] | None = None,
+    ) -> None:
+        self.aligned = all((gradients or {}).values())
+        lacks = lacking(gradients or {})
         self.sketch, self.matrices, self.medians = sketch, tuple(matrices), dict(medians)
         self.sizes = np.array([m.size for m in matrices], dtype=np.float64)
         self.layers = tuple(sorted({m.layer for m in matrices}))
         self.row_of = np.searchsorted(self.layers, [m.layer for m in matrices])
-        self.scattered = SampleView(sketch.scattered, len(matrices))
-        self.segments = SampleView(sketch.segments, len(matrices))
+        self.scattered = SampleView(sketch.scattered, len(matrices), lacks)
+        self.segments = SampleView(sketch.segments, len(matrices), lacks)
         self._layer_row = self.row_of[self.scattered.matrix]
         sample = sketch.scattered
         # The signs of the product, because the product of two small gradients underflows.
         apart = (sample.grad_domain.sign() * sample.grad_general.sign() < 0).numpy()
-        self.disagreement = self.scattered.total(apart) / float(self.sizes.sum())
+        self.disagreement = self.scattered.total(apart) / float(self.sizes.sum()) if self.aligned else nan
 
     def kappa(self, spec: ScoreSpec) -> float:
         """The number behind kappa.
@@ -91,21 +106,22 @@ class LiveScope:
                 shares=shares,
                 overlap_with_magnitude=overlap,
                 pruned_fraction=float((fraction * self.sizes).sum() / self.sizes.sum()),
+                aligned=self.aligned,
             ),
         )
 
     def densities(self, settings: Settings) -> tuple[Density, Density]:
-        """How the score and the alignment s spread in every layer (rows: `layers`).
+        """How the score and the alignment s spread in every layer (rows: `layers`); nothing where alignment is off.
 
         Raises:
             GapruneError: as `preview`.
         """
         kind = alignment_of(criterion(settings.score.criterion), settings.score)
         shown = self.scattered.scored(settings.score, self.kappa)
-        return (
-            self._density(shown.values, _score_edges(shown)),
-            self._density(self.scattered.alignment(kind), np.linspace(-1, 1, 82)),
-        )
+        spread = self._density(self.scattered.alignment(kind), np.linspace(-1, 1, 82))
+        if not self.aligned:
+            spread = Density(spread.edges, np.zeros_like(spread.counts))
+        return self._density(shown.values, _score_edges(shown)), spread
 
     def scatter(self, preview: Preview, most: int, matrix: int | None = None) -> Points:
         """A spread of sampled weights with both parts of DAI at the preview's constants, whatever its criterion.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from gaprune_viz.calibration.batching import Given
 from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
 from gaprune_viz.calibration.estimates import Estimate, effective_samples
 from gaprune_viz.calibration.progress import drain
+from gaprune_viz.calibration.recording import Recorder
 from gaprune_viz.config import Fisher, Scope
 from gaprune_viz.data.schema import PlainText, Triplet
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -241,3 +245,26 @@ def test_each_kind_says_how_many_samples_count(bert: EmbeddingModel, single: lis
 )
 def test_the_effective_number_of_samples(weights: list[float], expected: float) -> None:
     assert effective_samples(np.array(weights, dtype=float)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", list(Fisher))
+def test_a_batch_is_let_go_of_at_once(
+    kind: Fisher, bert: EmbeddingModel, triplets: tuple[Triplet, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when the garbage collector comes, which knows nothing of the size of tensors."""
+    left: list[weakref.ref[Recorder]] = []
+
+    class Watched(Recorder):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            left.append(weakref.ref(self))
+
+    monkeypatch.setattr("gaprune_viz.calibration.domain_pass.Recorder", Watched)
+    gc.collect()
+    gc.disable()
+    try:
+        statistics(bert, triplets, Estimate(kind), budget=1)
+        assert len(left) == len(triplets)
+        assert not any(reference() for reference in left)
+    finally:
+        gc.enable()
