@@ -45,8 +45,9 @@ def test_plain_texts_are_uploaded_and_used(page: Page, held: Held, tmp_path: Pat
     path.write_text("water is a liquid\n\nthe moon goes round\na bond pays\n")
     given = {tab.upload: str(path), sidebar.controls["model"]: str(tiny_bert)}
     shown = events.upload(held(others=given))
-    assert "Plain texts 3 of 4 rows" in plain(shown[tab.report])
-    assert "1 empty text was passed over" in plain(shown[tab.report])
+    said = " ".join(plain(shown[tab.report]).split())
+    assert "Plain texts 3 of 4 rows" in said
+    assert "1 empty text was passed over" in said
     assert {field: shown[column]["value"] for field, column in tab.columns.items()} == {
         "query": None,
         "positive": None,
