@@ -38,7 +38,7 @@ def measure_published(run: RunSpec, samples: int, model: EmbeddingModel) -> dict
     targets = find_targets(model, Scope.MLP)
     sides = {}
     for side in SIDES:
-        triplets = list(choose_data(spec, side, model).triplets)
+        triplets = [s for s in choose_data(spec, side, model).samples if isinstance(s, Triplet)]
         # The starter collection lists the queries of one passage together; micro-batches should not.
         random.Random(0).shuffle(triplets)
         sides[side] = triplets

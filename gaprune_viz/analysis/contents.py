@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -14,7 +15,6 @@ from gaprune_viz.analysis.scales import scales_of
 from gaprune_viz.analysis.summaries import histogram_rows, save_histograms, scope_medians, summary_row
 from gaprune_viz.calibration.collecting import SideResult
 from gaprune_viz.calibration.statistics import (
-    FIELDS,
     FORMAT,
     HISTOGRAM_FILE,
     SKETCH_FILE,
@@ -22,6 +22,7 @@ from gaprune_viz.calibration.statistics import (
     SUMMARY_FILE,
     TENSOR_FILE,
     MatrixInfo,
+    fields_of,
     read_matrix,
     read_tensor,
 )
@@ -48,10 +49,11 @@ def describe(
     """What `spec.json` says of a run, but for what `write` adds: medians, seconds and checksums."""
     data, notes = {}, list(found.notes)
     for side, chosen in sides.items():
-        data[side], told = chosen.describe(run.calibration.samples)
-        notes += told
-        losses = results[side].losses
-        data[side] |= {"mean_loss": float(losses.mean()), "tokens": results[side].tokens}
+        data[side], said = chosen.describe(run.calibration.samples)
+        notes += said
+        loss = float(results[side].losses.mean())
+        # Plain texts have none.
+        data[side] |= {"mean_loss": loss if math.isfinite(loss) else None, "tokens": results[side].tokens}
     infos = [MatrixInfo(t.name, t.layer, t.role, t.scope, *t.shape) for t in targets]
     return {
         "format": FORMAT,
@@ -67,6 +69,8 @@ def describe(
             "parameters": sum(p.numel() for p in model.backbone.parameters()),
         },
         "data": data,
+        "gradients": {side: told["mean_loss"] is not None for side, told in data.items()},
+        "effective_samples": {side: round(result.effective, 3) for side, result in results.items()},
         "matrices": [asdict(info) for info in infos],
         "refused": found.refused,
         "notes": notes,
@@ -97,6 +101,7 @@ def write(
     import pandas as pd
 
     infos = [MatrixInfo(**row) for row in document["matrices"]]
+    aligned = all(document["gradients"].values())
 
     def pairs() -> Iterator[tuple[Tensor, Tensor]]:
         for target in targets:
@@ -108,14 +113,14 @@ def write(
     totals: dict[str, float] = dict.fromkeys(SIDES, 0.0)
     for target, info in zip(targets, infos, strict=True):
         stats = read_matrix(folder, target.name, target.weight.float().cpu().contiguous())
-        rows.append(summary_row(info, stats))
-        histograms.append(histogram_rows(stats))
+        rows.append(summary_row(info, stats, aligned))
+        histograms.append(histogram_rows(stats, aligned))
         builder.add(stats)
         for side in SIDES:
             totals[side] += float(getattr(stats, f"fisher_{side}").double().sum())
     digests = {}
     if keep_tensors:
-        names = ((info.name, field) for info in infos for field in FIELDS)
+        names = ((info.name, field) for info in infos for field in fields_of(info.role))
         digests = {f"{name}:{field}": tensor_digest(read_tensor(folder, name, field)) for name, field in names}
     else:
         (folder / TENSOR_FILE).unlink()

@@ -82,6 +82,8 @@ def diagnose(analysis: Path, settings: Settings) -> dict[str, Any]:
     return {
         "settings": settings.model_dump(mode="json"),
         **asdict(found),
+        # Without gradients there is none.
+        "disagreement": found.disagreement if math.isfinite(found.disagreement) else None,
         "rank_correlation_with_magnitude": correlation if math.isfinite(correlation) else None,
         "pruned_fraction_by_layer": {str(layer): pruned / size for layer, (pruned, size) in layers.items()},
         "starved_rows": sum(int(rows_gone(mask, len(mask)).sum()) for mask in result.masks.values()),

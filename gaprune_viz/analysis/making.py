@@ -12,6 +12,7 @@ from pathlib import Path
 from gaprune_viz.analysis.contents import describe, write
 from gaprune_viz.analysis.samples import ChosenData, choose_data
 from gaprune_viz.calibration.collecting import Side, collect
+from gaprune_viz.calibration.estimates import Estimate
 from gaprune_viz.calibration.processes import workers
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.run_plan import grouped
@@ -73,15 +74,15 @@ def analyze(
         if out is None and peers.share(_is_whole(place)):
             place.touch()
             return place
-        groups, budget = grouped(run, model, targets, {side: data.triplets for side, data in sides.items()})
-        texts = {side: Side(data.source.name, data.triplets) for side, data in sides.items()}
+        groups, budget = grouped(run, model, targets, {side: data.samples for side, data in sides.items()})
+        texts = {side: Side(data.source.name, data.samples) for side, data in sides.items()}
         with whole_folder(place, marker=SPEC_FILE) if peers.is_main else nullcontext() as folder:
             results, told = yield from collect(
                 model,
                 groups,
                 texts,
                 folder,
-                temperature=run.calibration.temperature,
+                estimate=Estimate.of(run.calibration),
                 token_budget=budget,
                 workers=peers,
             )

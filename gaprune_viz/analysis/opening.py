@@ -52,7 +52,8 @@ def open_analysis(folder: Path) -> Analysis:
         histograms = read_histograms(folder / HISTOGRAM_FILE, statistics.matrices)
     except DAMAGED as error:
         raise GapruneError(f"The analysis in {folder.name} is damaged: {error}.", "Run it again.") from error
-    live = LiveScope(Sketch.load(folder / SKETCH_FILE, statistics.matrices), statistics.matrices, statistics.scales)
+    sketch = Sketch.load(folder / SKETCH_FILE, statistics.matrices)
+    live = LiveScope(sketch, statistics.matrices, statistics.scales, statistics.gradients)
     return Analysis(folder, statistics, summary, histograms, live)
 
 

@@ -10,7 +10,7 @@ from gaprune_viz.calibration.memory_plan import Plan
 from gaprune_viz.calibration.run_plan import plan_of
 from gaprune_viz.config import SIDES, RunSpec, Sampling
 from gaprune_viz.data.sampling import choose
-from gaprune_viz.data.triplets import calibration_triplets
+from gaprune_viz.data.triplets import calibration_samples
 from gaprune_viz.models.loading import load_model
 
 
@@ -29,10 +29,10 @@ def predict(run: RunSpec, *, timed: bool = False) -> Plan:
     spec = run.calibration
     sides = {}
     for side in SIDES:
-        source = calibration_triplets(spec, side, _arbitrary)
+        source = calibration_samples(spec, side, _arbitrary)
         sampling = Sampling.RANDOM if spec.sampling is Sampling.KMEANS else spec.sampling
-        chosen = choose(source.triplets, spec.samples, sampling, spec.seed, _arbitrary)
-        sides[side] = [source.triplets[i] for i in chosen]
+        chosen = choose(source.samples, spec.samples, sampling, spec.seed, _arbitrary)
+        sides[side] = [source.samples[i] for i in chosen]
     return plan_of(run, model, None, sides, timed=timed)
 
 

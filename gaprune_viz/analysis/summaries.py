@@ -137,12 +137,22 @@ def _median(values: Tensor) -> float:
     return float(np.median(values.numpy()))
 
 
-def summary_row(info: MatrixInfo, stats: MatrixStatistics) -> dict[str, Any]:
-    """One row of the per-matrix summary: means, medians, agreement of the two domains."""
+def summary_row(info: MatrixInfo, stats: MatrixStatistics, aligned: bool = True) -> dict[str, Any]:
+    """One row of the per-matrix summary: means, medians, agreement of the two domains.
+
+    Args:
+        aligned: whether both sides have gradients; else their agreement is not known (nan).
+    """
     signs = torch.sign(stats.grad_domain) * torch.sign(stats.grad_general)
     means = {side: float(getattr(stats, f"fisher_{side}").double().mean()) for side in ("domain", "general")}
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = float(np.log10(np.float64(means["domain"]) / np.float64(means["general"])))
+    agreement = {
+        "alignment_cosine": float(align_matrix(Alignment.MATRIX, stats).reshape(-1)[0]),
+        "sign_agreement": float((signs > 0).double().mean()),
+        "sign_disagreement": float((signs < 0).double().mean()),
+        "correlation_mean": float(align_matrix(Alignment.CORRELATION, stats).double().mean()),
+    }
     return {
         "name": info.name,
         "layer": info.layer,
@@ -158,21 +168,23 @@ def summary_row(info: MatrixInfo, stats: MatrixStatistics) -> dict[str, Any]:
         "fisher_domain_median": _median(stats.fisher_domain),
         "fisher_general_median": _median(stats.fisher_general),
         "fisher_ratio_log10": ratio,
-        "alignment_cosine": float(align_matrix(Alignment.MATRIX, stats).reshape(-1)[0]),
-        "sign_agreement": float((signs > 0).double().mean()),
-        "sign_disagreement": float((signs < 0).double().mean()),
-        "correlation_mean": float(align_matrix(Alignment.CORRELATION, stats).double().mean()),
+        **(agreement if aligned else dict.fromkeys(agreement, float("nan"))),
         "act_domain_mean": float(stats.act_domain.double().mean()),
     }
 
 
-def histogram_rows(stats: MatrixStatistics) -> dict[str, np.ndarray]:
-    """Counts of one matrix on the fixed bins; the first bin also takes what lies below it (exact zeros included)."""
+def histogram_rows(stats: MatrixStatistics, aligned: bool = True) -> dict[str, np.ndarray]:
+    """Counts of one matrix on the fixed bins; the first bin also takes what lies below it (exact zeros included).
+
+    Args:
+        aligned: whether both sides have gradients; else nothing is counted of their correlation.
+    """
+    together = _counts(align_matrix(Alignment.CORRELATION, stats), UNIT_EDGES)
     return {
         "fisher_domain": _log_counts(stats.fisher_domain, LOG10_FISHER_EDGES),
         "fisher_general": _log_counts(stats.fisher_general, LOG10_FISHER_EDGES),
         "theta": _log_counts(stats.theta.abs(), LOG10_THETA_EDGES),
-        "correlation": _counts(align_matrix(Alignment.CORRELATION, stats), UNIT_EDGES),
+        "correlation": together if aligned else np.zeros_like(together),
     }
 
 

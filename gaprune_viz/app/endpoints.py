@@ -58,6 +58,8 @@ def analyze(
     scope: str = "mlp",
     samples: int = 128,
     seed: int = 0,
+    fisher: str = "contrastive",
+    projections: int = 2,
 ) -> dict[str, Any]:
     """Compute Fisher information and mean gradients of a model on domain and general data.
 
@@ -70,16 +72,19 @@ def analyze(
         scope: `mlp`, `attention` or `linear` (both).
         samples: triplets per side, at least 2.
         seed: of every random choice.
+        fisher: what the Fisher information is of: `contrastive` (the paper), `model` or `embedding`, which takes plain
+            texts too.
+        projections: random projections of each text for `embedding`.
 
     Returns:
-        `analysis`: the id for the other endpoints; `matrices`: one record per weight matrix; `data`, `notes`.
+        `analysis`: the id for the other endpoints; `matrices`: one record per weight matrix; `data`, `notes`;
+        `effective_samples`: on how many samples each side's Fisher information rests; `gradients`: whether there are.
     """
     try:
+        asked = {"domain": domain, "general": general, "scope": scope, "samples": samples, "seed": seed}
         run = RunSpec(
             model=ModelSpec.parse({"model": model}),
-            calibration=CalibrationSpec.parse(
-                {"domain": domain, "general": general, "scope": scope, "samples": samples, "seed": seed}
-            ),
+            calibration=CalibrationSpec.parse({**asked, "fisher": fisher, "projections": projections}),
         )
         visitor().check_run(run)
         name = visitor().admit(_waited(analysis_of(run)))
@@ -90,6 +95,8 @@ def analyze(
             "matrices": _plain(analysis.summary.to_dict("records")),
             "data": document["data"],
             "notes": document["notes"],
+            "effective_samples": document.get("effective_samples"),
+            "gradients": analysis.statistics.gradients,
         }
     except GapruneError as error:
         raise _said(error) from error

@@ -22,6 +22,8 @@ FIELDS: dict[str, type[Spec]] = {
     "sampling": CalibrationSpec,
     "seed": CalibrationSpec,
     "temperature": CalibrationSpec,
+    "fisher": CalibrationSpec,
+    "projections": CalibrationSpec,
     "domain_columns": CalibrationSpec,
     "general_columns": CalibrationSpec,
     "pooling": ModelSpec,
@@ -82,7 +84,11 @@ def build_sidebar(current: str) -> Sidebar:
             made["sampling"] = gr.Dropdown(
                 field_info(CalibrationSpec, "sampling")["choices"], **_common(CalibrationSpec, "sampling")
             )
-            for spec, name in ((CalibrationSpec, "seed"), (CalibrationSpec, "temperature"), (ModelSpec, "max_length")):
+            made["fisher"] = gr.Dropdown(
+                field_info(CalibrationSpec, "fisher")["choices"], **_common(CalibrationSpec, "fisher")
+            )
+            numbers = ("projections", "seed", "temperature", "max_length")
+            for spec, name in ((FIELDS[name], name) for name in numbers):
                 made[name] = gr.Number(**_common(spec, name), precision=None if name == "temperature" else 0)
             made["pooling"] = gr.Dropdown(field_info(ModelSpec, "pooling")["choices"], **_common(ModelSpec, "pooling"))
             for name in ("query_prompt", "passage_prompt"):

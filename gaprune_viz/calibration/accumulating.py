@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gaprune_viz.calibration.batching import Chunk
+from gaprune_viz.calibration.estimates import Sweep
 from gaprune_viz.calibration.processes import Workers
 from gaprune_viz.models.blocks import is_linear
 from gaprune_viz.models.targets import Target
@@ -44,37 +45,48 @@ class Accumulator:
         device = self.target.parameter.device
         self.squares = torch.zeros(rows, columns, device=device)
         self.total = torch.zeros(rows, columns, device=device)
-        self.inputs = torch.zeros(columns, dtype=_wide(device), device=device)
+        self.inputs = torch.zeros(columns, dtype=wide(device), device=device)
 
     @torch.no_grad()
-    def add(self, calls: Sequence[Call], samples: int) -> None:
+    def add(self, calls: Sequence[Call], sweep: Sweep, first: bool = True) -> None:
         """Take in the tokens of one batch.
 
         Args:
             calls: every call of the target in the batch, with output gradients.
-            samples: how many samples the batch holds.
+            sweep: the backward pass that gave them.
+            first: whether the inputs have not been taken in yet: a batch may have several backward passes.
         """
         spans = sorted(
-            ((sample, c, row) for c, call in enumerate(calls) for row, sample in enumerate(call.chunk.samples)),
+            (unit, c, row)
+            for c, call in enumerate(calls)
+            for row, unit in enumerate(call.chunk.texts if sweep.by_text else call.chunk.samples)
         )
-        lengths = np.zeros(samples, dtype=np.int64)
+        lengths = np.zeros(sweep.units, dtype=np.int64)
         inputs, grads = [], []
-        for sample, c, row in spans:
+        for unit, c, row in spans:
             call = calls[c]
             length = len(call.chunk.ids[row])
-            lengths[sample] += length
+            lengths[unit] += length
             inputs.append(call.inputs[row, :length])
             if call.grads is not None:
                 grads.append(call.grads[row, :length])
         a = torch.cat(inputs).float()
-        # One batch in float32, whose sums are cascaded; the batches in the wider format. Widening every square first
-        # took a tenth of a calibration.
-        self.inputs += a.square().sum(0)
-        self.tokens += len(a)
-        if len(grads) == len(inputs):
-            self._add_products(torch.cat(grads).float(), a, np.concatenate([[0], np.cumsum(lengths)]))
+        if first:
+            # One batch in float32, whose sums are cascaded; the batches in the wider format. Widening every square
+            # first took a tenth of a calibration.
+            self.inputs += a.square().sum(0)
+            self.tokens += len(a)
+        if len(grads) < len(inputs):
+            return
+        d = torch.cat(grads).float()
+        if sweep.squares is None:
+            self.total.addmm_(d.t(), a)
+        else:
+            self._add_products(d, a, np.concatenate([[0], np.cumsum(lengths)]), sweep.squares, sweep.total)
 
-    def _add_products(self, d: Tensor, a: Tensor, bounds: np.ndarray) -> None:
+    def _add_products(
+        self, d: Tensor, a: Tensor, bounds: np.ndarray, factors: np.ndarray, shares: np.ndarray | None
+    ) -> None:
         columns = self.squares.shape[1]
         block = max(1, len(self.scratch) // columns)
         for top in range(0, len(self.squares), block):
@@ -84,13 +96,19 @@ class Accumulator:
             for i in range(len(bounds) - 1):
                 tokens = slice(int(bounds[i]), int(bounds[i + 1]))
                 torch.mm(d[tokens, rows].t(), a[tokens], out=buffer)
-                squares.addcmul_(buffer, buffer)
-                total.add_(buffer)
+                squares.addcmul_(buffer, buffer, value=float(factors[i]))
+                if shares is not None:
+                    total.add_(buffer, alpha=float(shares[i]))
 
-    def finish(self, samples: int, workers: Workers) -> None:
-        """Turn the sums of all processes into means, in place: no second copy is ever held."""
-        for sums in (self.squares, self.total):
-            workers.add_up(sums).div_(samples)
+    def finish(self, squared: int, samples: int, workers: Workers) -> None:
+        """Turn the sums of all processes into means, in place: no second copy is ever held.
+
+        Args:
+            squared: how many gradients were squared, over all processes.
+            samples: how many samples there are.
+        """
+        workers.add_up(self.squares).div_(squared)
+        workers.add_up(self.total).div_(samples)
         tokens = workers.add_up(torch.tensor(self.tokens, device=self.inputs.device))
         workers.add_up(self.inputs).div_(max(int(tokens), 1)).sqrt_()
 
@@ -103,14 +121,14 @@ def accumulators_of(backbone: nn.Module, targets: Sequence[Target]) -> dict[str,
         size = max(BLOCK_BYTES // 4, columns, len(scratch.get(device, ())))
         if device not in scratch or len(scratch[device]) < size:
             scratch[device] = torch.empty(size, device=device)
-    return {t.name: Accumulator(t, _users(backbone, t), scratch[t.parameter.device]) for t in targets}
+    return {t.name: Accumulator(t, users_of(backbone, t), scratch[t.parameter.device]) for t in targets}
 
 
-def _wide(device: torch.device) -> torch.dtype:
+def wide(device: torch.device) -> torch.dtype:
     """The widest floating type of a device: Apple's has no float64."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def _users(backbone: nn.Module, target: Target) -> tuple[nn.Module, ...]:
+def users_of(backbone: nn.Module, target: Target) -> tuple[nn.Module, ...]:
     """Every layer that computes with a target's weight: more than one where layers share it."""
     return tuple(m for m in backbone.modules() if is_linear(m) and m.weight is target.parameter)

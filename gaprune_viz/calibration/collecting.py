@@ -15,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gaprune_viz.calibration.batching import Sample, Step, steps_of, tokens_of
+from gaprune_viz.calibration.batching import Given, Step, steps_of, tokens_of
 from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
+from gaprune_viz.calibration.estimates import Estimate
+from gaprune_viz.calibration.neurons import gates_of
 from gaprune_viz.calibration.processes import Workers
 from gaprune_viz.calibration.progress import Progress, relayed
 from gaprune_viz.calibration.statistics import METADATA, TENSOR_FILE, tensor_shapes
@@ -31,7 +33,7 @@ class Side:
     """The samples of one side (`domain` or `general`), and what to call them."""
 
     label: str
-    triplets: Sequence[Sample]
+    samples: Sequence[Given]
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,13 @@ class SideResult:
     """What one side leaves beside its tensors.
 
     Attributes:
-        losses: float64 [samples].
+        losses: float64 [samples]; NaN for plain texts.
+        effective: how many samples the Fisher information rests on.
         tokens: real tokens of one pass.
     """
 
     losses: np.ndarray
+    effective: float
     tokens: int
 
 
@@ -53,7 +57,7 @@ def collect(
     sides: Mapping[str, Side],
     folder: Path | None,
     *,
-    temperature: float,
+    estimate: Estimate,
     token_budget: int,
     workers: Workers,
 ) -> Generator[Progress, None, tuple[dict[str, SideResult], list[str]]]:
@@ -62,7 +66,7 @@ def collect(
     Args:
         groups: the targets, in groups that are calibrated in turn.
         folder: where the file goes; None in processes that do not write.
-        temperature: as `calibrate`.
+        estimate: as `calibrate`.
         token_budget: most tokens of a batch.
 
     Yields:
@@ -75,13 +79,13 @@ def collect(
         GapruneError: as `calibrate`; or memory is too short for the smallest batch.
     """
     # Once: a tokenizer that gets no memory ends the process, or waits for ever.
-    tokens = {side: tokens_of(model, data.triplets) for side, data in sides.items()}
+    tokens = {side: tokens_of(model, data.samples) for side, data in sides.items()}
     told: list[str] = []
     while True:
         plans = {side: steps_of(tokens[side], token_budget, (workers.rank, workers.count)) for side in sides}
         try:
             with plain_kernels() if told else nullcontext():
-                results = yield from _collect(model, groups, sides, plans, folder, temperature, workers)
+                results = yield from _collect(model, groups, sides, plans, folder, estimate, workers)
             return results, told
         except (MemoryError, RuntimeError) as error:
             # A batch may have been taken in by half, so all begins anew; the longest samples come first.
@@ -97,16 +101,19 @@ def _collect(
     sides: Mapping[str, Side],
     plans: Mapping[str, Sequence[Step]],
     folder: Path | None,
-    temperature: float,
+    estimate: Estimate,
     workers: Workers,
 ) -> Generator[Progress, None, dict[str, SideResult]]:
     work = _Work(sum(step.tokens for steps in plans.values() for step in steps) * len(groups))
     results: dict[str, SideResult] = {}
-    shapes = tensor_shapes({t.name: t.shape for group in groups for t in group})
+    targets = [target for group in groups for target in group]
+    # A gate may be in another group than its `down`.
+    gates = gates_of(targets)
+    shapes = tensor_shapes({t.name: t.shape for t in targets}, {t.name for t in targets if t.role == "down"})
     writing = nullcontext() if folder is None else TensorFile(folder / TENSOR_FILE, shapes, METADATA)
     with writing as file:
         for group in groups:
-            yield from _group(model, group, sides, plans, results, file, work, temperature, workers)
+            yield from _group(model, group, gates, sides, plans, results, file, work, estimate, workers)
     return results
 
 
@@ -123,27 +130,29 @@ class _Work:
 def _group(
     model: EmbeddingModel,
     group: Sequence[Target],
+    gates: Mapping[str, Target],
     sides: Mapping[str, Side],
     plans: Mapping[str, Sequence[Step]],
     results: dict[str, SideResult],
     file: TensorFile | None,
     work: _Work,
-    temperature: float,
+    estimate: Estimate,
     workers: Workers,
 ) -> Generator[Progress, None, None]:
     for side, data in sides.items():
         passing = calibrate(
             model,
             group,
-            data.triplets,
-            temperature=temperature,
+            data.samples,
+            estimate=estimate,
             stage=f"Calibrating: {data.label}",
             steps=plans[side],
             workers=workers,
+            gates=gates,
         )
         found: DomainStatistics = yield from relayed(passing, work.progress)
         work.before += sum(step.tokens for step in plans[side])
-        results[side] = SideResult(found.losses, found.tokens)
+        results[side] = SideResult(found.losses, found.effective, found.tokens)
         if file is not None:
             _write(file, side, found)
         # Let go of before the next pass makes its own.
@@ -155,3 +164,6 @@ def _write(file: TensorFile, side: str, found: DomainStatistics) -> None:
         file.write(f"{name}:fisher_{side}", found.fisher[name])
         file.write(f"{name}:grad_{side}", found.grad[name])
         file.write(f"{name}:act_{side}", found.act[name])
+    for name in found.mean:
+        file.write(f"{name}:mean_{side}", found.mean[name])
+        file.write(f"{name}:on_{side}", found.on[name])

@@ -22,12 +22,23 @@ def info_nce(queries: Tensor, positives: Tensor, negatives: Tensor, owner: Tenso
     Returns:
         float32 [n].
     """
+    return losses_of(logits_of(queries, positives, negatives, owner, temperature))
+
+
+def logits_of(queries: Tensor, positives: Tensor, negatives: Tensor, owner: Tensor, temperature: float) -> Tensor:
+    """What the softmax of `info_nce` is over: cosines over the temperature, float32 [n, 1 + most negatives].
+
+    The positive comes first. Where a sample has fewer negatives than the richest one, -inf stands for the rest.
+    """
     positive = (queries * positives).sum(-1) / temperature
     negative = (queries[owner] * negatives).sum(-1) / temperature
-    # One column per negative of the richest sample; missing ones are -inf and take no part.
     counts = torch.bincount(owner, minlength=len(queries))
     column = torch.arange(len(owner), device=owner.device) - torch.cumsum(counts, 0).sub(counts)[owner]
     logits = positive.new_full((len(queries), int(counts.max())), float("-inf"))
     logits = logits.index_put((owner, column), negative)
-    everything = torch.cat([positive[:, None], logits], dim=1)
-    return torch.logsumexp(everything, dim=1) - positive
+    return torch.cat([positive[:, None], logits], dim=1)
+
+
+def losses_of(logits: Tensor) -> Tensor:
+    """Loss of each sample whose positive is in the first column, [n]."""
+    return torch.logsumexp(logits, dim=1) - logits[:, 0]

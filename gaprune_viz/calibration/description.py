@@ -8,7 +8,8 @@ from typing import Any
 
 from gaprune_viz.models.roles import ROLES
 
-_SIDE = {"name": str, "samples": int, "mean_loss": float}
+ALIGNMENT_OFF = "plain texts have no labels, so there are no gradients, and alignment is off."
+_SIDE = {"name": str, "samples": int}
 _SHAPE: dict[str, Any] = {
     "key": str,
     "model": {"label": str, "weight_hash": str, "parameters": int},
@@ -33,6 +34,11 @@ def check_described(document: Any) -> None:
         ValueError: naming the part that is missing or of another kind.
     """
     _check(document, _SHAPE, "")
+    for side, found in document["data"].items():
+        if gradients_of(document).get(side, True):
+            _check(found, {"mean_loss": float}, f"data.{side}.")
+    if (effective := document.get("effective_samples")) is not None:
+        _check(effective, {"domain": float, "general": float}, "effective_samples.")
     names = set()
     for number, row in enumerate(document["matrices"]):
         _check(row, _MATRIX, f"matrices.{number}.")
@@ -49,6 +55,17 @@ def check_described(document: Any) -> None:
             raise ValueError(f"{name} lacks {', '.join(sorted(of_version - found.keys()))}")
     if not all(isinstance(note, str) for note in document["notes"]):
         raise ValueError("notes holds something that is no text")
+
+
+def gradients_of(document: Mapping[str, Any]) -> dict[str, bool]:
+    """Of each side whether it has mean gradients; plain texts have none, and analyses of before knew no plain texts.
+
+    Raises:
+        ValueError: the part is of another kind.
+    """
+    found = document.get("gradients", {"domain": True, "general": True})
+    _check(found, {"domain": bool, "general": bool}, "gradients.")
+    return found
 
 
 def _check(found: Any, shape: Mapping[str, Any], place: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,9 +11,12 @@ import torch
 
 from gaprune_viz.calibration.accumulating import BLOCK_BYTES
 from gaprune_viz.calibration.batching import Step
+from gaprune_viz.calibration.estimates import Estimate
+from gaprune_viz.calibration.neurons import NEURON_BYTES
 from gaprune_viz.calibration.statistics import METADATA, tensor_shapes
 from gaprune_viz.config import SKETCH_CAP
 from gaprune_viz.errors import GapruneError, readable
+from gaprune_viz.models.roles import role_by_name
 from gaprune_viz.models.skeleton import Footprint, Shape, Skeleton
 from gaprune_viz.storage.tensor_file import file_bytes
 
@@ -77,20 +80,31 @@ class Passes:
         largest: (texts, tokens of the longest) of each forward pass of the largest batch.
         tokens: padded, over all batches of both sides.
         samples: of both sides.
+        swept: padded tokens, each counted as often as its batch is gone through backwards; None for once.
+        squared: per-sample gradients that are squared; None for one of each sample.
     """
 
     largest: tuple[Shape, ...]
     tokens: int
     samples: int
+    swept: int | None = None
+    squared: int | None = None
 
 
-def passes_of(sides: Mapping[str, Sequence[Step]]) -> Passes:
+def passes_of(sides: Mapping[str, Sequence[Step]], estimate: Estimate | None = None) -> Passes:
     """Sizes of the batches of both sides."""
+    estimate = estimate or Estimate()
     steps = [step for side in sides.values() for step in side]
     shapes = [tuple((len(c.ids), max(map(len, c.ids))) for c in step.chunks) for step in steps]
     sizes = [sum(texts * longest for texts, longest in shape) for shape in shapes]
     largest = max(range(len(steps)), key=sizes.__getitem__)
-    return Passes(shapes[largest], sum(sizes), sum(len(step.samples) for step in steps))
+    return Passes(
+        shapes[largest],
+        sum(sizes),
+        sum(len(step.samples) for step in steps),
+        sum(size * estimate.backwards(step) for size, step in zip(sizes, steps, strict=True)),
+        sum(estimate.squared(step) for step in steps),
+    )
 
 
 def plan(
@@ -125,7 +139,7 @@ def plan(
         groups = split(targets, None if memory is None else memory - fixed)
         if groups is not None and (best is None or len(groups) < len(best[3])):
             best = budget, passes, weighed, groups
-        least = fixed + SUM_BYTES * max(rows * columns for rows, columns in targets.values())
+        least = fixed + max(_sums(targets).values())
         if best is not None and len(best[3]) == 1:
             break
     if best is None:
@@ -154,7 +168,7 @@ def split(targets: Mapping[str, Shape], room: int | None) -> list[list[str]] | N
     Args:
         room: bytes for the running sums; None for no limit.
     """
-    sizes = {name: SUM_BYTES * rows * columns for name, (rows, columns) in targets.items()}
+    sizes = _sums(targets)
     if room is None:
         return [list(sizes)]
     if max(sizes.values()) > room:
@@ -165,6 +179,20 @@ def split(targets: Mapping[str, Shape], room: int | None) -> list[list[str]] | N
         if len(groups) <= count:
             return groups
         count += 1
+
+
+def _downs(targets: Iterable[str]) -> set[str]:
+    """Those whose inputs are neurons, by the usual names: an unusual one costs the plan a few kilobytes."""
+    return {name for name in targets if role_by_name(name) == "down"}
+
+
+def _sums(targets: Mapping[str, Shape]) -> dict[str, int]:
+    """Bytes of the running sums of each matrix."""
+    downs = _downs(targets)
+    return {
+        name: SUM_BYTES * rows * columns + (NEURON_BYTES * columns if name in downs else 0)
+        for name, (rows, columns) in targets.items()
+    }
 
 
 def _filled(sizes: Mapping[str, int], room: int) -> list[list[str]]:
@@ -190,13 +218,15 @@ def _plan(
 ) -> Plan:
     size = {name: rows * columns for name, (rows, columns) in targets.items()}
     weights = sum(size.values())
-    sums = max(SUM_BYTES * sum(size[name] for name in group) for group in groups)
+    of_sums = _sums(targets)
+    sums = max(sum(of_sums[name] for name in group) for group in groups)
     batch = _batch_bytes(weighed)
     writing = SUMMARY_BYTES * max(size.values())
-    # A forward pass, as much again for the gradients of the activations, in every group; the products once.
-    passing = 2 * weighed.flops * passes.tokens // max(weighed.tokens, 1) * len(groups)
-    products = 2 * weights * passes.tokens
-    squares = 3 * weights * passes.samples
+    # A forward pass, as much again for each backward one, in every group; the products once for each of those.
+    swept = passes.tokens if passes.swept is None else passes.swept
+    passing = weighed.flops * (passes.tokens + swept) // max(weighed.tokens, 1) * len(groups)
+    products = 2 * weights * swept
+    squares = 3 * weights * (passes.samples if passes.squared is None else passes.squared)
     seconds = None if speed is None else (passing + products) / speed.products + squares / speed.squares
     return Plan(
         parameters=skeleton.parameters,
@@ -211,7 +241,7 @@ def _plan(
         batch_bytes=batch,
         writing_bytes=writing,
         peak_bytes=skeleton.bytes + max(sums + batch, writing),
-        disk_bytes=file_bytes(tensor_shapes(targets), METADATA)
+        disk_bytes=file_bytes(tensor_shapes(targets, _downs(targets)), METADATA)
         + SKETCH_DISK * min(weights, SKETCH_CAP)
         + MATRIX_DISK * len(targets),
         flops=passing + products + squares,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gaprune_viz.calibration.batching import Sample, steps_of, tokens_of
+from gaprune_viz.calibration.batching import Given, steps_of, tokens_of
+from gaprune_viz.calibration.estimates import Estimate
 from gaprune_viz.calibration.memory_plan import Passes, Plan, measure_speed, passes_of, plan
 from gaprune_viz.config import RunSpec
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -15,7 +16,7 @@ GIB = 2**30
 
 
 def grouped(
-    run: RunSpec, model: EmbeddingModel, targets: Sequence[Target], triplets: Mapping[str, Sequence[Sample]]
+    run: RunSpec, model: EmbeddingModel, targets: Sequence[Target], triplets: Mapping[str, Sequence[Given]]
 ) -> tuple[list[list[Target]], int]:
     """The groups of targets that are calibrated in turn, and the token budget, within the run's memory.
 
@@ -34,7 +35,7 @@ def plan_of(
     run: RunSpec,
     model: EmbeddingModel,
     targets: Mapping[str, Shape] | None,
-    triplets: Mapping[str, Sequence[Sample]],
+    triplets: Mapping[str, Sequence[Given]],
     *,
     timed: bool = False,
 ) -> Plan:
@@ -57,7 +58,8 @@ def plan_of(
     tokens = {side: tokens_of(model, samples) for side, samples in triplets.items()}
 
     def passes_at(budget: int) -> Passes:
-        return passes_of({side: steps_of(samples, budget) for side, samples in tokens.items()})
+        steps = {side: steps_of(samples, budget) for side, samples in tokens.items()}
+        return passes_of(steps, Estimate.of(spec))
 
     return plan(
         skeleton,

@@ -1,20 +1,23 @@
 """Statistics of a run: tensors on disk, read lazily; a summary row per matrix; histograms on fixed bins.
 
 A folder holds `spec.json`, `statistics.safetensors` (`NAME:fisher_domain`, `NAME:fisher_general`, `NAME:grad_domain`,
-`NAME:grad_general` float32 [out, in]; `NAME:act_domain`, `NAME:act_general` float32 [in]), `histograms.npz` and
-`sketch.npz`. Every matrix is in the orientation [out, in], also where the layer's parameter is [in, out].
+`NAME:grad_general` float32 [out, in]; `NAME:act_domain`, `NAME:act_general` float32 [in]; of `down` matrices also
+`NAME:mean_domain`, `NAME:on_domain`, `NAME:mean_general`, `NAME:on_general` float32 [in]), `histograms.npz` and
+`sketch.npz`. Analyses from before these were measured lack those of the neurons. Every matrix is in the orientation
+[out, in], also where the layer's parameter is [in, out].
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from gaprune_viz.calibration.description import check_described
+from gaprune_viz.calibration.description import check_described, gradients_of
 from gaprune_viz.config import RunSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.checksums import check, check_tensor
@@ -29,6 +32,7 @@ SKETCH_FILE = "sketch.npz"
 SUMMARY_FILE = "summary.parquet"
 METADATA = {"format": "gaprune_viz", "version": "1"}
 FIELDS = ("fisher_domain", "fisher_general", "grad_domain", "grad_general", "act_domain", "act_general")
+NEURON_FIELDS = ("mean_domain", "on_domain", "mean_general", "on_general")
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,38 @@ class MatrixStatistics:
     act_general: Tensor
 
 
-def tensor_shapes(matrices: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor in `statistics.safetensors`, in the order of the file."""
+@dataclass(frozen=True)
+class NeuronStatistics:
+    """What the neurons of one `down` matrix do; float32 [in].
+
+    Attributes:
+        mean_domain, mean_general: mean activation over tokens.
+        on_domain, on_general: share of tokens where the neuron is on (`calibration/neurons.py`), 0 to 1.
+    """
+
+    mean_domain: Tensor
+    on_domain: Tensor
+    mean_general: Tensor
+    on_general: Tensor
+
+
+def tensor_shapes(matrices: Mapping[str, tuple[int, int]], downs: Collection[str] = ()) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor in `statistics.safetensors`, in the order of the file.
+
+    Args:
+        matrices: [out, in] by name.
+        downs: names of those whose inputs are neurons.
+    """
     return {
-        f"{name}:{field}": (shape[1],) if field.startswith("act_") else shape
+        f"{name}:{field}": shape if field.startswith(("fisher_", "grad_")) else (shape[1],)
         for name, shape in matrices.items()
-        for field in FIELDS
+        for field in fields_of("down" if name in downs else "")
     }
+
+
+def fields_of(role: str) -> tuple[str, ...]:
+    """What is kept of a matrix of some role."""
+    return (*FIELDS, *NEURON_FIELDS) if role == "down" else FIELDS
 
 
 class Statistics:
@@ -83,6 +112,10 @@ class Statistics:
         self.matrices = tuple(MatrixInfo(**row) for row in document["matrices"])
         self.medians: dict[str, float] = document["medians"]
         self.scales: dict[str, float] = {**document.get("scales", {}), **self.medians}
+        # Of plain texts there are none: what is stored is 0.
+        self.gradients = gradients_of(document)
+        # How many samples the Fisher information of each side rests on; not known of analyses of before.
+        self.effective_samples: dict[str, float] | None = document.get("effective_samples")
         self._file: Any = None
 
     @classmethod
@@ -118,6 +151,22 @@ class Statistics:
     def has_tensors(self) -> bool:
         """False for the bundled demo, which holds a sketch only."""
         return (self.folder / TENSOR_FILE).is_file()
+
+    @cached_property
+    def has_neurons(self) -> bool:
+        """Whether it holds what the neurons do. False for a sketch alone, for a scope without `down` matrices, and for
+        analyses that were made before this was measured."""
+        return self.has_tensors and any(
+            key.endswith(f":{NEURON_FIELDS[0]}") for key in list(_mapped(self.folder).keys())
+        )
+
+    def neurons(self, name: str) -> NeuronStatistics:
+        """What the neurons of a `down` matrix do.
+
+        Raises:
+            GapruneError: as `tensor`.
+        """
+        return NeuronStatistics(*(self.tensor(name, field) for field in NEURON_FIELDS))
 
     def tensor(self, name: str, field: str) -> Tensor:
         """One tensor of one matrix.

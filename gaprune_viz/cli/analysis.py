@@ -55,7 +55,7 @@ def analyze(
         print(f"gaprune-viz: {note}", file=sys.stderr)
     weights = sum(m.size for m in analysis.statistics.matrices)
     if json_:
-        keys = ("key", "model", "data", "medians", "notes", "seconds", "versions")
+        keys = ("key", "model", "data", "medians", "gradients", "effective_samples", "notes", "seconds", "versions")
         print_json({"out": str(place), "weights": weights, "matrices": len(analysis.statistics.matrices)}
                     | {k: document[k] for k in keys})  # fmt: skip
         return
@@ -64,6 +64,8 @@ def analyze(
         f"{document['model']['label']}: {weights:,} weights in {len(analysis.statistics.matrices)} matrices, "
         f"samples {samples}, {document['seconds']:.1f} s. Written to {place}."
     )
+    counted = ", ".join(f"{side} {n:,.1f}" for side, n in document["effective_samples"].items())
+    print(f"Fisher information ({analysis.run.calibration.fisher.value}) rests on this many samples: {counted}.")
 
 
 @app.command()
@@ -189,7 +191,9 @@ def diagnose(
     if said := waking_sentence(document["waking"]):
         print(said)
     print(f"rows all but gone: {document['starved_rows']:,}")
-    print(f"gradients in conflict: {document['disagreement']:.2%}; starved: {', '.join(document['starved']) or 'none'}")
+    apart = document["disagreement"]
+    conflict = "off: plain texts have no labels" if apart is None else f"{apart:.2%}"
+    print(f"gradients in conflict: {conflict}; starved: {', '.join(document['starved']) or 'none'}")
 
 
 @app.command()

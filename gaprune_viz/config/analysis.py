@@ -15,7 +15,8 @@ STARTER_DOMAINS = ("general", "finance", "chemistry")
 SIDES = ("domain", "general")
 STARTER_LABELS = {"general": "General knowledge", "finance": "Finance", "chemistry": "Chemistry"}
 
-COLUMN_MAPPING = r"^(query|positive|negative)=\s*[^=,\s][^=,]*(,(query|positive|negative)=\s*[^=,\s][^=,]*)*$"
+_COLUMN = r"(query|positive|negative|text)=\s*[^=,\s][^=,]*"
+COLUMN_MAPPING = rf"^{_COLUMN}(,{_COLUMN})*$"
 SKETCH_CAP = 262_144
 SKETCH_PER_MATRIX = 1_024
 
@@ -43,6 +44,14 @@ class Sampling(StrEnum):
     ALL = "all"
     RANDOM = "random"
     KMEANS = "kmeans"
+
+
+class Fisher(StrEnum):
+    """What the Fisher information is of (docs/criteria.md)."""
+
+    CONTRASTIVE = "contrastive"
+    MODEL = "model"
+    EMBEDDING = "embedding"
 
 
 class ModelSpec(Spec):
@@ -108,7 +117,8 @@ class CalibrationSpec(Spec):
         default="chemistry",
         min_length=1,
         max_length=1_024,
-        description="Triplets of the domain to keep: a starter name (finance, chemistry), or a path to triplets.",
+        description="Triplets of the domain to keep: a starter name (finance, chemistry), or a path to triplets; with "
+        "Fisher `embedding` also plain texts: a .txt file or a corpus.jsonl.",
         json_schema_extra={"label": "Domain"},
     )
     general: str = Field(
@@ -122,7 +132,8 @@ class CalibrationSpec(Spec):
         default=None,
         max_length=512,
         pattern=COLUMN_MAPPING,
-        description="Which columns of the domain's table hold what: `query=title,positive=body,negative=other`.",
+        description="Which columns of the domain's table hold what: `query=title,positive=body,negative=other`; or "
+        "`text=abstract` for plain texts.",
         json_schema_extra={"label": "Domain columns"},
     )
     general_columns: str | None = Field(
@@ -181,9 +192,28 @@ class CalibrationSpec(Spec):
         json_schema_extra={"label": "Memory limit", "unit": "GiB"},
     )
 
+    fisher: Fisher = Field(
+        default=Fisher.CONTRASTIVE,
+        description="What the Fisher information is of: `contrastive` squares the gradients of the loss, as the paper "
+        "does; `model` takes the expectation under the model's own answers instead of the labels; `embedding` takes "
+        "the gradients of random projections of each text's embedding, and so needs no labels: a side may then be "
+        "plain texts.",
+        json_schema_extra={"label": "Fisher information", "later": True},
+    )
+    projections: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Random projections of each text for Fisher `embedding`. More are less noisy, and each costs a "
+        "backward pass.",
+        json_schema_extra={"label": "Projections per text", "later": True},
+    )
+
     def determining(self) -> dict[str, Any]:
         """What changes the numbers, as JSON: batches and memory only change the time; names stand for texts."""
         aside = {"token_budget", "memory", *SIDES}
+        if self.fisher is not Fisher.EMBEDDING:
+            aside.add("projections")
         return {name: value for name, value in self.content().items() if name not in aside}
 
 

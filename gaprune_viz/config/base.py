@@ -43,16 +43,16 @@ class Spec(BaseModel):
         return self.parse({**self.model_dump(), **changes})
 
     def key(self) -> str:
-        """A short hash of the content.
-
-        Fields that came later (`json_schema_extra={"later": True}`) have no part in it while they hold their default:
-        what was kept before there were any is found under the same key.
-        """
+        """A short hash of `content`."""
         text = json.dumps(self.content(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def content(self) -> dict[str, Any]:
-        """What a key is made of: all fields as JSON, but for those that came later and hold their default."""
+        """All the fields, as JSON has them.
+
+        Fields that came later (`json_schema_extra={"later": True}`) are left out while they hold their default: what
+        was kept under a key of before there were any is found under the same key.
+        """
         dumped, content = self.model_dump(mode="json"), {}
         for name, info in type(self).model_fields.items():
             value, extra = getattr(self, name), info.json_schema_extra

@@ -52,7 +52,9 @@ def _require(chosen: Criterion, weights: WeightStatistics) -> None:
     if missing:
         raise GapruneError(
             f"Criterion {chosen.name!r} needs {' and '.join(missing)}, which is not in this run.",
-            "Run the analysis again, or choose another criterion.",
+            "Choose another criterion, or analyse triplets: plain texts have no labels, and so no gradients."
+            if "grad_domain" in missing
+            else "Run the analysis again, or choose another criterion.",
         )
 
 
@@ -68,6 +70,15 @@ def _require_masses(chosen: Criterion, numbers: ResolvedScore) -> None:
             "not hold or which is 0.",
             "Run the analysis again, or choose another criterion.",
         )
+
+
+def lacking(gradients: Mapping[str, bool]) -> tuple[str, ...]:
+    """The statistics that no criterion can have where a side has no gradients.
+
+    Alignment is not among them: with no gradient to compare it is 0, and a score that it takes part in stays what it is
+    without.
+    """
+    return () if gradients.get("domain", True) else ("grad_domain",)
 
 
 def resolve(spec: ScoreSpec, kappa: float, scales: Mapping[str, float] | None = None) -> ResolvedScore:

@@ -10,6 +10,7 @@ from gaprune_viz.data.schema import RawRow
 from gaprune_viz.errors import GapruneError
 
 FIELDS = ("query", "positive", "negative")
+TEXT = "text"
 _NEGATIVE = re.compile(r"negatives?([_-]?\d+)?")
 # Names that published triplet collections use, most telling first.
 _OTHER_NAMES = {
@@ -37,12 +38,15 @@ def check_mapping(columns: Mapping[str, str] | None) -> dict[str, str]:
     """A person's mapping with only known fields and no empty names.
 
     Raises:
-        GapruneError: for a field other than query, positive and negative.
+        GapruneError: for a field other than query, positive and negative, and text for plain texts.
     """
     mapping = {field: name.strip() for field, name in (columns or {}).items() if name and name.strip()}
     for field in mapping:
-        if field not in FIELDS:
-            raise GapruneError(f"There is no field {field!r} to map a column to.", f"Fields are: {', '.join(FIELDS)}.")
+        if field not in (*FIELDS, TEXT):
+            raise GapruneError(
+                f"There is no field {field!r} to map a column to.",
+                f"Fields are: {', '.join(FIELDS)}, or {TEXT} alone for plain texts.",
+            )
     return mapping
 
 

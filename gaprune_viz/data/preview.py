@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gaprune_viz.data.beir import is_beir, read_beir
-from gaprune_viz.data.columns import FIELDS, suggest
+from gaprune_viz.data.columns import FIELDS, TEXT, suggest
+from gaprune_viz.data.plain import text_columns
 from gaprune_viz.data.readers.opening import open_table
 from gaprune_viz.data.readers.table import Table
 from gaprune_viz.data.triplets import load_table, local_path
@@ -28,10 +29,12 @@ class UploadPreview:
         kind: the format, in words.
         columns: names of the columns.
         table: the first rows, one text for each column, long texts cut.
-        mapping: likely columns for query, positive and negative; fields without a likely one are left out.
+        mapping: likely columns for query, positive and negative, or for plain texts; fields without a likely one are
+            left out.
         rows: rows that were read; all of them unless `problem` says otherwise.
-        kept: triplets that the mapping gives; for a BEIR folder the queries from which they would be mined.
-        duplicates: rows left out because the same triplet came before.
+        kept: triplets, or plain texts, that the mapping gives; for a BEIR folder the queries from which they would be
+            mined.
+        duplicates: rows left out because the same triplet or text came before.
         dropped: one plain line for each row left out.
         problem: why it cannot be used as it is, and what to do; empty when it can.
     """
@@ -48,9 +51,14 @@ class UploadPreview:
     problem: str
 
     @property
+    def plain(self) -> bool:
+        """Whether these are plain texts, not triplets."""
+        return TEXT in self.mapping
+
+    @property
     def needs_mapping(self) -> bool:
         """Whether a person has to say which columns to use."""
-        return bool(self.columns) and self.kind != "BEIR" and len(self.mapping) < len(FIELDS)
+        return bool(self.columns) and self.kind != "BEIR" and not self.plain and len(self.mapping) < len(FIELDS)
 
 
 def inspect_upload(path: Path | str, columns: dict[str, str] | None = None) -> UploadPreview:
@@ -65,7 +73,7 @@ def inspect_upload(path: Path | str, columns: dict[str, str] | None = None) -> U
     table = open_table(path)
     first = _first_rows(table)
     names = table.columns or tuple(dict.fromkeys(key for row in first for key in row))
-    mapping = {field: name for field, name in (columns or suggest(names)).items() if name}
+    mapping = {field: name for field, name in (columns or _likely(table, names)).items() if name}
     shown = tuple(tuple(_cell(row.get(name)) for name in names) for row in first[:PREVIEW_ROWS])
     rows = kept = duplicates = 0
     dropped: tuple[str, ...] = ()
@@ -76,6 +84,12 @@ def inspect_upload(path: Path | str, columns: dict[str, str] | None = None) -> U
     except GapruneError as error:
         problem, rows = str(error), len(first)
     return UploadPreview(path.name, table.kind, names, shown, mapping, rows, kept, duplicates, dropped, problem)
+
+
+def _likely(table: Table, names: Sequence[str]) -> dict[str, str]:
+    """Plain texts where they are plain to see, else the columns that look like those of triplets."""
+    texts = text_columns({}, table)
+    return {TEXT: ",".join(texts)} if texts else suggest(names)
 
 
 def _first_rows(table: Table) -> list[Mapping[str, object]]:

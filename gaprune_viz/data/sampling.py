@@ -1,25 +1,24 @@
-"""Which triplets stand for all of them."""
+"""Which triplets, or plain texts, stand for all of them."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
 import numpy as np
 
 from gaprune_viz.config import Sampling
-from gaprune_viz.data.schema import Embed, Triplet
+from gaprune_viz.data.schema import Embed, PlainText, Samples
 from gaprune_viz.errors import GapruneError
 
 MINI_BATCH_ROWS = 20_000
 _BLOCK_DISTANCES = 16 * 1024 * 1024
 
 
-def choose(triplets: Sequence[Triplet], samples: int, sampling: Sampling, seed: int, embed: Embed) -> list[int]:
-    """Indices of the triplets to calibrate on, ascending and each once.
+def choose(triplets: Samples, samples: int, sampling: Sampling, seed: int, embed: Embed) -> list[int]:
+    """Indices of the triplets or plain texts to calibrate on, ascending and each once.
 
     `kmeans` is the paper's representative sampling (arXiv 2509.10844): k-means on the
-    query embeddings with k = samples, and the real query nearest to each centroid.
+    query embeddings with k = samples, and the real query nearest to each centroid; of plain texts, on their own.
 
     Args:
         samples: how many; where there are no more than that, all are taken.
@@ -35,8 +34,10 @@ def choose(triplets: Sequence[Triplet], samples: int, sampling: Sampling, seed: 
     if sampling is Sampling.RANDOM:
         drawn = np.random.default_rng(seed).choice(len(triplets), size=samples, replace=False)
         return sorted(int(index) for index in drawn)
-    queries = [triplet.query for triplet in triplets]
-    embeddings = np.ascontiguousarray(embed(queries, "query"), dtype=np.float32)
+    queries, kind = [t.text if isinstance(t, PlainText) else t.query for t in triplets], "query"
+    if isinstance(triplets[0], PlainText):
+        kind = "passage"
+    embeddings = np.ascontiguousarray(embed(queries, kind), dtype=np.float32)
     if embeddings.shape[0] != len(queries) or not np.isfinite(embeddings).all():
         raise GapruneError("The model gives embeddings that are no finite numbers.", "Try float32, or another model.")
     # More clusters than different queries would leave some empty. Long queries may differ only after the cut.

@@ -30,6 +30,16 @@ class Triplet:
     negatives: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """A text without label: nothing says what answers it, or what it answers."""
+
+    text: str
+
+
+Samples = Sequence[Triplet] | Sequence[PlainText]
+
+
 @dataclass(frozen=True)
 class ReadReport:
     """What became of the rows.
@@ -62,6 +72,10 @@ class TripletSet:
     triplets: tuple[Triplet, ...]
     content_hash: str
     report: ReadReport
+
+    @property
+    def samples(self) -> tuple[Triplet, ...]:
+        return self.triplets
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Triplets from any source a person may name."""
+"""Triplets, or plain texts, from any source a person may name."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
-from gaprune_viz.config import STARTER_DOMAINS, CalibrationSpec, column_mapping
+from gaprune_viz.config import STARTER_DOMAINS, CalibrationSpec, Fisher, column_mapping
 from gaprune_viz.data.beir import is_beir, read_beir
 from gaprune_viz.data.columns import check_mapping, pick, pick_object, resolve
 from gaprune_viz.data.files import unreadable
 from gaprune_viz.data.hub import open_hub, parse_hub
 from gaprune_viz.data.mining import mine_rows
 from gaprune_viz.data.ontologies import ONTOLOGIES, ontology_triplets
+from gaprune_viz.data.plain import TextSet, read_texts, refuse_plain, text_columns
 from gaprune_viz.data.readers.opening import SUFFIXES, open_table
 from gaprune_viz.data.readers.table import Table
 from gaprune_viz.data.schema import Embed, Notes, RawRow, ReadReport, Triplet, TripletSet, assemble
@@ -20,7 +21,18 @@ from gaprune_viz.data.starter import starter_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.workspace import UPLOAD_PREFIX, upload_path
 
-__all__ = ["Embed", "ReadReport", "Triplet", "TripletSet", "calibration_triplets", "check_source", "load_triplets"]
+__all__ = [
+    "Embed",
+    "ReadReport",
+    "TextSet",
+    "Triplet",
+    "TripletSet",
+    "calibration_samples",
+    "calibration_triplets",
+    "check_source",
+    "load_samples",
+    "load_triplets",
+]
 
 
 def load_triplets(
@@ -35,6 +47,22 @@ def load_triplets(
             (several of these, separated by commas).
         embed: embeds texts with the model; needed for BEIR folders, whose hard negatives are mined.
         seed: draws the positive where a BEIR query has several equally relevant passages.
+
+    Raises:
+        GapruneError: naming the file, the line and the field, and what to do; or the source holds plain texts.
+    """
+    return refuse_plain(load_samples(source, columns=columns, embed=embed, seed=seed))
+
+
+def load_samples(
+    source: str, *, columns: dict[str, str] | None = None, embed: Embed | None = None, seed: int = 0
+) -> TripletSet | TextSet:
+    """Read, check and count triplets or plain texts (`data/plain.py` says which is which).
+
+    Args:
+        source: as `load_triplets`; also a .txt file of one text a line, and the corpus.jsonl of a BEIR folder.
+        columns: as `load_triplets`; or which column is the `text`.
+        embed, seed: as `load_triplets`.
 
     Raises:
         GapruneError: naming the file, the line and the field, and what to do.
@@ -70,24 +98,35 @@ def check_source(source: str) -> None:
         _place(source)
 
 
-def calibration_triplets(spec: CalibrationSpec, side: str, embed: Embed | None = None) -> TripletSet:
-    """All triplets of one side of a run, `domain` or `general`: what its samples are chosen from, and what retraining
-    learns from.
+def calibration_samples(spec: CalibrationSpec, side: str, embed: Embed | None = None) -> TripletSet | TextSet:
+    """All triplets, or plain texts, of one side of a run, `domain` or `general`: what its samples are chosen from.
 
     Raises:
-        GapruneError: as `load_triplets`.
+        GapruneError: as `load_samples`; or these are plain texts, and the run's Fisher information needs triplets.
     """
     columns = column_mapping(getattr(spec, f"{side}_columns"))
-    return load_triplets(getattr(spec, side), columns=columns, embed=embed, seed=spec.seed)
+    found = load_samples(getattr(spec, side), columns=columns, embed=embed, seed=spec.seed)
+    return found if spec.fisher is Fisher.EMBEDDING else refuse_plain(found)
 
 
-def load_table(source: str, name: str, table: Table, columns: dict[str, str] | None) -> TripletSet:
-    """The triplets of an open table.
+def calibration_triplets(spec: CalibrationSpec, side: str, embed: Embed | None = None) -> TripletSet:
+    """All triplets of one side of a run: what retraining learns from.
 
     Raises:
-        GapruneError: for missing columns, and as `assemble`.
+        GapruneError: as `calibration_samples`; or these are plain texts.
+    """
+    return refuse_plain(calibration_samples(spec, side, embed))
+
+
+def load_table(source: str, name: str, table: Table, columns: dict[str, str] | None) -> TripletSet | TextSet:
+    """The triplets, or the plain texts, of an open table.
+
+    Raises:
+        GapruneError: for missing columns, and as `assemble` and `assemble_texts`.
     """
     mapping = check_mapping(columns)
+    if texts := text_columns(mapping, table):
+        return read_texts(source, name, table, texts)
     if table.columns is None:
         rows: Iterator[RawRow] = (pick_object(place, values, mapping) for place, values in table.rows(None))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from torch import Tensor
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import SIDES, Alignment, Allocation, ScoreSpec, Settings
 from gaprune_viz.criteria.alignment import align_matrix
-from gaprune_viz.criteria.criterion import ResolvedScore, WeightStatistics
+from gaprune_viz.criteria.criterion import STATISTICS, ResolvedScore, WeightStatistics
 from gaprune_viz.criteria.diagnostics import rank_correlation
 from gaprune_viz.criteria.fisher_estimate import estimate
 from gaprune_viz.criteria.registry import criterion, settled
-from gaprune_viz.criteria.scoring import alignment_of, kappa_of, numbers_of, score_weights, terms_of
+from gaprune_viz.criteria.scoring import alignment_of, kappa_of, lacking, numbers_of, score_weights, terms_of
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.masks import MaskResult, make_masks_streaming, rank_of, sparsity_of, zeros_of
 from gaprune_viz.masking.neurons import WholeNeurons, waking_count
@@ -66,6 +67,8 @@ class ExactScope:
         self.shapes = {m.name: (m.rows, m.columns) for m in statistics.matrices}
         self.layers = {m.name: m.layer for m in statistics.matrices}
         self.index = {m.name: i for i, m in enumerate(statistics.matrices)}
+        self.aligned = all(statistics.gradients.values())
+        self.lacks = lacking(statistics.gradients)
 
     def kappa(self, spec: ScoreSpec) -> float:
         """The number behind kappa; GapruneError where "auto" has none."""
@@ -81,7 +84,7 @@ class ExactScope:
         read: dict[str, Tensor] = {
             field: self.statistics.tensor(name, field)
             for field in ("fisher_domain", "fisher_general", "grad_domain", "act_domain")
-            if field in chosen.needs
+            if field in chosen.needs and field not in self.lacks
         }
         for side in SIDES:
             if (field := f"fisher_{side}") in read:
@@ -129,12 +132,14 @@ class ExactScope:
         Args:
             settings: those of `result`.
             result: from `masks`.
-            others: criteria to compare with; () for none. Magnitude is needed for the sentence and always added.
+            others: criteria to compare with; () for none. Magnitude is needed for the sentence and always added; those
+                that the run cannot serve are left out.
         """
         overlap, jaccard = {}, {}
         # Others are compared in the group of this criterion: the masks differ by their scores alone.
         settings = settled(settings)
-        for name in dict.fromkeys(("magnitude", *others)):
+        served = [name for name in others if not set(criterion(name).needs) & set(self.lacks)]
+        for name in dict.fromkeys(("magnitude", *served)):
             other = settings.with_(score=settings.score.with_(criterion=name))
             overlap[name], jaccard[name] = mask_overlap(result.masks, self.masks(other).masks)
         shares = self.term_shares(settings.score)
@@ -157,6 +162,7 @@ class ExactScope:
                 shares=shares,
                 overlap_with_magnitude=overlap["magnitude"],
                 pruned_fraction=sparsity,
+                aligned=self.aligned,
             ),
         )
 
@@ -193,7 +199,9 @@ class ExactScope:
         return rank_correlation(scores, sizes)
 
     def disagreement(self) -> float:
-        """Fraction of weights whose domain and general gradients have opposite signs."""
+        """Fraction of weights whose domain and general gradients have opposite signs; nan without gradients."""
+        if not self.aligned:
+            return nan
         apart = 0
         for name in self.statistics.names:
             domain, general = (self.statistics.tensor(name, f"grad_{side}") for side in ("domain", "general"))
@@ -239,13 +247,10 @@ class ExactScope:
         theta = self.theta_of(name)
         stats = self.statistics.matrix(name, theta)
         kind = alignment_of(criterion(spec.criterion), spec)
+        known = {field: getattr(stats, field) for field in STATISTICS if hasattr(stats, field)}
+        known |= {"alignment": align_matrix(Alignment(kind), stats)}
         return WeightStatistics(
-            theta=theta,
-            fisher_domain=stats.fisher_domain,
-            fisher_general=stats.fisher_general,
-            alignment=align_matrix(Alignment(kind), stats),
-            grad_domain=stats.grad_domain,
-            act_domain=stats.act_domain,
+            **{field: values for field, values in known.items() if field not in self.lacks},
             matrix_index=self.index[name],
         )
 

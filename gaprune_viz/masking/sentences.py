@@ -15,6 +15,8 @@ DECISIVE = 0.9
 """A term decides when it has this share of the variance or more, yet not so much more than the whole that another term
 cancels it (at most 1 / DECISIVE). Otherwise the first term only has the largest say."""
 
+OFF = "Alignment is off: plain texts have no labels."
+
 TERM_LABELS = {
     "magnitude": "√|θ|",
     "fisher_domain": "domain Fisher information",
@@ -63,6 +65,7 @@ def plain_sentence(
     shares: Mapping[str, float],
     overlap_with_magnitude: float,
     pruned_fraction: float,
+    aligned: bool = True,
 ) -> str:
     """What decides at the present settings, in one sentence; a second one says what to turn where √|θ| drowns the rest.
 
@@ -73,7 +76,30 @@ def plain_sentence(
         shares: from `term_shares` over the scope.
         overlap_with_magnitude: fraction of the pruned weights that magnitude pruning prunes under the same `mask`.
         pruned_fraction: fraction of the scope that is pruned.
+        aligned: whether both sides have gradients; else the alignment is 0 everywhere, and a last sentence says why.
     """
+    text = _decides(
+        criterion,
+        score,
+        mask,
+        shares=shares,
+        overlap_with_magnitude=overlap_with_magnitude,
+        pruned_fraction=pruned_fraction,
+        aligned=aligned,
+    )
+    return text if aligned or "alignment" not in criterion.needs else f"{text} {OFF}"
+
+
+def _decides(
+    criterion: Criterion,
+    score: ScoreSpec,
+    mask: MaskSpec,
+    *,
+    shares: Mapping[str, float],
+    overlap_with_magnitude: float,
+    pruned_fraction: float,
+    aligned: bool,
+) -> str:
     if pruned_fraction <= 0:
         return "Nothing is pruned at these settings, so every weight is kept whatever its score."
     setting = _setting(mask, pruned_fraction)
@@ -81,7 +107,7 @@ def plain_sentence(
     if not any(shares.values()):
         return f"{setting}, every weight has the same score and only position decides: {shared}."
     if len(shares) > 1:
-        return f"{setting}, {_leader(criterion, shares)}; {shared}.{_advice(criterion, score, shares)}"
+        return f"{setting}, {_leader(criterion, shares)}; {shared}.{_advice(criterion, score, shares, aligned)}"
     if criterion.name == "magnitude":
         return f"{setting}, magnitude alone decides: {criterion.removes} go, whatever the data say."
     if criterion.name == "random":
@@ -125,7 +151,7 @@ def _label(term: str) -> str:
     return TERM_LABELS.get(term, term.replace("_", " "))
 
 
-def _advice(criterion: Criterion, score: ScoreSpec, shares: Mapping[str, float]) -> str:
+def _advice(criterion: Criterion, score: ScoreSpec, shares: Mapping[str, float], aligned: bool) -> str:
     """What to turn so that the data count, where the magnitude term decides. Names only knobs that have an effect."""
     if max(shares, key=lambda name: shares[name]) != "magnitude" or shares["magnitude"] < DECISIVE:
         return ""
@@ -134,7 +160,9 @@ def _advice(criterion: Criterion, score: ScoreSpec, shares: Mapping[str, float])
         tips.append("lower γ" if score.fisher_scale == "auto" else "set κ to `auto`")
     else:
         tips.append("choose criterion `dai`, where κ scales the Fisher term,")
-    if "alignment" in criterion.knobs and score.alpha == 0:
+    if not aligned:
+        pass
+    elif "alignment" in criterion.knobs and score.alpha == 0:
         tips.append("raise α")
     elif "alignment" in criterion.knobs and score.alignment is not Alignment.SIGN:
         tips.append("choose alignment `sign`")

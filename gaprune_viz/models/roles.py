@@ -6,7 +6,8 @@ probe, and what then changes at the inputs of the other layers tells its role:
 - the first layer whose input changes at *other* positions than the changed one reads the attention's output;
 - of the layers that feed it, a query moves its own position only; keys and values move others;
 - flipping the sign of a value flips what comes out of the attention (it is linear); flipping a key does not;
-- in an MLP, flipping `up` flips the input of `down`; `gate` goes through the activation, so flipping it does not.
+- in an MLP, flipping `up` flips the input of `down`; `gate` goes through the activation, so flipping it does not. In a
+  fused matrix the half that does not flip it is the gate.
 """
 
 from __future__ import annotations
@@ -55,18 +56,20 @@ def role_by_name(name: str) -> str | None:
 @torch.no_grad()
 def detect_roles(
     model: EmbeddingModel, blocks: Sequence[tuple[str, nn.Module]]
-) -> tuple[dict[str, str], dict[str, bool]]:
+) -> tuple[dict[str, str], dict[str, bool], dict[str, bool]]:
     """Probe the blocks of a model. Blocks of one shape are probed once.
 
     Returns:
-        role of each executed weight, by parameter name; and the executed weights in order of execution, False for
-        those that read anything but the tokens of a text in their order, which get no role.
+        role of each executed weight, by parameter name; the executed weights in order of execution, False for
+        those that read anything but the tokens of a text in their order, which get no role; and for each fused gate
+        and up, whether the first half of its rows is the gate.
     """
     from gaprune_viz.models.blocks import is_linear
 
     calls, order = _record_probe(model, blocks, is_linear)
     roles: dict[str, str] = {}
-    known: dict[tuple[Any, ...], dict[str, str]] = {}
+    halves: dict[str, bool] = {}
+    known: dict[tuple[Any, ...], tuple[dict[str, str], dict[str, bool]]] = {}
     for block_name, block in blocks:
         if block_name not in calls:
             continue
@@ -78,10 +81,12 @@ def detect_roles(
         shape = (type(block), *((relative, module.weight.shape) for relative, module in linears.items()))
         if shape not in known:
             args, kwargs = calls[block_name]
-            known[shape] = BlockProbe(block, linears, args, kwargs).roles()
-        for relative, role in known[shape].items():
-            roles[f"{block_name}.{relative}.weight"] = role
-    return roles, order
+            probe = BlockProbe(block, linears, args, kwargs)
+            known[shape] = probe.roles(), probe.gate_first
+        found, gate_first = known[shape]
+        roles |= {f"{block_name}.{relative}.weight": role for relative, role in found.items()}
+        halves |= {f"{block_name}.{relative}.weight": first for relative, first in gate_first.items()}
+    return roles, order, halves
 
 
 def _record_probe(
@@ -145,6 +150,7 @@ class BlockProbe:
         self, block: nn.Module, linears: dict[str, nn.Module], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         self.block, self.linears, self.args, self.kwargs = block, linears, args, kwargs
+        self.gate_first: dict[str, bool] = {}
         self.order: list[str] = []
         self.base = self._inputs(None, None)
         # Rounding moves every input a little; a real effect is far above that.
@@ -190,7 +196,10 @@ class BlockProbe:
         if len(feeders) == 1:
             wide = self.linears[feeders[0]]
             narrow = self.base[down].shape[-1]
-            return {feeders[0]: "fused_gate_up" if _outputs(wide) == 2 * narrow else "up"}
+            if _outputs(wide) != 2 * narrow:
+                return {feeders[0]: "up"}
+            self.gate_first[feeders[0]] = not self._flips(feeders[0], down, narrow)
+            return {feeders[0]: "fused_gate_up"}
         flips = {name: self._flips(name, down) for name in feeders}
         return {name: "up" if flips[name] else "gate" for name in feeders}
 
@@ -218,9 +227,14 @@ class BlockProbe:
                 elsewhere.add(other)
         return anywhere, elsewhere
 
-    def _flips(self, name: str, reader: str) -> bool:
-        """Whether negating a layer's output negates what another layer reads."""
-        after = self._inputs(name, lambda out: -out)[reader]
+    def _flips(self, name: str, reader: str, outputs: int | None = None) -> bool:
+        """Whether negating a layer's output, or the first few of its outputs, negates what another layer reads."""
+
+        def negate(out: Tensor) -> Tensor:
+            count = out.shape[-1] if outputs is None else outputs
+            return torch.cat([-out[..., :count], out[..., count:]], dim=-1)
+
+        after = self._inputs(name, negate)[reader]
         gap = (after + self.base[reader]).abs().max()
         return bool(gap < 1e-2 * self.base[reader].abs().max())
 

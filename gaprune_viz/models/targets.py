@@ -25,6 +25,7 @@ class Target:
         layer: index of its transformer block.
         role: what it does there, for example `query` or `down`.
         transposed: True for GPT-2 style Conv1D, whose parameter is [in, out].
+        gate_first: of a fused gate and up, whether the first half of its rows is the gate.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Target:
     layer: int
     role: str
     transposed: bool
+    gate_first: bool = True
 
     @property
     def parameter(self) -> nn.Parameter:
@@ -47,6 +49,14 @@ class Target:
     def shape(self) -> tuple[int, int]:
         rows, columns = self.weight.shape
         return int(rows), int(columns)
+
+    @property
+    def rows(self) -> int:
+        return self.shape[0]
+
+    @property
+    def columns(self) -> int:
+        return self.shape[1]
 
     @property
     def size(self) -> int:
@@ -83,7 +93,7 @@ def inventory(model: EmbeddingModel) -> Inventory:
     """
     backbone = model.backbone
     blocks = find_blocks(backbone)
-    roles, executed = detect_roles(model, blocks)
+    roles, executed, halves = detect_roles(model, blocks)
     targets: list[Target] = []
     notes: list[str] = []
     seen: set[int] = set()
@@ -97,7 +107,7 @@ def inventory(model: EmbeddingModel) -> Inventory:
             usual = role_by_name(name)
             if usual is not None and usual != role:
                 notes.append(f"{name}: works as {role}, although its name says {usual}.")
-            targets.append(Target(name, module, layer, role, is_conv1d(module)))
+            targets.append(Target(name, module, layer, role, is_conv1d(module), halves.get(name, True)))
     order = {name: i for i, name in enumerate(executed)}
     targets.sort(key=lambda t: (t.layer, order[t.name]))
     if not targets:

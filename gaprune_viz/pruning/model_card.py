@@ -14,7 +14,7 @@ def model_card(document: dict[str, Any]) -> str:
     label = document["dense"]["label"]
     base = f"base_model: {run['model']['model']}\n" if "/" in run["model"]["model"] else ""
     data = "\n".join(
-        f"| {side} | {d['name']} | {d['samples']} | {d['mean_loss']:.4f} |" for side, d in document["data"].items()
+        f"| {side} | {d['name']} | {d['samples']} | {_loss(d['mean_loss'])} |" for side, d in document["data"].items()
     )
     return f"""---
 library_name: sentence-transformers
@@ -42,7 +42,7 @@ gamma {score["gamma"]}, kappa {document["kappa"]:g}, Fisher power {score["fisher
 | neurons without input that keep an output | {document.get("waking_neurons", "not counted")} |
 | same weights as magnitude pruning | {document["overlap_with_magnitude"]:.2%} of the pruned ones |
 
-Calibration:
+Calibration, Fisher information `{run["calibration"].get("fisher", "contrastive")}`:
 
 | side | data | samples | mean loss |
 |---|---|---|---|
@@ -57,6 +57,10 @@ from sentence_transformers import SentenceTransformer
 model = SentenceTransformer("path/to/this/folder")
 ```
 """
+
+
+def _loss(value: float | None) -> str:
+    return "none: plain texts" if value is None else f"{value:.4f}"
 
 
 def _bounds(mask: dict[str, Any]) -> str:

@@ -61,7 +61,7 @@ def quantity(scope: ExactScope, name: str, settings: Settings, what: str, result
 
     Args:
         what: of QUANTITIES: `pruned` is 1 where the mask has a zero, `theta` is |theta|, `fisher_ratio` log10 of domain
-            over general (nan where either is 0), `alignment` the gradient correlation.
+            over general (nan where either is 0), `alignment` the gradient correlation (nan without gradients).
 
     Raises:
         GapruneError: there is no such quantity.
@@ -78,6 +78,8 @@ def quantity(scope: ExactScope, name: str, settings: Settings, what: str, result
     if what == "fisher_ratio":
         ratio = (read(name, "fisher_domain").double() / read(name, "fisher_general").double()).log10()
         return torch.where(ratio.isfinite(), ratio, torch.nan).float()
+    if what == "alignment" and not scope.aligned:
+        return torch.full_like(scope.theta_of(name), torch.nan)
     if what == "alignment":
         grads = read(name, "grad_domain"), read(name, "grad_general")
         return correlation(*grads, read(name, "fisher_domain"), read(name, "fisher_general"))

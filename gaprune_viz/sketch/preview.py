@@ -35,7 +35,7 @@ class Preview:
         term_shares: share of each term in the variance of the score.
         overlap_with_magnitude: share of the pruned weights that magnitude would prune at the same settings.
         rank_correlation: Spearman's, of the score with |theta|; nan where the score is constant.
-        disagreement: fraction of weights whose domain and general gradients point apart.
+        disagreement: fraction of weights whose domain and general gradients point apart; nan without gradients.
         starved: matrices of which more than 95 % would go.
         sentence: what decides, in plain words.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -98,10 +98,16 @@ class Scored:
 
 
 class SampleView:
-    """One sample as arrays, with its scores for the settings used lately."""
+    """One sample as arrays, with its scores for the settings used lately.
 
-    def __init__(self, sample: Sample, matrices: int) -> None:
-        self.sample = sample
+    Args:
+        sample: of all matrices.
+        matrices: how many there are.
+        lacks: statistics that were not measured, whatever the sample holds in their place.
+    """
+
+    def __init__(self, sample: Sample, matrices: int, lacks: Collection[str] = ()) -> None:
+        self.sample, self.lacks = sample, frozenset(lacks)
         self.matrix = sample.matrix.numpy()
         self.weight = sample.weight.double().numpy()
         self.weight32 = sample.weight.numpy()
@@ -123,7 +129,7 @@ class SampleView:
         if (kind, fisher) not in self._blocks:
             whole = self.sample.statistics(kind, fisher)
             starts = range(0, len(self.sample), BLOCK)
-            self._blocks[kind, fisher] = [_block(whole, slice(start, start + BLOCK)) for start in starts]
+            self._blocks[kind, fisher] = [_block(whole, slice(start, start + BLOCK), self.lacks) for start in starts]
         return self._blocks[kind, fisher]
 
     def alignment(self, kind: Alignment) -> np.ndarray:
@@ -185,9 +191,10 @@ class SampleView:
         return np.add.reduceat(values * self.weight, self._bounds[:-1]) / self.totals
 
 
-def _block(whole: WeightStatistics, part: slice) -> WeightStatistics:
+def _block(whole: WeightStatistics, part: slice, lacks: frozenset[str]) -> WeightStatistics:
     """Some entries of a sample's statistics."""
-    picked = {name: getattr(whole, name)[part] for name in STATISTICS if getattr(whole, name) is not None}
+    known = [name for name in STATISTICS if getattr(whole, name) is not None and name not in lacks]
+    picked = {name: getattr(whole, name)[part] for name in known}
     assert whole.flat_index is not None
     assert not isinstance(whole.matrix_index, int)
     return WeightStatistics(**picked, flat_index=whole.flat_index[part], matrix_index=whole.matrix_index[part])

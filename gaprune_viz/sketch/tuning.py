@@ -6,6 +6,7 @@ The exact mask is another matter (`masking`); the preview says what it will look
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import nan
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from gaprune_viz.config import ScoreSpec, Settings
 from gaprune_viz.criteria.criterion import ResolvedScore
 from gaprune_viz.criteria.diagnostics import spread_correlation, term_shares
 from gaprune_viz.criteria.registry import criteria, criterion, settled
-from gaprune_viz.criteria.scoring import alignment_of, kappa_of, numbers_of
+from gaprune_viz.criteria.scoring import alignment_of, kappa_of, lacking, numbers_of
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.sentences import plain_sentence
 from gaprune_viz.sketch.cutting import SketchCutting, within_rows
@@ -28,21 +29,36 @@ SCORE_TAIL = 0.002
 
 
 class LiveScope:
-    """A sketch made ready for sliders: what does not depend on them is computed once."""
+    """A sketch made ready for sliders: what does not depend on them is computed once.
 
-    def __init__(self, sketch: Sketch, matrices: Sequence[MatrixInfo], scales: Mapping[str, float]) -> None:
+    Args:
+        sketch: of the scope.
+        matrices: of the scope.
+        scales: sizes that scores are set against (`Statistics.scales`).
+        gradients: of each side whether it has any; None for both.
+    """
+
+    def __init__(
+        self,
+        sketch: Sketch,
+        matrices: Sequence[MatrixInfo],
+        scales: Mapping[str, float],
+        gradients: Mapping[str, bool] | None = None,
+    ) -> None:
+        self.aligned = all((gradients or {}).values())
+        lacks = lacking(gradients or {})
         self.sketch, self.matrices, self.scales = sketch, tuple(matrices), dict(scales)
         self.sizes = np.array([m.size for m in matrices], dtype=np.float64)
         self.layers = tuple(sorted({m.layer for m in matrices}))
         self.row_of = np.searchsorted(self.layers, [m.layer for m in matrices])
-        self.scattered = SampleView(sketch.scattered, len(matrices))
-        self.segments = SampleView(sketch.segments, len(matrices))
+        self.scattered = SampleView(sketch.scattered, len(matrices), lacks)
+        self.segments = SampleView(sketch.segments, len(matrices), lacks)
         self.cutting = SketchCutting(self.matrices, self.scattered, self.segments, sketch.segment_length, self.numbers)
         self._layer_row = self.row_of[self.scattered.matrix]
         sample = sketch.scattered
         # The signs of the product, because the product of two small gradients underflows.
         apart = (sample.grad_domain.sign() * sample.grad_general.sign() < 0).numpy()
-        self.disagreement = self.scattered.total(apart) / float(self.sizes.sum())
+        self.disagreement = self.scattered.total(apart) / float(self.sizes.sum()) if self.aligned else nan
 
     def kappa(self, spec: ScoreSpec) -> float:
         """The number behind kappa.
@@ -97,21 +113,22 @@ class LiveScope:
                 shares=shares,
                 overlap_with_magnitude=overlap,
                 pruned_fraction=float((fraction * self.sizes).sum() / self.sizes.sum()),
+                aligned=self.aligned,
             ),
         )
 
     def densities(self, settings: Settings) -> tuple[Density, Density]:
-        """How the score and the alignment s spread in every layer (rows: `layers`).
+        """How the score and the alignment s spread in every layer (rows: `layers`); nothing where alignment is off.
 
         Raises:
             GapruneError: as `preview`.
         """
         kind = alignment_of(criterion(settings.score.criterion), settings.score)
         shown = self.scattered.scored(settings.score, self.numbers)
-        return (
-            self._density(shown.values, _score_edges(shown)),
-            self._density(self.scattered.alignment(kind), np.linspace(-1, 1, 82)),
-        )
+        spread = self._density(self.scattered.alignment(kind), np.linspace(-1, 1, 82))
+        if not self.aligned:
+            spread = Density(spread.edges, np.zeros_like(spread.counts))
+        return self._density(shown.values, _score_edges(shown)), spread
 
     def scatter(self, preview: Preview, most: int, matrix: int | None = None) -> Points:
         """A spread of sampled weights with both parts of DAI at the preview's constants, whatever its criterion.

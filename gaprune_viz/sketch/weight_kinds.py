@@ -34,7 +34,7 @@ class Kinds:
         alignment_edges: float64 [y + 1], gradient correlation; they reach as far as the bulk of the weights.
         counts: float64 [y, x], weights of the model.
         pruned: float64 [y, x], those of them that would go.
-        quadrants: name -> (share of the weights, share of these that would go).
+        quadrants: name -> (share of the weights, share of these that would go). Nothing is sorted without gradients.
     """
 
     ratio_edges: np.ndarray
@@ -58,8 +58,10 @@ def kinds_of(live: LiveScope, preview: Preview, matrix: int | None = None) -> Ki
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.log10(domain) - np.log10(general)
     agree = view.alignment(Alignment.CORRELATION)[chosen].astype(np.float64)
+    if not live.aligned:
+        agree = np.full_like(agree, np.nan)
     weight, gone = view.weight[chosen], gone[chosen]
-    known = ~np.isnan(ratio)
+    known = ~(np.isnan(ratio) | np.isnan(agree))
     ratio, agree, weight, gone = ratio[known], agree[known], weight[known], gone[known]
     reach = max(float(np.quantile(np.abs(agree), BULK)), 1e-6) if len(agree) else 1.0
     edges = np.linspace(-RATIO_REACH, RATIO_REACH, RATIO_BINS + 1), np.linspace(-reach, reach, ALIGNMENT_BINS + 1)

@@ -24,11 +24,11 @@ from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
 from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.tabs.atlas import events as atlas_events
-from gaprune_viz.app.tabs.export.reproduce import shell_text
+from gaprune_viz.app.tabs.export.reproduce import python_text, shell_text
 from gaprune_viz.app.tabs.matrix.events import MatrixEvents
 from gaprune_viz.app.tuning.controls import CUSTOM, FIELDS, held_by, knob_updates, preset_of, settings_from
 from gaprune_viz.calibration.progress import Progress
-from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
+from gaprune_viz.config import CalibrationSpec, Fisher, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.errors import Cancelled, GapruneError
 from tests.app.conftest import Held, plain
@@ -165,12 +165,31 @@ def test_knobs_that_a_criterion_does_not_read_are_greyed_out(page: Page, held: H
 
 
 def test_the_run_of_the_sidebar() -> None:
-    values = ["default", "finance", "general", "linear", 32, "random", 3, 0.1, "", "", "auto", "", "q: ", None]
+    values = [
+        "default",
+        "finance",
+        "general",
+        "linear",
+        32,
+        "random",
+        3,
+        0.1,
+        "model",
+        4,
+        "",
+        "",
+        "auto",
+        "",
+        "q: ",
+        None,
+    ]
     assert len(values) == len(RUN_FIELDS)
     fields = dict(zip(RUN_FIELDS, values, strict=True))
     run = run_from(fields)
     assert run.calibration == CalibrationSpec(
-        domain="finance", scope="linear", samples=32, sampling="random", seed=3, temperature=0.1
+        **{"domain": "finance", "scope": "linear", "samples": 32, "sampling": "random", "seed": 3, "temperature": 0.1},
+        fisher=Fisher.MODEL,
+        projections=4,
     )
     assert run.model == ModelSpec(passage_prompt="q: ") or run.model == ModelSpec(query_prompt="q: ")
     with pytest.raises(GapruneError, match="samples"):
@@ -187,6 +206,11 @@ def test_the_shell_text_says_the_same_settings() -> None:
     flags = dict(zip(prune[3:-2:2], prune[4:-2:2], strict=True))
     assert flags == {"--beta": "0.3", "--fisher-scale": "auto", "--sparsity": "0.7", "--allocation": "layer"}
     assert compare[:2] == ["gaprune-viz", "compare"]
+    texts = CalibrationSpec(domain="a.csv", domain_columns="text=abstract", fisher=Fisher.EMBEDDING, projections=3)
+    (analyze, *_) = (shlex.split(line) for line in shell_text(RunSpec(calibration=texts), settings).splitlines())
+    given = ["--domain", "a.csv", "--domain-columns", "text=abstract", "--fisher", "embedding", "--projections", "3"]
+    assert analyze == ["gaprune-viz", "analyze", *given, "--out", "run"]
+    assert "'fisher': 'embedding'" in python_text(RunSpec(calibration=texts), settings)
 
 
 def test_the_card_of_a_weight_gives_the_numbers_of_explain(page: Page, held: Held, tiny_analysis: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.tabs.data.events import SideEvents
-from gaprune_viz.config import CalibrationSpec, column_mapping
-from gaprune_viz.data.triplets import load_triplets
+from gaprune_viz.app.tabs.data.view import FIELDS
+from gaprune_viz.config import CalibrationSpec, Fisher, column_mapping
+from gaprune_viz.data.triplets import calibration_samples, load_triplets
 from tests.app.conftest import Held, plain
 
 
@@ -20,8 +21,8 @@ def test_an_upload_is_shown_mapped_and_used(page: Page, held: Held, tmp_path: Pa
     shown = events.upload(held(others=given))
     pickers = [shown.pop(column) for column in tab.columns.values()]
     assert set(shown) == {tab.report, tab.rows, tab.use}
-    assert [p["choices"] for p in pickers] == [["question", "answer", "other"]] * 3
-    given |= dict(zip(tab.columns.values(), ("question", "answer", ["other"]), strict=True))
+    assert [p["choices"] for p in pickers] == [["question", "answer", "other"]] * len(FIELDS)
+    given |= dict(zip(tab.columns.values(), ("question", "answer", ["other"], []), strict=True))
     shown = events.map_columns(held(others=given))
     report, rows, button = (shown[place] for place in (tab.report, tab.rows, tab.use))
     assert "4" in plain(report)
@@ -36,6 +37,28 @@ def test_an_upload_is_shown_mapped_and_used(page: Page, held: Held, tmp_path: Pa
     spec = CalibrationSpec(domain=source["value"], domain_columns=columns)
     path.unlink()
     assert load_triplets(spec.domain, columns=column_mapping(columns)).report.kept == 4
+
+
+def test_plain_texts_are_uploaded_and_used(page: Page, held: Held, tmp_path: Path, tiny_bert: Path) -> None:
+    tab, path = page.tabs["data"].parts["domain"], tmp_path / "own.txt"
+    events, sidebar = SideEvents(tab, page.frame, "domain"), page.frame.sidebar
+    path.write_text("water is a liquid\n\nthe moon goes round\na bond pays\n")
+    given = {tab.upload: str(path), sidebar.controls["model"]: str(tiny_bert)}
+    shown = events.upload(held(others=given))
+    said = " ".join(plain(shown[tab.report]).split())
+    assert "Plain texts 3 of 4 rows" in said
+    assert "1 empty text was passed over" in said
+    assert {field: shown[column]["value"] for field, column in tab.columns.items()} == {
+        "query": None,
+        "positive": None,
+        "negative": [],
+        "text": ["text"],
+    }
+    used = events.use(held(others={**given, tab.columns["text"]: ["text"]}))
+    source, columns = (used[place] for place in sidebar.source("domain"))
+    assert columns == "text=text"
+    spec = CalibrationSpec(domain=source["value"], domain_columns=columns, fisher=Fisher.EMBEDDING)
+    assert len(calibration_samples(spec, "domain").samples) == 3
 
 
 def test_an_upload_that_cannot_be_read_is_one_alert(page: Page, held: Held, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
 from gaprune_viz.calibration.progress import drain
-from gaprune_viz.calibration.statistics import FIELDS, Statistics
+from gaprune_viz.calibration.statistics import Statistics, fields_of
 from gaprune_viz.config import ModelSpec, Scope
 from gaprune_viz.data.schema import Triplet
 from gaprune_viz.errors import GapruneError
@@ -57,8 +57,9 @@ def test_two_processes_give_the_numbers_of_one(
     for side in ("domain", "general"):
         assert one.document["data"][side]["tokens"] == two.document["data"][side]["tokens"]
         assert two.document["data"][side]["mean_loss"] == pytest.approx(one.document["data"][side]["mean_loss"], 1e-6)
-    for name in one.names:
-        for field in FIELDS:
+    assert two.has_neurons
+    for name, role in ((m.name, m.role) for m in one.matrices):
+        for field in fields_of(role):
             a, b = one.tensor(name, field).double(), two.tensor(name, field).double()
             assert float((a - b).norm() / a.norm()) < 1e-5, (name, field)
 

@@ -29,7 +29,11 @@ def headline_html(now: Live) -> str:
         off = float(np.abs(by_matrix - preview.pruned_fraction).max())
         note = f"exact mask: {percent(sparsity_of(exact.masks))}; preview off by {100 * off:.2f} points at most"
     woken = STORE.waking(now.analysis, preview.settings, exact) if exact is not None else 0
-    conflict = percent(preview.disagreement)
+    conflict = panels.Card(
+        "Gradients in conflict", percent(preview.disagreement), "of the weights: domain and general pull apart"
+    )
+    if not now.analysis.live.aligned:
+        conflict = panels.Card("Gradients in conflict", "off", "plain texts have no labels")
     rank = preview.rank_correlation
     cards = [
         panels.Card("Sparsity of the scope", percent(zeros / sizes.sum()), note),
@@ -38,7 +42,7 @@ def headline_html(now: Live) -> str:
             "Same as magnitude", percent(preview.overlap_with_magnitude), "of the pruned weights would go either way"
         ),
         panels.Card("Spearman with |θ|", number(rank), "rank correlation; 1 is the same order"),
-        panels.Card("Gradients in conflict", conflict, "of the weights: domain and general pull apart"),
+        conflict,
         panels.Card("Fisher scale κ", number(preview.kappa), _starved_note(now)),
     ]
     return (

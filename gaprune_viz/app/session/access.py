@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaprune_viz.config import STARTER_DOMAINS, ModelSpec, RunSpec, ServeSpec
+from gaprune_viz.config import STARTER_DOMAINS, Fisher, ModelSpec, RunSpec, ServeSpec
 from gaprune_viz.data.triplets import check_source
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.jobs.line import Owner
@@ -28,6 +28,7 @@ ANALYSIS_ID = re.compile(r"analysis-[0-9a-f]{16}")
 SHORTEST_SESSION = 6
 MOST_SESSIONS = 10_000
 MOST_OWNED = 200
+MOST_PROJECTIONS = 4
 
 
 class Access:
@@ -123,6 +124,12 @@ class Access:
             raise GapruneError(
                 f"samples: {run.calibration.samples} is more than this public page takes.",
                 f"Use {spec.max_samples} or less.",
+            )
+        # Each is a backward pass over all texts.
+        if run.calibration.fisher is Fisher.EMBEDDING and run.calibration.projections > MOST_PROJECTIONS:
+            raise GapruneError(
+                f"projections: {run.calibration.projections} is more than this public page takes.",
+                f"Use {MOST_PROJECTIONS} or less.",
             )
         for source in (run.calibration.domain, run.calibration.general):
             self.check_source(source, session)

@@ -13,7 +13,7 @@ from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.session.access import DEMO
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.calibration.statistics import MatrixInfo
-from gaprune_viz.config import Settings, Spec
+from gaprune_viz.config import Fisher, Settings, Spec
 from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
@@ -119,6 +119,7 @@ def run_line(analysis: Analysis, name: str) -> str:
     text = (
         f"{document['model']['label']} · {data['domain']['name']} against {data['general']['name']} · "
         f"scope {spec.scope.value} · {data['domain']['samples']} + {data['general']['samples']} samples · "
+        f"{'' if spec.fisher is Fisher.CONTRASTIVE else f'Fisher of {spec.fisher.value} · '}"
         f"{document['seconds']:.0f} s"
     )
     return panels.run_header(text, bundled=name == DEMO)

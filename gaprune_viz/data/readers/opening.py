@@ -10,6 +10,7 @@ from gaprune_viz.data.readers.csv_table import open_csv
 from gaprune_viz.data.readers.json_table import open_json, open_json_lines
 from gaprune_viz.data.readers.parquet_table import open_parquet
 from gaprune_viz.data.readers.table import Table
+from gaprune_viz.data.readers.text_table import open_text
 from gaprune_viz.errors import GapruneError
 
 READERS: dict[str, Callable[[Path], Table]] = {
@@ -18,6 +19,7 @@ READERS: dict[str, Callable[[Path], Table]] = {
     ".csv": open_csv,
     ".tsv": open_csv,
     ".parquet": open_parquet,
+    ".txt": open_text,
 }
 """By ending. A reader takes a file that is there and not too large, and gives its `Table`."""
 SUFFIXES = tuple(READERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
@@ -16,8 +17,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from gaprune_viz.analysis.exact import load_dense
-from gaprune_viz.analysis.making import analyze
+from gaprune_viz.analysis.making import analysis_key, analyze
 from gaprune_viz.analysis.opening import open_analysis
+from gaprune_viz.analysis.samples import choose_data
 from gaprune_viz.analysis.summaries import (
     LOG10_FISHER_EDGES,
     LOG10_THETA_EDGES,
@@ -27,8 +29,8 @@ from gaprune_viz.analysis.summaries import (
     summary_row,
 )
 from gaprune_viz.calibration.progress import drain
-from gaprune_viz.calibration.statistics import FIELDS, MatrixInfo, MatrixStatistics, Statistics
-from gaprune_viz.config import Alignment, CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
+from gaprune_viz.calibration.statistics import MatrixInfo, MatrixStatistics, Statistics, fields_of
+from gaprune_viz.config import Alignment, CalibrationSpec, Fisher, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.criteria.alignment import align_matrix
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.loading import load_model
@@ -56,16 +58,16 @@ def test_tensors_have_the_names_and_shapes_of_the_parameters(tiny_analysis: Path
     model = load_model(ModelSpec(model=str(tiny_bert), device="cpu"))
     named = dict(model.backbone.named_parameters())
     tensors = load_file(tiny_analysis / "statistics.safetensors")
-    expected = {f"{t.name}:{field}" for t in inventory(model).targets for field in FIELDS}
+    expected = {f"{t.name}:{field}" for t in inventory(model).targets for field in fields_of(t.role)}
     assert tensors.keys() == expected
-    assert len(expected) == 12 * 6
+    assert len(expected) == 12 * 6 + 2 * 4
     for key, tensor in tensors.items():
         name, field = key.rsplit(":", 1)
         assert tensor.dtype == torch.float32
         shape = named[name].shape
-        assert tensor.shape == (shape[1:] if field.startswith("act") else shape)
+        assert tensor.shape == (shape if field.startswith(("fisher", "grad")) else shape[1:])
         assert bool(torch.isfinite(tensor).all())
-        if not field.startswith("grad"):
+        if not field.startswith(("grad", "mean")):
             assert bool((tensor >= 0).all())
     with safe_open(str(tiny_analysis / "statistics.safetensors"), framework="pt") as file:
         assert file.metadata() == {"format": "gaprune_viz", "version": "1"}
@@ -89,6 +91,9 @@ def test_the_spec_tells_what_was_done(opened: Statistics, tiny_bert: Path, tiny_
         assert 0 < data["mean_loss"] < 20
         assert data["tokens"] > 12 * 3
     assert document["data"]["domain"]["content_hash"] != document["data"]["general"]["content_hash"]
+    assert document["gradients"] == {"domain": True, "general": True}
+    assert document["effective_samples"] == opened.effective_samples
+    assert all(1 <= n <= 12 for n in document["effective_samples"].values())
     assert document["notes"] == []
     assert "an embedding table" in document["refused"]["embeddings.word_embeddings.weight"]
     assert {"torch", "transformers", "gaprune-viz"} <= document["versions"].keys()
@@ -287,5 +292,32 @@ def test_the_same_run_is_found_again_by_its_content(
     again = again.with_(calibration=again.calibration.with_(token_budget=64))
     assert drain(analyze(again)) == place
     assert (place / "spec.json").stat().st_mtime_ns == written
-    other = run.with_(calibration=run.calibration.with_(temperature=0.1))
-    assert drain(analyze(other)) != place
+    # Projections are of no account where nothing is projected.
+    assert drain(analyze(run.with_(calibration=run.calibration.with_(projections=5)))) == place
+    for change in ({"temperature": 0.1}, {"fisher": Fisher.MODEL}, {"fisher": Fisher.EMBEDDING}):
+        assert drain(analyze(run.with_(calibration=run.calibration.with_(**change)))) != place
+
+
+def test_the_key_of_an_analysis_is_that_of_before_there_were_kinds(
+    tiny_bert: Path, tiny_triplets: tuple[Path, Path]
+) -> None:
+    run = run_of(tiny_bert, tiny_triplets)
+    model = load_model(run.model)
+    sides = {side: choose_data(run, side, model) for side in ("domain", "general")}
+    content = {
+        "format": 1,
+        "weights": model.weight_hash,
+        "pooling": str(model.pooling),
+        "prompts": [model.query_prompt, model.passage_prompt],
+        "max_length": 128,
+        "dtype": "float32",
+        "calibration": {
+            **{"domain_columns": None, "general_columns": None, "samples": 12, "sampling": "all"},
+            **{"seed": 0, "temperature": 0.05, "scope": "mlp"},
+        },
+        "data": {side: chosen.source.content_hash for side, chosen in sides.items()},
+    }
+    text = json.dumps(content, sort_keys=True)
+    assert analysis_key(run, model, sides) == hashlib.sha256(text.encode()).hexdigest()[:16]
+    kinds = [run.with_(calibration=run.calibration.with_(fisher=kind)) for kind in Fisher]
+    assert len({analysis_key(kind, model, sides) for kind in kinds}) == 3

@@ -17,6 +17,7 @@ from gaprune_viz.config import (
     Alignment,
     Allocation,
     CalibrationSpec,
+    Fisher,
     FisherEstimate,
     MaskSpec,
     ModelSpec,
@@ -263,6 +264,16 @@ def test_what_was_kept_before_a_field_was_there_is_found_under_the_same_key() ->
     assert Settings(mask=before).key() == hashlib.sha256(whole).hexdigest()[:16]
 
 
+def test_keys_of_runs_are_those_of_before_there_were_kinds_of_fisher_information() -> None:
+    """Written down when CalibrationSpec had neither `fisher` nor `projections`."""
+    other = CalibrationSpec(domain="finance", samples=64, seed=3, memory=2.5)
+    assert CalibrationSpec().key() == "c8e0d25ff210a313"
+    assert RunSpec().key() == "d9a7d5e007e8ce3c"
+    assert RunSpec(model=ModelSpec(model="m", max_length=64), calibration=other).key() == "0fa7b314c0723927"
+    assert StudySpec().key() == "2cbdb3b0b8ba5356"
+    assert CalibrationSpec().content().keys() & {"fisher", "projections"} == set()
+
+
 def test_a_key_follows_every_field() -> None:
     base = CalibrationSpec()
     changes: dict[str, Any] = {
@@ -277,6 +288,8 @@ def test_a_key_follows_every_field() -> None:
         "scope": Scope.LINEAR,
         "token_budget": 64,
         "memory": 2.0,
+        "fisher": Fisher.MODEL,
+        "projections": 3,
     }
     assert set(changes) == set(CalibrationSpec.model_fields)
     keys = {base.with_(**{name: value}).key() for name, value in changes.items()}

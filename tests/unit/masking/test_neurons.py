@@ -18,8 +18,9 @@ from gaprune_viz.calibration.statistics import MatrixInfo, Statistics
 from gaprune_viz.config import Allocation, CalibrationSpec, MaskSpec, ModelSpec, RunSpec, Sampling, ScoreSpec, Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.masks import count_of, make_masks, make_masks_streaming, zeros_of
-from gaprune_viz.masking.neurons import GONE, WholeNeurons, capped, mlps_of, rows_gone, waking
+from gaprune_viz.masking.neurons import GONE, WholeNeurons, capped, rows_gone, waking
 from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.mlps import mlps_of
 
 NEURONS, IN, OUT = 6, 24, 5
 UP = MatrixInfo("up", 0, "up", "mlp", NEURONS, IN)

@@ -12,11 +12,17 @@ from gaprune_viz.figures.kit.formatting import count, number, percent
 from gaprune_viz.figures.kit.metrics import METRICS, ROLE_LABELS
 from gaprune_viz.figures.weights import atlas, matrix, profiles
 
+OFF = "plain texts have no labels"
+ALIGNMENTS = ("alignment_cosine", "sign_agreement")
+"""Metrics that need gradients of both sides."""
+
 
 def atlas_html(shown: Shown) -> str:
     """The clickable heatmap."""
     view, now = shown.view, shown.now
-    return atlas.heatmap_html(
+    off = view.metric in ALIGNMENTS and not now.analysis.live.aligned
+    said = panels.notice(f"{METRICS[view.metric].label} is off: {OFF}.") if off else ""
+    return said + atlas.heatmap_html(
         now.table,
         view.metric if view.metric in METRICS else "pruned_fraction",
         selected=shown.selected,
@@ -35,9 +41,14 @@ def detail_html(shown: Shown) -> str:
         panels.Card(f"Mean {now.label}", number(row["score_mean"]), f"threshold {number(row['threshold'])}"),
         panels.Card("Fisher, domain", number(row["fisher_domain_mean"]), "mean squared gradient"),
         panels.Card("Fisher, general", number(row["fisher_general_mean"]), "mean squared gradient"),
-        panels.Card("Alignment cosine", number(row["alignment_cosine"]), "domain and general mean gradients"),
-        panels.Card("Sign agreement", percent(row["sign_agreement"]), "50 % is chance"),
     ]
+    if now.analysis.live.aligned:
+        cards += [
+            panels.Card("Alignment cosine", number(row["alignment_cosine"]), "domain and general mean gradients"),
+            panels.Card("Sign agreement", percent(row["sign_agreement"]), "50 % is chance"),
+        ]
+    else:
+        cards += [panels.Card(name, "off", OFF) for name in ("Alignment cosine", "Sign agreement")]
     title = f"Layer {row['layer']}, {ROLE_LABELS[row['role']]}"
     shape = f"{row['rows']:,} × {row['columns']:,}"
     return panels.section_title(title, f"{name} · {shape}") + panels.stat_cards(cards)

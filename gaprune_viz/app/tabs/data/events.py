@@ -14,6 +14,7 @@ from gaprune_viz.app.sidebar import STARTER_CHOICES
 from gaprune_viz.app.tabs.data.layout import SideData
 from gaprune_viz.app.tabs.data.view import (
     FIELDS,
+    SEVERAL,
     first_rows,
     look,
     mapping_from,
@@ -122,14 +123,14 @@ class SideEvents:
         changes: Changes = {}
         for field in FIELDS:
             chosen: Any = preview.mapping.get(field)
-            if field == "negative":
+            if field in SEVERAL:
                 chosen = chosen.split(",") if chosen else []
             changes[self.tab.columns[field]] = gr.update(choices=list(preview.columns), value=chosen, visible=True)
         return changes
 
     def _hidden(self) -> Changes:
         return {
-            column: gr.update(visible=False, choices=[], value=[] if field == "negative" else None)
+            column: gr.update(visible=False, choices=[], value=[] if field in SEVERAL else None)
             for field, column in self.tab.columns.items()
         }
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.session.view import Shown
-from gaprune_viz.app.tabs.data.view import FIELDS
+from gaprune_viz.app.tabs.data.view import FIELDS, SEVERAL
 from gaprune_viz.app.widgets.elements import html
 from gaprune_viz.data.readers.opening import SUFFIXES
 from gaprune_viz.figures.kit import panels
@@ -38,7 +38,8 @@ def build(frame: Frame, shown: Shown) -> dict[str, SideData]:
     gr.Markdown(
         "Bring triplets of your own: a **query**, the **positive** passage that answers it, and one or more "
         "**negative** passages that do not. JSON, JSONL, CSV, TSV and Parquet can be uploaded, up to 256 MB. In the "
-        "sidebar you can also name a BEIR folder, `hub:org/name:config:split`, `ontology:chebi` or `ontology:mondo`."
+        "sidebar you can also name a BEIR folder, `hub:org/name:config:split`, `ontology:chebi` or `ontology:mondo`. "
+        "For the Fisher information of *embeddings*, plain texts will do: a .txt file of one text a line, or a column."
     )
     sides: dict[str, SideData] = {}
     with gr.Row():
@@ -55,7 +56,7 @@ def build(frame: Frame, shown: Shown) -> dict[str, SideData]:
                         field: gr.Dropdown(
                             [],
                             label=f"Column: {field}",
-                            multiselect=field == "negative",
+                            multiselect=field in SEVERAL,
                             visible=False,
                             min_width=150,
                             elem_id=f"gv-{side}-{field}",

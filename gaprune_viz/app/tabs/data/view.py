@@ -10,11 +10,14 @@ import pandas as pd
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.config import ModelSpec
 from gaprune_viz.data.preview import UploadPreview, inspect_upload
-from gaprune_viz.data.triplets import load_triplets
+from gaprune_viz.data.schema import PlainText
+from gaprune_viz.data.triplets import load_samples
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import percent
 
-FIELDS = ("query", "positive", "negative")
+FIELDS = ("query", "positive", "negative", "text")
+SEVERAL = ("negative", "text")
+"""Fields that more than one column may hold."""
 MEASURED_TEXTS = 1_000
 SHOWN_DROPPED = 8
 
@@ -25,7 +28,7 @@ def look(path: str, mapping: dict[str, str] | None) -> UploadPreview:
 
 
 def mapping_from(held: Mapping[str, str | list[str] | None]) -> dict[str, str] | None:
-    """The mapping that the three dropdowns hold, by field; None where none is set."""
+    """The mapping that the dropdowns hold, by field; None where none is set."""
     mapping = {field: ",".join(value) if isinstance(value, list) else value for field, value in held.items() if value}
     return mapping or None
 
@@ -45,7 +48,11 @@ def report_html(preview: UploadPreview, lengths: list[int] | None, longest: int)
     if preview.problem:
         return panels.error_card(f"{preview.name} cannot be used as it is.", preview.problem)
     cards = [
-        panels.Card("Triplets", f"{preview.kept:,}", f"of {preview.rows:,} rows, {preview.kind}"),
+        panels.Card(
+            "Plain texts" if preview.plain else "Triplets",
+            f"{preview.kept:,}",
+            f"of {preview.rows:,} rows, {preview.kind}" + ("; for Fisher embedding" if preview.plain else ""),
+        ),
         panels.Card("Duplicates", f"{preview.duplicates:,}", "left out"),
         panels.Card(
             "Dropped", f"{len(preview.dropped) - min(preview.duplicates, len(preview.dropped)):,}", "see below"
@@ -69,5 +76,6 @@ def report_html(preview: UploadPreview, lengths: list[int] | None, longest: int)
 def passage_lengths(path: str, mapping: dict[str, str] | None, spec: ModelSpec) -> tuple[list[int], int]:
     """Tokens of the first passages under a model, and its longest text."""
     model = STORE.model(spec)
-    triplets = load_triplets(path, columns=mapping).triplets[:MEASURED_TEXTS]
-    return [len(ids) for ids in model.token_ids([t.positive for t in triplets], "passage")], model.max_length
+    samples = load_samples(path, columns=mapping).samples[:MEASURED_TEXTS]
+    passages = [sample.text if isinstance(sample, PlainText) else sample.positive for sample in samples]
+    return [len(ids) for ids in model.token_ids(passages, "passage")], model.max_length

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from gaprune_viz.app.session.view import Live, Shown, place_of
+from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.weights import distributions, inside, terms
 from gaprune_viz.sketch.weight_kinds import kinds_of
 
@@ -32,7 +33,7 @@ def densities(now: Live) -> dict[str, go.Figure]:
             alignments.edges,
             alignments.counts,
             list(live_scope.layers),
-            title="Alignment s by layer",
+            title="Alignment s by layer" if live_scope.aligned else "Alignment s is off: plain texts have no labels",
             x_title="s: −1 conflict, +1 agreement",
             thresholds=None,
         ),
@@ -75,6 +76,8 @@ def kinds_figure(shown: Shown, only: str) -> go.Figure:
 def kinds_html(shown: Shown, only: str) -> str:
     """The four kinds of weights, counted."""
     now = shown.now
+    if not now.analysis.live.aligned:
+        return panels.notice("Kinds of weights are off: plain texts have no labels, so nothing agrees or conflicts.")
     return inside.kinds_table_html(kinds_of(now.analysis.live, now.preview, _matrix_index(shown, only)).quadrants)
 
 

@@ -47,7 +47,8 @@ WORDS = {
     "Sparsity": "The share of weights that are set to zero.",
     "Scope": "Which weights may be pruned at all: the MLP, the attention, or both.",
     "Saliency criterion": "The rule that gives each weight a score. The lowest scores go first.",
-    "Fisher information": "Mean squared gradient of the loss: how strongly the loss reacts to the weight.",
+    "Fisher information": "Mean squared gradient of the loss: how strongly the loss reacts to the weight. "
+    "There are two other kinds: of the model's own answers, and of the embeddings.",
     "Alignment s": "Whether the gradients of domain and general data agree (+1) or conflict (−1) at a weight.",
     "κ (kappa)": "Scale of the Fisher term. 1 in the paper; auto makes both terms equally large in the median.",
     "Term share": "How much of the variance of the score comes from one of its terms.",
