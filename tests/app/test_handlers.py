@@ -36,7 +36,7 @@ from tests.app.conftest import Held, plain
 VIEW = View().model_dump()
 REQUEST: Any = SimpleNamespace(session_hash="test")
 # Controls of the tuning bar.
-TUNED = 14
+TUNED = 15
 
 
 def sent(**data: object) -> Any:

@@ -98,10 +98,12 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
                 pin = gr.Button("Pin", size="sm", min_width=84, elem_id="gv-pin")
                 reset = gr.Button("Reset", size="sm", min_width=84, elem_id="gv-reset")
         with gr.Accordion(
-            "More: power p, pattern, floor, ceilings, whole neurons, and what everything means", open=False
+            "More: power p, Fisher estimate, pattern, floor, ceilings, whole neurons, and what everything means",
+            open=False,
         ):
             with gr.Row(elem_classes=["gv-tuning-row"]):
                 made["fisher_power"] = _choice(ScoreSpec, "fisher_power", [("1", "1.0"), ("0.5", "0.5")])
+                made["fisher_estimate"] = _choice(ScoreSpec, "fisher_estimate")
                 made["pattern"] = _choice(MaskSpec, "pattern", field_info(MaskSpec, "pattern")["choices"], custom=True)
                 for name in ("floor", "ceiling", "row_ceiling"):
                     made[name] = _slider(MaskSpec, name)

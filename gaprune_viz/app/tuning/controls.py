@@ -24,6 +24,7 @@ FIELDS: dict[str, type[Spec]] = {
     "gamma": ScoreSpec,
     "fisher_scale": ScoreSpec,
     "fisher_power": ScoreSpec,
+    "fisher_estimate": ScoreSpec,
     "allocation": MaskSpec,
     "pattern": MaskSpec,
     "floor": MaskSpec,
@@ -32,7 +33,7 @@ FIELDS: dict[str, type[Spec]] = {
     "whole_neurons": MaskSpec,
 }
 """The settings that have a control, each with the spec that holds it."""
-KNOBS = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power")
+KNOBS = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power", "fisher_estimate")
 """Those that not every criterion reads."""
 CUSTOM = "custom"
 

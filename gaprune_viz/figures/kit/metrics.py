@@ -44,6 +44,8 @@ CRITERION_LABELS = {
     "taylor_domain": "Domain Taylor",
     "obd_domain": "Domain OBD",
     "obd_joint": "Joint OBD",
+    "obd_equal": "Joint OBD, equal sides",
+    "joint": "Joint importance",
     "wanda": "Wanda",
 }
 BLOCKS = dict.fromkeys(("query", "key", "value", "fused_qkv", "attention_output"), "attention")

@@ -16,6 +16,7 @@ from gaprune_viz.figures.kit.formatting import percent, share
 TERM_LABELS = {
     "fisher_domain": "Domain Fisher",
     "fisher_general": "General Fisher",
+    "fisher_joint": "Joint Fisher",
     "magnitude": "√|θ|",
     "alignment": "Alignment",
 }
