@@ -103,6 +103,34 @@ def waking_count(masks: Mapping[str, Tensor], matrices: Sequence[Placed]) -> int
     return sum(int(neurons.sum()) for neurons in waking(masks, matrices).values())
 
 
+@dataclass(frozen=True)
+class Losses:
+    """What exact masks do to rows and neurons.
+
+    Attributes:
+        rows: how many output rows of each matrix are all but gone.
+        waking: how many neurons wake, by the name of their `down`.
+    """
+
+    rows: dict[str, int]
+    waking: dict[str, int]
+
+    @property
+    def woken(self) -> int:
+        """How many neurons wake in all."""
+        return sum(self.waking.values())
+
+
+def losses_of(masks: Mapping[str, Tensor], matrices: Sequence[Placed]) -> Losses:
+    """Rows that are all but gone, and neurons that wake.
+
+    Args:
+        masks: bool [out, in] by matrix, True = kept.
+    """
+    rows = {name: int(rows_gone(mask, len(mask)).sum()) for name, mask in masks.items()}
+    return Losses(rows, {down: int(neurons.sum()) for down, neurons in waking(masks, matrices).items()})
+
+
 def capped(values: np.ndarray, most: int) -> np.ndarray:
     """Scores in which the highest of every row can never go, so that no row loses more than `most`; float32 [out, in].
 

@@ -82,6 +82,14 @@ METRICS = {
             "fraction",
         ),
         Metric(
+            "rows_gone",
+            "Rows all but gone",
+            "Share of the matrix's output rows that lose over 95 % of their inputs. Counted in the exact mask only: known "
+            "once it is made for these settings, as by a look into the Matrix tab.",
+            "of the rows",
+            "fraction",
+        ),
+        Metric(
             "score_mean",
             "Mean score",
             "Mean of the criterion's score over the matrix: higher means keep.",

@@ -134,6 +134,7 @@ def _facts(now: Live, shared: str) -> dict[str, str]:
         "Fisher scale κ": number(preview.kappa),
         "Most pruned matrix": _most_pruned(now),
         "Starved matrices": str(len(preview.starved)),
+        "Starved rows": count(sum(now.losses.rows.values())) if now.losses else "-",
     }
 
 
