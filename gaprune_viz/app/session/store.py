@@ -170,7 +170,9 @@ class Store:
     def losses(self, analysis: Analysis, settings: Settings) -> Losses:
         """What the exact masks of some settings do to rows and neurons."""
         key = (str(analysis.folder), settled(settings).key())
-        return self._losses.get(key, lambda: losses_of(self.masks(analysis, settings).masks, analysis.statistics.matrices))
+        return self._losses.get(
+            key, lambda: losses_of(self.masks(analysis, settings).masks, analysis.statistics.matrices)
+        )
 
     def known_losses(self, analysis: Analysis, settings: Settings) -> Losses | None:
         """The same, where the exact masks were made already."""

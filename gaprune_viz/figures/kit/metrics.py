@@ -84,8 +84,8 @@ METRICS = {
         Metric(
             "rows_gone",
             "Rows all but gone",
-            "Share of the matrix's output rows that lose over 95 % of their inputs. Counted in the exact mask only: known "
-            "once it is made for these settings, as by a look into the Matrix tab.",
+            "Share of output rows that lose over 95 % of their inputs. Only the exact mask tells: known once it is "
+            "made for these settings, as by a look into the Matrix tab.",
             "of the rows",
             "fraction",
         ),
