@@ -53,7 +53,7 @@ class Lesson:
 def build_lesson() -> Lesson:
     """Lay the lesson out."""
     with gr.Column(elem_id="gv-lesson", elem_classes=["gv-panel"]):
-        html(_introduction_html())
+        html(_introduction_html(), elem_id="gv-lesson-text")
         with gr.Row(elem_classes=["gv-actions"]):
             alone = gr.Button(
                 "1. Prune by Fisher information alone", variant="primary", elem_id="gv-lesson-alone", min_width=250
@@ -87,7 +87,7 @@ def _neuron_svg(state: str, label: str) -> str:
     inputs = "".join(f'<path d="M22 {y} L92 57"/><circle cx="16" cy="{y}" r="5"/>' for y in rows)
     outputs = "".join(f'<path d="M128 57 L198 {y}"/><circle cx="204" cy="{y}" r="5"/>' for y in rows)
     return (
-        f'<svg viewBox="0 0 220 138" role="img" aria-label="{escape(label, quote=True)}" '
+        f'<svg viewBox="-8 0 236 138" role="img" aria-label="{escape(label, quote=True)}" '
         f'class="gv-neuron gv-n-{state}">'
         f'<g class="gv-n-in">{inputs}</g><g class="gv-n-out">{outputs}</g>'
         '<g class="gv-n-bias"><path d="M110 112 L110 80"/><path d="M104 88 L110 79 L116 88"/></g>'
