@@ -89,7 +89,11 @@ def beta_note(settings: Settings) -> str:
 
 def listed(changes: Mapping[str, Any]) -> str:
     """Settings and their values in words."""
-    return ", ".join(f"{field_info(FIELDS[name], name)['label']} {value}" for name, value in changes.items())
+    words = {True: "on", False: "off"}
+    return ", ".join(
+        f"{field_info(FIELDS[name], name)['label']} {words[value] if isinstance(value, bool) else value}"
+        for name, value in changes.items()
+    )
 
 
 def nearest_preset(settings: Settings, among: Sequence[str] = tuple(PRESETS)) -> tuple[str, dict[str, Any]]:

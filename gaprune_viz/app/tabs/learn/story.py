@@ -157,9 +157,8 @@ def _table(trial: Trial) -> str:
         f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
         for name, *cells in lines
     )
-    return (
-        f'<div class="gv-scroll gv-measures"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    )
+    inner = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+    return f'<div class="gv-scroll gv-lesson-table"><table>{inner}</table></div>'
 
 
 def _awake(trial: Trial) -> str:

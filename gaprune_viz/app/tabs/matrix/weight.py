@@ -47,7 +47,7 @@ def build_weight() -> WeightCard:
 def weight_html(answer: dict[str, Any]) -> str:
     """The card of one weight, from `ExactScope.explain`; with a sentence about its neuron, where that wakes."""
     values = [panels.Card(name.replace("_", " "), number(value), "value") for name, value in answer["values"].items()]
-    terms = [panels.Card(name.replace("_", " "), number(value), "term") for name, value in answer["terms"].items()]
+    terms = [panels.Card(panels.term_label(name), number(value), "term") for name, value in answer["terms"].items()]
     threshold = answer["threshold"]
     place = [
         panels.Card("Score", number(answer["score"]), "higher means keep"),
