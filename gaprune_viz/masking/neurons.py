@@ -53,6 +53,53 @@ def waking_count(masks: Mapping[str, Tensor], matrices: Sequence[Placed]) -> int
     return sum(int(neurons.sum()) for neurons in waking(masks, matrices).values())
 
 
+@dataclass(frozen=True)
+class Losses:
+    """What exact masks do to rows and neurons.
+
+    Attributes:
+        rows: how many output rows of each matrix are all but gone.
+        waking: how many neurons wake, by the name of their `down`.
+    """
+
+    rows: dict[str, int]
+    waking: dict[str, int]
+
+    @property
+    def woken(self) -> int:
+        """How many neurons wake in all."""
+        return sum(self.waking.values())
+
+    def waking_by_layer(self, matrices: Sequence[Placed]) -> dict[int, int]:
+        """How many neurons wake in each layer that has an MLP; experts of a layer add up."""
+        layer_of = {matrix.name: matrix.layer for matrix in matrices}
+        found: dict[int, int] = {}
+        for down, woken in self.waking.items():
+            found[layer_of[down]] = found.get(layer_of[down], 0) + woken
+        return found
+
+
+def losses_of(masks: Mapping[str, Tensor], matrices: Sequence[Placed]) -> Losses:
+    """Rows that are all but gone, and neurons that wake.
+
+    Args:
+        masks: bool [out, in] by matrix, True = kept.
+    """
+    rows = {name: int(rows_gone(mask, len(mask)).sum()) for name, mask in masks.items()}
+    return Losses(rows, {down: int(neurons.sum()) for down, neurons in waking(masks, matrices).items()})
+
+
+def woken_neuron(
+    masks: Mapping[str, Tensor], matrices: Sequence[Placed], name: str, row: int, column: int
+) -> int | None:
+    """The neuron that a weight belongs to, where the masks wake it; None where not, or where it belongs to none."""
+    for mlp in mlps_of(matrices):
+        if name == mlp.down or name in mlp.feeders:
+            neuron = column if name == mlp.down else row % mlp.neurons
+            return neuron if bool(waking(masks, matrices)[mlp.down][neuron]) else None
+    return None
+
+
 def capped(values: np.ndarray, most: int) -> np.ndarray:
     """Scores in which the highest of every row can never go, so that no row loses more than `most`; float32 [out, in].
 

@@ -181,6 +181,14 @@ def waking_sentence(neurons: int) -> str:
     )
 
 
+def woken_sentence(neuron: int) -> str:
+    """What it means for a weight that its neuron wakes."""
+    return (
+        f"It belongs to neuron {neuron:,}, which this mask wakes: nearly all its inputs are gone and some of its "
+        "outputs are not, so that it answers every text alike."
+    )
+
+
 def explain_weight(
     criterion: Criterion,
     weight: WeightStatistics,

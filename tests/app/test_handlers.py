@@ -26,7 +26,15 @@ from gaprune_viz.app.sidebar import run_from
 from gaprune_viz.app.tabs.atlas import events as atlas_events
 from gaprune_viz.app.tabs.export.reproduce import python_text, shell_text
 from gaprune_viz.app.tabs.matrix.events import MatrixEvents
-from gaprune_viz.app.tuning.controls import CUSTOM, FIELDS, held_by, knob_updates, preset_of, settings_from
+from gaprune_viz.app.tuning.controls import (
+    CUSTOM,
+    FIELDS,
+    held_by,
+    knob_updates,
+    preset_of,
+    settings_from,
+    settings_line,
+)
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import CalibrationSpec, Fisher, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.config.presets import PRESETS
@@ -36,7 +44,7 @@ from tests.app.conftest import Held, plain
 VIEW = View().model_dump()
 REQUEST: Any = SimpleNamespace(session_hash="test")
 # Controls of the tuning bar.
-TUNED = 14
+TUNED = 15
 
 
 def sent(**data: object) -> Any:
@@ -316,3 +324,12 @@ def test_what_a_handler_binds_is_no_value_that_somebody_sent() -> None:
     check_sent([{step: "1"}, 1], [step])
     with pytest.raises(GapruneError, match="Walk through: a text is needed"):
         check_sent([{step: 7}, 1], [step])
+
+
+def test_what_reads_no_fisher_information_has_no_estimate_of_it() -> None:
+    for name, reads in (("dai", True), ("joint", True), ("obd_equal", True), ("magnitude", False), ("wanda", False)):
+        assert knob_updates(name)["fisher_estimate"]["interactive"] is reads
+    settings = Settings(score=ScoreSpec(fisher_estimate="shrunk"), mask=MaskSpec(whole_neurons=True))
+    assert settings_from(held_by(settings)) == settings
+    assert "Fisher estimate shrunk, Whole neurons on" in settings_line(settings)
+    assert "--fisher-estimate shrunk" in shell_text(RunSpec(), settings)

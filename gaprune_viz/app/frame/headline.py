@@ -28,7 +28,7 @@ def headline_html(now: Live) -> str:
         by_matrix = np.array([1 - float(exact.masks[m.name].float().mean()) for m in now.analysis.live.matrices])
         off = float(np.abs(by_matrix - preview.pruned_fraction).max())
         note = f"exact mask: {percent(sparsity_of(exact.masks))}; preview off by {100 * off:.2f} points at most"
-    woken = STORE.waking(now.analysis, preview.settings, exact) if exact is not None else 0
+    woken = now.losses.woken if now.losses else 0
     conflict = panels.Card(
         "Gradients in conflict", percent(preview.disagreement), "of the weights: domain and general pull apart"
     )
@@ -66,8 +66,14 @@ def collapse_html(now: Live) -> str:
 
 
 def _starved_note(now: Live) -> str:
+    """Matrices that are all but gone, and rows, which only an exact mask can count."""
     starved = now.preview.starved
-    if not starved:
-        return "no matrix is starved (over 95 % pruned)"
-    where = matrix_label(now.table.set_index("name").loc[list(starved)].iloc[0].to_dict())
-    return f"starved (over 95 % pruned): {where}" + (f" and {len(starved) - 1} more" if len(starved) > 1 else "")
+    text = "no matrix is starved (over 95 % pruned)"
+    if starved:
+        where = matrix_label(now.table.set_index("name").loc[list(starved)].iloc[0].to_dict())
+        text = f"starved (over 95 % pruned): {where}" + (f" and {len(starved) - 1} more" if len(starved) > 1 else "")
+    if now.losses is None:
+        return text
+    rows = sum(now.losses.rows.values())
+    whole = sum(matrix.rows for matrix in now.analysis.statistics.matrices)
+    return f"{text}; {'no row' if not rows else f'{rows:,} of {whole:,} rows'}"

@@ -25,7 +25,7 @@ from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import RetrievalTask, TaskEmbeddings
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.masking.masks import MaskResult
-from gaprune_viz.masking.neurons import waking_count
+from gaprune_viz.masking.neurons import Losses, losses_of
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.memory import release
@@ -85,7 +85,7 @@ class Store:
         self._scopes: Cache[tuple[EmbeddingModel, ExactScope, tuple[Target, ...]]] = Cache(4)
         self._masks: Cache[MaskResult] = Cache(6)
         self._previews: Cache[Preview] = Cache(16)
-        self._waking: Cache[int] = Cache(32)
+        self._losses: Cache[Losses] = Cache(32)
         self._tasks: Cache[RetrievalTask] = Cache(12)
         self._embeddings: Cache[TaskEmbeddings] = Cache(32)
         self._speeds: Cache[Speed] = Cache(32)
@@ -167,10 +167,19 @@ class Store:
         """The exact masks, where they were made already."""
         return self._masks.peek((str(analysis.folder), settled(settings).key()))
 
-    def waking(self, analysis: Analysis, settings: Settings, result: MaskResult) -> int:
-        """How many MLP neurons an exact mask leaves without input but not without output."""
+    def losses(self, analysis: Analysis, settings: Settings) -> Losses:
+        """What the exact masks of some settings do to rows and neurons."""
         key = (str(analysis.folder), settled(settings).key())
-        return self._waking.get(key, lambda: waking_count(result.masks, analysis.statistics.matrices))
+        return self._losses.get(
+            key, lambda: losses_of(self.masks(analysis, settings).masks, analysis.statistics.matrices)
+        )
+
+    def known_losses(self, analysis: Analysis, settings: Settings) -> Losses | None:
+        """The same, where the exact masks were made already."""
+        known = self.known_masks(analysis, settings)
+        if known is None:
+            return self._losses.peek((str(analysis.folder), settled(settings).key()))
+        return self.losses(analysis, settings)
 
     def embeddings(
         self, analysis: Analysis, task: RetrievalTask, settings: Settings | None, make: Callable[[], TaskEmbeddings]

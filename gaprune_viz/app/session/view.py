@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gaprune_viz.analysis.opening import Analysis
@@ -17,6 +18,7 @@ from gaprune_viz.config import Fisher, Settings, Spec
 from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
+from gaprune_viz.masking.neurons import Losses
 from gaprune_viz.sketch.preview import Overlaps, Preview
 
 
@@ -40,11 +42,17 @@ class View(Spec):
 
 @dataclass(frozen=True)
 class Live:
-    """An analysis under some settings."""
+    """An analysis under some settings.
+
+    Attributes:
+        table: one row per matrix.
+        losses: of the exact masks, where they are known.
+    """
 
     analysis: Analysis
     preview: Preview
     table: pd.DataFrame
+    losses: Losses | None = None
 
     @cached_property
     def overlaps(self) -> Overlaps:
@@ -84,10 +92,15 @@ def live(view: View, settings: Settings) -> Live:
     """Score the sketch of the analysis that a page looks at."""
     analysis = STORE.analysis(view.analysis)
     preview = STORE.preview(analysis, settings)
+    losses = STORE.known_losses(analysis, settings)
     table = analysis.summary.assign(
-        pruned_fraction=preview.pruned_fraction, score_mean=preview.score_mean, threshold=preview.thresholds
+        pruned_fraction=preview.pruned_fraction,
+        score_mean=preview.score_mean,
+        threshold=preview.thresholds,
+        # Never from the sketch, which holds too few stretches of rows to tell a share of rows.
+        rows_gone=[losses.rows[m.name] / m.rows if losses else np.nan for m in analysis.statistics.matrices],
     )
-    return Live(analysis, preview, table)
+    return Live(analysis, preview, table, losses)
 
 
 def selected_name(view: View, analysis: Analysis) -> str:

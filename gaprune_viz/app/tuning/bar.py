@@ -98,14 +98,18 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
                 pin = gr.Button("Pin", size="sm", min_width=84, elem_id="gv-pin")
                 reset = gr.Button("Reset", size="sm", min_width=84, elem_id="gv-reset")
         with gr.Accordion(
-            "More: power p, pattern, floor, ceilings, whole neurons, and what everything means", open=False
+            "More: power p, Fisher estimate, pattern, floor, ceilings, whole neurons, and what everything means",
+            open=False,
         ):
             with gr.Row(elem_classes=["gv-tuning-row"]):
                 made["fisher_power"] = _choice(ScoreSpec, "fisher_power", [("1", "1.0"), ("0.5", "0.5")])
-                made["pattern"] = _choice(MaskSpec, "pattern", field_info(MaskSpec, "pattern")["choices"], custom=True)
+                made["fisher_estimate"] = _choice(ScoreSpec, "fisher_estimate")
+                patterns = field_info(MaskSpec, "pattern")["choices"]
+                made["pattern"] = _choice(MaskSpec, "pattern", patterns, custom=True, min_width=170)
+                made["whole_neurons"] = _checkbox(MaskSpec, "whole_neurons")
+            with gr.Row(elem_classes=["gv-tuning-row"]):
                 for name in ("floor", "ceiling", "row_ceiling"):
                     made[name] = _slider(MaskSpec, name)
-                made["whole_neurons"] = _checkbox(MaskSpec, "whole_neurons")
             html(_help_html())
     return TuningBar({name: made[name] for name in FIELDS}, chosen, pin, reset)
 
@@ -135,7 +139,7 @@ def _slider(spec: type[Spec], name: str, scale: int = 2) -> gr.Slider:
 def _checkbox(spec: type[Spec], name: str) -> gr.Checkbox:
     info = field_info(spec, name)
     return gr.Checkbox(
-        info["default"], label=info["label"], elem_id=f"gv-{name.replace('_', '-')}", min_width=150, scale=2
+        info["default"], label=info["label"], elem_id=f"gv-{name.replace('_', '-')}", min_width=150, scale=1
     )
 
 

@@ -24,6 +24,7 @@ FIELDS: dict[str, type[Spec]] = {
     "gamma": ScoreSpec,
     "fisher_scale": ScoreSpec,
     "fisher_power": ScoreSpec,
+    "fisher_estimate": ScoreSpec,
     "allocation": MaskSpec,
     "pattern": MaskSpec,
     "floor": MaskSpec,
@@ -32,7 +33,7 @@ FIELDS: dict[str, type[Spec]] = {
     "whole_neurons": MaskSpec,
 }
 """The settings that have a control, each with the spec that holds it."""
-KNOBS = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power")
+KNOBS = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power", "fisher_estimate")
 """Those that not every criterion reads."""
 CUSTOM = "custom"
 
@@ -88,7 +89,11 @@ def beta_note(settings: Settings) -> str:
 
 def listed(changes: Mapping[str, Any]) -> str:
     """Settings and their values in words."""
-    return ", ".join(f"{field_info(FIELDS[name], name)['label']} {value}" for name, value in changes.items())
+    words = {True: "on", False: "off"}
+    return ", ".join(
+        f"{field_info(FIELDS[name], name)['label']} {words[value] if isinstance(value, bool) else value}"
+        for name, value in changes.items()
+    )
 
 
 def nearest_preset(settings: Settings, among: Sequence[str] = tuple(PRESETS)) -> tuple[str, dict[str, Any]]:

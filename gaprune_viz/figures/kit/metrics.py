@@ -44,6 +44,8 @@ CRITERION_LABELS = {
     "taylor_domain": "Domain Taylor",
     "obd_domain": "Domain OBD",
     "obd_joint": "Joint OBD",
+    "obd_equal": "Joint OBD, equal sides",
+    "joint": "Joint importance",
     "wanda": "Wanda",
 }
 BLOCKS = dict.fromkeys(("query", "key", "value", "fused_qkv", "attention_output"), "attention")
@@ -77,6 +79,14 @@ METRICS = {
             "Pruned fraction",
             "Share of the matrix's weights that would go.",
             "of the weights",
+            "fraction",
+        ),
+        Metric(
+            "rows_gone",
+            "Rows all but gone",
+            "Share of output rows that lose over 95 % of their inputs. Only the exact mask tells: known once it is "
+            "made for these settings, as by a look into the Matrix tab.",
+            "of the rows",
             "fraction",
         ),
         Metric(

@@ -12,10 +12,12 @@ from html import escape
 
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import percent, share
+from gaprune_viz.figures.kit.metrics import CRITERION_LABELS
 
 TERM_LABELS = {
     "fisher_domain": "Domain Fisher",
     "fisher_general": "General Fisher",
+    "fisher_joint": "Joint Fisher",
     "magnitude": "√|θ|",
     "alignment": "Alignment",
 }
@@ -160,7 +162,7 @@ def _term_row(name: str, value: float, reach: float) -> str:
         notes.append("too thin to see")
     extra = f"<em>{', '.join(notes)}</em>" if notes else ""
     swatch = f'<i class="{"gv-against" if value < 0 else ""}" style="background-color:{_color(name)}"></i>'
-    return f"<li>{swatch}<span>{escape(_label(name))}{extra}</span><b>{escape(share(value))}</b></li>"
+    return f"<li>{swatch}<span>{escape(term_label(name))}{extra}</span><b>{escape(share(value))}</b></li>"
 
 
 def _unbroken(text: str) -> str:
@@ -168,8 +170,9 @@ def _unbroken(text: str) -> str:
     return escape(text).replace("|θ|", '<span class="gv-nowrap">|θ|</span>')
 
 
-def _label(name: str) -> str:
-    return TERM_LABELS.get(name, name.replace("_", " "))
+def term_label(name: str) -> str:
+    """What a term is called; where a criterion is one term, the criterion."""
+    return TERM_LABELS.get(name) or CRITERION_LABELS.get(name, name.replace("_", " "))
 
 
 def _color(name: str) -> str:

@@ -136,7 +136,8 @@ def atlas_table(table: pd.DataFrame, score_label: str = "DAI") -> pd.DataFrame:
         }
     )
     for key in METRICS:
-        if key in table:
+        # A column of which nothing is known says nothing.
+        if key in table and table[key].notna().any():
             frame[_label(key, score_label)] = [float(f"{value:.{FIGURES_IN_TABLE}g}") for value in table[key]]
     frame["Name"] = table["name"].to_numpy()
     return frame

@@ -67,7 +67,8 @@ def difference_html(one: pd.DataFrame, other: pd.DataFrame, metric: str, titles:
     unit = METRICS[metric]
     values = _placed(frame, "b-a")
     if not any(math.isfinite(v) for v in values.values()):
-        return '<div class="gv-empty"><h3>Nothing to compare</h3><p>The two have no matrix in common.</p></div>'
+        text = "The two have no matrix in common of which this is known."
+        return f'<div class="gv-empty"><h3>Nothing to compare</h3><p>{text}</p></div>'
     reach = max(abs(v) for v in values.values() if math.isfinite(v)) or 1.0
     colors = scales.Scale(scales.DIVERGING, -reach, reach)
     text = _points if unit.kind in ("fraction", "agreement") else signed_short

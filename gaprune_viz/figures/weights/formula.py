@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gaprune_viz.figures.kit.formatting import number
-from gaprune_viz.figures.kit.panels import TERM_LABELS
+from gaprune_viz.figures.kit.panels import term_label
 
 
 def latex_number(x: float) -> str:
@@ -59,6 +59,4 @@ def verdict(score: float, threshold: float, *, pruned: bool) -> str:
 
 def terms_list(terms: dict[str, float]) -> str:
     """The terms of a score, in one line."""
-    return ", ".join(
-        f"{TERM_LABELS.get(name, name.replace('_', ' '))} {number(value)}" for name, value in terms.items()
-    )
+    return ", ".join(f"{term_label(name)} {number(value)}" for name, value in terms.items())

@@ -182,6 +182,28 @@ def neurons_html(silent: Mapping[int, int]) -> str:
     )
 
 
+def losses_html(where: str, gone: int, rows: int, waking: Mapping[int, int]) -> str:
+    """Rows of a matrix that are all but gone, and the neurons that wake, in plain sentences.
+
+    Args:
+        where: the matrix, in words.
+        gone: how many of its `rows` lose over 95 % of their inputs.
+        waking: how many neurons wake, by layer; empty where the scope has no whole MLP.
+    """
+    text = f"<b>{escape(where)}: {gone:,} of {rows:,} rows lose over 95 % of their inputs.</b>"
+    woken, layers = sum(waking.values()), [layer for layer, count in waking.items() if count]
+    if woken:
+        placed = ", ".join(f"layer {layer}: {waking[layer]:,}" for layer in layers)
+        answer = "answers" if woken == 1 else "answer"
+        text += (
+            f" MLP neurons of the model that wake, because nearly all their inputs are gone and some of their outputs "
+            f"are not: {woken:,} ({placed}). What wakes {answer} every text alike; Learn shows it."
+        )
+    elif waking:
+        text += " No MLP neuron wakes: none loses nearly all its inputs and keeps an output."
+    return f'<p class="gv-notice">{text}</p>'
+
+
 def _legend(metric: Metric, colors: scales.Scale, log: bool) -> str:
     def tick(value: float) -> str:
         if metric.kind == "fraction":

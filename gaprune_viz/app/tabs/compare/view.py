@@ -16,7 +16,7 @@ from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import count, number, percent
-from gaprune_viz.figures.kit.metrics import CRITERION_LABELS, METRICS
+from gaprune_viz.figures.kit.metrics import METRICS
 from gaprune_viz.figures.weights import compare
 
 MOST = 4
@@ -120,7 +120,7 @@ def _facts(now: Live, shared: str) -> dict[str, str]:
     preview, sizes = now.preview, now.analysis.live.sizes
     zeros = float((preview.pruned_fraction * sizes).sum())
     strongest = max(preview.term_shares, key=lambda name: preview.term_shares[name], default="")
-    name = panels.TERM_LABELS.get(strongest) or CRITERION_LABELS.get(strongest, strongest)
+    name = panels.term_label(strongest)
     deciding = f"{name} {percent(preview.term_shares[strongest])}"
     label = now.analysis.statistics.document["data"]["domain"]["name"]
     return {
@@ -134,6 +134,7 @@ def _facts(now: Live, shared: str) -> dict[str, str]:
         "Fisher scale κ": number(preview.kappa),
         "Most pruned matrix": _most_pruned(now),
         "Starved matrices": str(len(preview.starved)),
+        "Starved rows": count(sum(now.losses.rows.values())) if now.losses else "-",
     }
 
 

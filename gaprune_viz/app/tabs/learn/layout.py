@@ -10,6 +10,7 @@ import gradio as gr
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.session.view import Shown
 from gaprune_viz.app.tabs.learn import view
+from gaprune_viz.app.tabs.learn.lesson import Lesson, build_lesson
 from gaprune_viz.app.tabs.learn.texts import ABOUT, CITE, WORDS
 from gaprune_viz.app.widgets.elements import html
 from gaprune_viz.app.widgets.events import Changes
@@ -23,10 +24,11 @@ LATEX = [
 
 @dataclass(frozen=True)
 class LearnTab:
-    """The components that follow the tuning bar."""
+    """The components that follow the tuning bar, and the lesson."""
 
     formula: gr.Markdown
     signs: gr.HTML
+    lesson: Lesson
 
     def open(self, shown: Shown) -> Changes:
         """The formula with the numbers of the selected matrix, and both signs of β."""
@@ -43,6 +45,7 @@ def build(frame: Frame, shown: Shown) -> LearnTab:
             html(_tour_html(), elem_id="gv-new-here")
             gr.Code(CITE, language=None, label="Cite the paper", elem_id="gv-cite", wrap_lines=True)
             gr.Markdown("This page is not the authors' work.")
+    lesson = build_lesson()
     signs = html(view.signs_html(shown), elem_id="gv-signs")
     html(_words_html(), elem_id="gv-glossary")
     with gr.Accordion("Every criterion", open=False):
@@ -50,7 +53,7 @@ def build(frame: Frame, shown: Shown) -> LearnTab:
             "\n\n".join(f"**{c.label}** (`{c.name}`): $${c.formula}$$ {c.source}." for c in criteria().values()),
             latex_delimiters=LATEX,
         )
-    return LearnTab(formula, signs)
+    return LearnTab(formula, signs, lesson)
 
 
 def _tour_html() -> str:

@@ -51,10 +51,17 @@ WORDS = {
     "There are two other kinds: of the model's own answers, and of the embeddings.",
     "Alignment s": "Whether the gradients of domain and general data agree (+1) or conflict (−1) at a weight.",
     "κ (kappa)": "Scale of the Fisher term. 1 in the paper; auto makes both terms equally large in the median.",
+    "Fisher estimate": "Raw as measured; rank-one from the means of its rows and columns, which evens out noise; "
+    "shrunk between the two, nearer to raw the more samples there are.",
+    "F̄ (equal sides)": "Mean Fisher information of one side over the scope. A criterion that divides by it weighs "
+    "domain and general data alike, however large their gradients are.",
     "Term share": "How much of the variance of the score comes from one of its terms.",
     "Allocation": "Where the sparsity is met: over the whole scope, or in each layer, matrix or row.",
     "N:M pattern": "N of every M consecutive inputs are kept, which some GPUs can run faster.",
-    "Starved matrix": "More than 95 % of it pruned.",
+    "Starved": "More than 95 % pruned: a whole matrix, or a row, which is then all but gone.",
+    "Neuron that wakes": "An MLP neuron that loses nearly all its inputs but keeps an output: only its bias is left, "
+    "and it answers every text alike.",
+    "Whole neurons": "A neuron that loses nearly all its inputs loses its outputs too.",
     "Sketch": "A sample of the weights, spread over all matrices, which the sliders score.",
     "Exact mask": "The mask over every weight; made for comparisons, exports and the Matrix tab.",
     "nDCG@10": "How well the relevant passages are placed among the first ten; 1 is best.",

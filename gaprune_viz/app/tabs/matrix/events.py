@@ -18,6 +18,8 @@ from gaprune_viz.app.tabs.matrix.view import Inside, look_inside, place_in_table
 from gaprune_viz.app.tabs.matrix.weight import weight_html
 from gaprune_viz.app.widgets.events import HEAVY, HEAVY_LAST, Changes, Listener, Steps, Values, sent_with
 from gaprune_viz.config import Settings
+from gaprune_viz.masking.neurons import woken_neuron
+from gaprune_viz.masking.sentences import woken_sentence
 from gaprune_viz.sketch import inspection
 from gaprune_viz.sketch.inspection import Window
 
@@ -110,7 +112,9 @@ class MatrixEvents:
             report("Making the exact mask", 0, 0)
             name = selected_name(shown, analysis)
             result = STORE.masks(analysis, settings)
-            return STORE.scope(analysis)[0].explain(name, row, column, settings, result)
+            answer = STORE.scope(analysis)[0].explain(name, row, column, settings, result)
+            woken = woken_neuron(result.masks, analysis.statistics.matrices, name, row, column)
+            return answer if woken is None else {**answer, "neuron": woken_sentence(woken)}
 
         def show(answer: dict[str, Any]) -> Changes:
             return {card.card: weight_html(answer)}

@@ -13,7 +13,7 @@ from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, selected_name
 from gaprune_viz.config import Settings
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
-from gaprune_viz.figures.weights.inside import QUANTITIES, inside_html, neurons_html, unit_figure
+from gaprune_viz.figures.weights.inside import QUANTITIES, inside_html, losses_html, neurons_html, unit_figure
 from gaprune_viz.sketch import inspection
 from gaprune_viz.sketch.inspection import Window
 
@@ -48,6 +48,7 @@ def look_inside(
     name = selected_name(shown, analysis)
     scope, _ = STORE.scope(analysis)
     result = STORE.masks(analysis, settings)
+    losses = STORE.losses(analysis, settings)
     info = next(m for m in analysis.statistics.matrices if m.name == name)
     window = window or inspection.whole((info.rows, info.columns))
     what = what if what in QUANTITIES else "pruned"
@@ -62,7 +63,9 @@ def look_inside(
     return Inside(
         name,
         window,
-        picture + neurons_html(inspection.silent_neurons(result.masks, analysis.statistics.matrices)),
+        picture
+        + losses_html(where, losses.rows[name], info.rows, losses.waking_by_layer(analysis.statistics.matrices))
+        + neurons_html(inspection.silent_neurons(result.masks, analysis.statistics.matrices)),
         unit_figure(means[shown_side], shown_side, what),
         _extremes_table(scores, scope.theta_of(name), result.masks[name]),
     )

@@ -45,9 +45,9 @@ def build_weight() -> WeightCard:
 
 
 def weight_html(answer: dict[str, Any]) -> str:
-    """The card of one weight, from `ExactScope.explain`."""
+    """The card of one weight, from `ExactScope.explain`; with a sentence about its neuron, where that wakes."""
     values = [panels.Card(name.replace("_", " "), number(value), "value") for name, value in answer["values"].items()]
-    terms = [panels.Card(name.replace("_", " "), number(value), "term") for name, value in answer["terms"].items()]
+    terms = [panels.Card(panels.term_label(name), number(value), "term") for name, value in answer["terms"].items()]
     threshold = answer["threshold"]
     place = [
         panels.Card("Score", number(answer["score"]), "higher means keep"),
@@ -55,7 +55,7 @@ def weight_html(answer: dict[str, Any]) -> str:
         panels.Card("Rank", f"{answer['rank']:,}", f"of {answer['group_size']:,}; 1 goes first"),
     ]
     return (
-        panels.sentence_card(answer["reason"])
+        panels.sentence_card(" ".join([answer["reason"], *([answer["neuron"]] if "neuron" in answer else [])]))
         + panels.stat_cards(place)
         + panels.section_title("Its values", answer["weight"])
         + panels.stat_cards(values)
