@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from _robust_cells import Bench, grid
+from _robust_document import markdown
 from _robust_settings import CANDIDATES
 from _robust_sources import sources
 
@@ -25,17 +26,18 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--sparsities", nargs="*", type=float, default=[0.5, 0.7])
     parser.add_argument("--settings", nargs="*", default=list(CANDIDATES), help="names of entries")
+    parser.add_argument("--markdown", type=Path, default=None, help="write the document")
     parser.add_argument("--out", type=Path, default=None, help="JSON of all cells")
     asked = parser.parse_args()
     chosen = {name: CANDIDATES[name] for name in asked.settings}
-    bench, rows = Bench(asked.folder), []
-    for row in grid(
-        bench, sources(asked.folder / "texts", asked.sources), asked.sizes, asked.seeds, asked.sparsities, chosen
-    ):
+    bench, rows, found = Bench(asked.folder), [], sources(asked.folder / "texts", asked.sources)
+    for row in grid(bench, found, asked.sizes, asked.seeds, asked.sparsities, chosen):
         rows.append(row)
         print(line(row), file=sys.stderr, flush=True)
     if asked.out is not None:
         asked.out.write_text(json.dumps({"format": 1, "rows": rows}) + "\n", encoding="utf-8")
+    if asked.markdown is not None:
+        asked.markdown.write_text(markdown(rows, {source.name: source.kind for source in found}), encoding="utf-8")
 
 
 def line(row: dict[str, Any]) -> str:
