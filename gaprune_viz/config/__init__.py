@@ -22,6 +22,7 @@ from gaprune_viz.config.analysis import (
 from gaprune_viz.config.base import Spec, help_text
 from gaprune_viz.config.experiments import STUDY_ROWS, RecommendSpec, RetrainSpec, StudySpec
 from gaprune_viz.config.pruning import FISHER_POWERS, Alignment, Allocation, MaskSpec, ScoreSpec, Settings
+from gaprune_viz.config.refit import RefitSpec
 from gaprune_viz.config.serving import ServeSpec
 from gaprune_viz.config.sweeps import ENOUGH, SWEEP_KINDS, SweepKind
 
@@ -44,6 +45,7 @@ __all__ = [
     "ModelSpec",
     "Pooling",
     "RecommendSpec",
+    "RefitSpec",
     "RetrainSpec",
     "RunSpec",
     "Sampling",
