@@ -13,7 +13,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel, token_batches
 from gaprune_viz.pruning.refit.gram import Rows
 
-TOKEN_BUDGET = 2_048
+TOKEN_BUDGET = 1_024
 Ids = tuple[int, ...]
 
 

@@ -27,7 +27,8 @@ class LayerFit:
 
     Attributes:
         gain: what the weighted squared error lost by it, in the units of the layer's output squared, a token.
-        iterations: of conjugate gradients.
+        iterations: of conjugate gradients, in the block of rows that took most.
+        products: of one row with the Gram matrix, in all.
         residual: relative, when they stopped.
         ridge: in units of the mean power of the inputs.
     """
@@ -35,6 +36,7 @@ class LayerFit:
     name: str
     gain: float
     iterations: int
+    products: int
     residual: float
     ridge: float
 
@@ -71,7 +73,7 @@ class StageFit:
         self.tokens += len(x)
         if self.stage.direct:
             for cross, result, wanted in zip(self.cross, now.results, before.results, strict=True):
-                cross.add(rows.weighted(rows.of(wanted) - rows.of(result)), weighted)
+                cross.add(rows.weighted(rows.of(wanted.float() - result.float())), weighted)
         elif self.cross:
             assert before.inputs is not None
             self.cross[0].add(rows.weighted(rows.of(before.inputs) - x), weighted)
@@ -108,7 +110,7 @@ def fit(
     if not bool(torch.isfinite(weight).all()):
         raise GapruneError(f"The refit of {target.name} is not finite.", "Use a larger ridge, or float32.")
     gain = float((found.change.double() * wanted).sum()) / max(tokens, 1)
-    return weight, LayerFit(target.name, gain, found.iterations, found.residual, max(ridge, LEAST_RIDGE))
+    return weight, LayerFit(target.name, gain, found.iterations, found.products, found.residual, max(ridge, LEAST_RIDGE))
 
 
 def ridge_for(ridge: float, tokens: int, width: int) -> float:

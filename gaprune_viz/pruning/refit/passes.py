@@ -7,8 +7,9 @@ is done once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.refit.replay import HINT, Answer, Call, Reached, Sums, answering, applied
-from gaprune_viz.pruning.refit.stages import Block, Stage
+from gaprune_viz.pruning.refit.stages import Block, Part, Stage
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class BlockPasses:
 
     def __init__(self, block: Block, calls: Sequence[Call], weights: dict[str, Tensor], keeping: bool) -> None:
         self.block, self.calls, self.weights, self.keeping = block, calls, weights, keeping
-        self.answers: list[dict[str, tuple[Tensor, int]]] = [{} for _ in calls]
+        self.kept: list[dict[str, Any]] = [{} for _ in calls]
 
     @torch.no_grad()
     def dense(self, batch: int, states: Tensor) -> tuple[Tensor, list[Seen]]:
@@ -120,32 +121,48 @@ class BlockPasses:
         with answering(self._before(batch, len(self.block.stages))):
             out = self.calls[batch].run(self.block.module, states)
         self._unchanged(batch)
-        self.answers[batch].clear()
+        self.kept[batch].clear()
         return out
 
-    def _before(self, batch: int, position: int) -> dict[nn.Module, Answer]:
-        """The answers of all layers of earlier stages: as before, or computed now, and kept if they are of use."""
-        last = position == len(self.block.stages)
-        keeping = self.keeping and not last
-        return {
-            target.module: self._answer(target, self.answers[batch], keeping)
-            for stage in self.block.stages[:position]
-            for target in stage.targets
+    def _before(self, batch: int, position: int) -> dict[nn.Module, Callable[..., Any]]:
+        """What is fitted answers as before, or computes; the largest parts that are done answer whole."""
+        kept, block = self.kept[batch], self.block
+        answers: dict[nn.Module, Callable[..., Any]] = {
+            t.module: applied(t, self.weights[t.name]) for stage in block.stages[:position] for t in stage.targets
         }
+        if not self.keeping:
+            return answers
+        if position < len(block.stages):
+            for part in block.done(position):
+                answers[part.module] = self._kept_after(kept, part, answers.get(part.module, part.module.forward))
+        for part in block.parts:
+            if part.name in kept:
+                answers[part.module] = _always(kept[part.name][0])
+        return answers
 
-    def _answer(self, target: Target, kept: dict[str, tuple[Tensor, int]], keeping: bool) -> Answer:
-        answer = applied(target, self.weights[target.name])
+    def _kept_after(
+        self, kept: dict[str, Any], part: Part, compute: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Keep what a part answers, instead of what parts of it answered."""
 
-        def forward(x: Tensor) -> Tensor:
-            if target.name in kept:
-                return kept[target.name][0]
-            out = answer(x)
-            if keeping:
-                kept[target.name] = (out, out._version)
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            out = compute(*args, **kwargs)
+            for inner in [name for name in kept if name.startswith(f"{part.name}.")]:
+                del kept[inner]
+            kept[part.name] = (out, _versions(out))
             return out
 
         return forward
 
     def _unchanged(self, batch: int) -> None:
-        if any(out._version != version for out, version in self.answers[batch].values()):
+        if any(_versions(out) != versions for out, versions in self.kept[batch].values()):
             raise GapruneError(f"{self.block.name} writes over what its layers answer.", HINT)
+
+
+def _always(out: Any) -> Callable[..., Any]:
+    return lambda *args, **kwargs: out
+
+
+def _versions(out: Any) -> list[int]:
+    """How often each tensor of an answer has been written to."""
+    return [t._version for t in (out if isinstance(out, (tuple, list)) else (out,)) if isinstance(t, Tensor)]

@@ -30,7 +30,7 @@ from gaprune_viz.pruning.refit.replay import Call, capture
 from gaprune_viz.pruning.refit.stages import Block, Layout, layout_of
 
 STAGE = "Refitting"
-PROBE_TEXTS = 3
+PROBE_TEXTS = 2
 PROBE_TOKENS = 12
 
 
@@ -67,21 +67,25 @@ def plan_of_refit(
     Raises:
         GapruneError: as `refit`, before any work.
     """
-    with model.lock:
-        return _prepared(model, targets, triplets, spec, memory, token_budget)[2]
+    return prepared(model, targets, triplets, spec, memory=memory, token_budget=token_budget)[2]
 
 
-def _prepared(
+def prepared(
     model: EmbeddingModel,
     targets: Sequence[Target],
     triplets: Mapping[str, Sequence[Sample]],
     spec: RefitSpec,
-    memory: int | None,
-    token_budget: int,
+    *,
+    memory: int | None = None,
+    token_budget: int = TOKEN_BUDGET,
 ) -> tuple[list[Batch], Layout, RefitPlan]:
+    """The batches, the stages in which layers are fitted, and the plan: what comes before the work."""
     batches = batches_of(model, triplets, spec, token_budget)
-    probe = [row[:PROBE_TOKENS] for batch in reversed(batches) for row in reversed(batch.ids)][:PROBE_TEXTS]
-    layout = layout_of(model, targets, probe)
+    texts = [row for batch in batches for row in batch.ids]
+    # Of different lengths, so that the blocks are given a mask.
+    probe = [row[: PROBE_TOKENS - 2 * i] for i, row in enumerate(texts[:: max(1, len(texts) // PROBE_TEXTS)])]
+    with model.lock:
+        layout = layout_of(model, targets, probe)
     itemsize = targets[0].parameter.element_size()
     return batches, layout, plan_refit(layout, batches, itemsize, memory)
 
@@ -113,8 +117,7 @@ def refit(
         GapruneError: the blocks cannot be replayed, memory is too little, texts are missing, numbers are not finite.
     """
     chosen = [target for target in targets if target.name in masks]
-    with model.lock:
-        batches, layout, plan = _prepared(model, chosen, triplets, spec, memory, token_budget)
+    batches, layout, plan = prepared(model, chosen, triplets, spec, memory=memory, token_budget=token_budget)
     job = _Job(model, masks, spec, batches, layout, plan)
     yield job.progress()
     yield from job.run()

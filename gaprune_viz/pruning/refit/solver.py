@@ -51,7 +51,7 @@ def solve(gram: Tensor, wanted: Tensor, keep: Tensor, ridge: float, tolerance: f
     matrix = gram * scale[:, None] * scale
     matrix.diagonal().add_(ridge * scale.square())
     change = torch.zeros_like(wanted)
-    rows = _block(wanted)
+    rows = row_block(wanted.shape[1]) if wanted.device.type == "cpu" else max(1, len(wanted))
     iterations, products, residual = 0, 0, 0.0
     for top in range(0, len(wanted), rows):
         part = slice(top, min(top + rows, len(wanted)))
@@ -62,10 +62,9 @@ def solve(gram: Tensor, wanted: Tensor, keep: Tensor, ridge: float, tolerance: f
     return Solution(change.mul_(scale), iterations, products, residual)
 
 
-def _block(wanted: Tensor) -> int:
-    if wanted.device.type != "cpu":
-        return len(wanted)
-    return max(LEAST_ROWS, BLOCK_BYTES // (wanted.shape[1] * wanted.element_size()))
+def row_block(width: int) -> int:
+    """Rows of so many inputs that go together on a processor."""
+    return max(LEAST_ROWS, BLOCK_BYTES // (4 * width))
 
 
 def _descend(matrix: Tensor, residual: Tensor, free: Tensor, tolerance: float, change: Tensor) -> tuple[int, float]:

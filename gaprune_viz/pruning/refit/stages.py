@@ -6,7 +6,8 @@ running each block once on a few short texts, which also shows whether it can be
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,18 +55,43 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A module within a block that holds linear layers and is called once.
+
+    Attributes:
+        name: in the block.
+        stage: the last one that has a layer in it; -1 where none has.
+        size: numbers a token that it returns.
+    """
+
+    name: str
+    module: nn.Module
+    stage: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Block:
     """A transformer block and its stages; without any it is only passed through.
 
     Attributes:
-        alone: whether what it returns is its states and nothing else.
+        parts: from the outside in.
         weights: of all its linear layers, for predictions of time.
     """
 
     name: str
     module: nn.Module
     stages: tuple[Stage, ...]
+    parts: tuple[Part, ...]
     weights: int
+
+    def done(self, position: int) -> tuple[Part, ...]:
+        """The largest parts with no layer of a stage from `position` on: they answer a batch alike from there on."""
+        chosen: list[Part] = []
+        for part in self.parts:
+            if part.stage < position and not any(part.name.startswith(f"{outer.name}.") for outer in chosen):
+                chosen.append(part)
+        return tuple(chosen)
 
 
 @dataclass(frozen=True)
@@ -123,11 +149,11 @@ def layout_of(model: EmbeddingModel, targets: Sequence[Target], ids: Ids) -> Lay
     assert states is not None
     blocks = []
     for i, (name, module) in enumerate(found):
-        out, stages = _stages(module, by_block.get(i, []), captured.calls[i], states, ids)
+        out, stages, parts = _stages(module, by_block.get(i, []), captured.calls[i], states, ids)
         if i < len(outputs) and not _same(out, states_of(outputs[i])):
             raise GapruneError(f"{name} of {model.label} gives something else when it is run again.", HINT)
         weights = sum(m.weight.numel() for m in module.modules() if is_linear(m))  # type: ignore[union-attr, operator]
-        blocks.append(Block(name, module, stages, weights))
+        blocks.append(Block(name, module, stages, parts, weights))
         states = out
     others = [value for out in outputs if isinstance(out, tuple) for value in out[1:] if value is not None]
     tuples = bool(outputs) and isinstance(outputs[0], tuple)
@@ -151,8 +177,8 @@ def _same(first: Tensor, second: Tensor) -> bool:
 
 def _stages(
     block: nn.Module, targets: Sequence[Target], call: Call, states: Tensor, ids: Ids
-) -> tuple[Tensor, tuple[Stage, ...]]:
-    """The states after a block, and its stages."""
+) -> tuple[Tensor, tuple[Stage, ...], tuple[Part, ...]]:
+    """The states after a block, its stages, and its parts."""
     seen: list[tuple[Target, Tensor]] = []
     sums = Sums()
 
@@ -173,7 +199,7 @@ def _stages(
 
         return forward
 
-    with answering({t.module: heard(t) for t in targets}), sums:
+    with _counting(block) as counts, answering({t.module: heard(t) for t in targets}), sums:
         out = call.run(block, states)
     groups: list[list[Target]] = []
     for i, (target, x) in enumerate(seen):
@@ -181,7 +207,35 @@ def _stages(
             groups[-1].append(target)
         else:
             groups.append([target])
-    return out, tuple(_stage(group, sums.found) for group in groups)
+    stages = tuple(_stage(group, sums.found) for group in groups)
+    return out, stages, tuple(_parts(block, stages, counts, states.shape[0] * states.shape[1]))
+
+
+@contextmanager
+def _counting(block: nn.Module) -> Iterator[dict[nn.Module, list[int]]]:
+    """The numbers that each module within a block returns, call by call."""
+    counts: dict[nn.Module, list[int]] = {}
+
+    def count(module: nn.Module, args: Any, out: Any) -> None:
+        tensors = [t for t in (out if isinstance(out, (tuple, list)) else (out,)) if isinstance(t, Tensor)]
+        counts.setdefault(module, []).append(sum(t.numel() for t in tensors))
+
+    handles = [module.register_forward_hook(count) for module in block.modules() if module is not block]
+    try:
+        yield counts
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _parts(
+    block: nn.Module, stages: Sequence[Stage], counts: Mapping[nn.Module, list[int]], tokens: int
+) -> Iterator[Part]:
+    stage_of = {id(t.module): i for i, stage in enumerate(stages) for t in stage.targets}
+    for name, module in block.named_modules():
+        if len(counts.get(module, ())) == 1 and any(is_linear(m) for m in module.modules()):
+            last = max(stage_of.get(id(m), -1) for m in module.modules())
+            yield Part(name, module, last, -(-counts[module][0] // tokens))
 
 
 def _one(first: Tensor, second: Tensor) -> bool:
