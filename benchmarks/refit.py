@@ -238,7 +238,7 @@ def quality(
     """Percent of dense nDCG@10 on each side, masked and refitted."""
 
     def scores() -> dict[str, float]:
-        return {s: evaluate(t, *encode_task(model, t)).metrics["ndcg_at_10"] for s, t in tasks.items()}
+        return {s: evaluate(t, *encode_task(model, t)).means["ndcg_at_10"] for s, t in tasks.items()}
 
     dense = DENSE.setdefault(model.label, {}) or DENSE[model.label]
     if not dense:

@@ -85,11 +85,12 @@ class Capture:
 def capture(
     model: EmbeddingModel, blocks: Sequence[nn.Module], ids: Ids, passing: Callable[[Tensor], Any] | None
 ) -> Capture:
-    """Call the model up to its last block.
+    """Call the model, up to the last of these blocks.
 
     Args:
         passing: what a block returns, given the states that it reads, so that blocks need not compute: right where
-            they return states alone, and no block's arguments come from an earlier one. None lets them compute.
+            they return states alone, and no block's arguments come from an earlier one. None lets the whole model
+            compute, so that a block that is called again is seen.
 
     Raises:
         GapruneError: the blocks are not called one after another, each once.
@@ -106,7 +107,7 @@ def capture(
                 found.states = args[0]
             rest = {name: _without_cache(value) for name, value in kwargs.items()}
             found.calls.append(Call(tuple(map(_without_cache, args[1:])), rest))
-            if len(found.calls) == len(blocks):
+            if len(found.calls) == len(blocks) and passing is not None:
                 raise Reached
             return compute(*args, **kwargs) if passing is None else passing(args[0])
 
@@ -117,8 +118,10 @@ def capture(
         try:
             model.backbone(**features)
         except Reached:
-            return found
-    raise GapruneError(f"{len(found.calls)} of the {len(blocks)} blocks of this model are used.", HINT)
+            pass
+    if len(found.calls) < len(blocks):
+        raise GapruneError(f"{len(found.calls)} of the {len(blocks)} blocks of this model are used.", HINT)
+    return found
 
 
 @contextmanager

@@ -136,10 +136,10 @@ def layout_of(model: EmbeddingModel, targets: Sequence[Target], ids: Ids) -> Lay
     by_block: dict[int, list[Target]] = {}
     for target in targets:
         by_block.setdefault(target.layer, []).append(target)
-    found = find_blocks(model.backbone)[: max(by_block) + 1]
+    found = find_blocks(model.backbone)
     modules = [module for _, module in found]
     outputs: list[Any] = []
-    handles = [m.register_forward_hook(lambda m, args, out: outputs.append(out)) for m in modules[:-1]]
+    handles = [m.register_forward_hook(lambda m, args, out: outputs.append(out)) for m in modules]
     try:
         captured = capture(model, modules, ids, None)
     finally:
@@ -148,15 +148,17 @@ def layout_of(model: EmbeddingModel, targets: Sequence[Target], ids: Ids) -> Lay
     states = captured.states
     assert states is not None
     blocks = []
-    for i, (name, module) in enumerate(found):
+    for i, (name, module) in enumerate(found[: max(by_block) + 1]):
         out, stages, parts = _stages(module, by_block.get(i, []), captured.calls[i], states, ids)
-        if i < len(outputs) and not _same(out, states_of(outputs[i])):
+        if not bool(torch.isfinite(out).all()):
+            raise GapruneError(f"What {name} of {model.label} gives is not finite.", "Use float32, or another model.")
+        if not _same(out, states_of(outputs[i])):
             raise GapruneError(f"{name} of {model.label} gives something else when it is run again.", HINT)
         weights = sum(m.weight.numel() for m in module.modules() if is_linear(m))  # type: ignore[union-attr, operator]
         blocks.append(Block(name, module, stages, parts, weights))
         states = out
     others = [value for out in outputs if isinstance(out, tuple) for value in out[1:] if value is not None]
-    tuples = bool(outputs) and isinstance(outputs[0], tuple)
+    tuples = isinstance(outputs[0], tuple)
     return Layout(tuple(blocks), tuples, not others, _argument_bytes(captured.calls, ids), states.shape[-1])
 
 
