@@ -13,6 +13,7 @@ among those that the refit reads.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -182,7 +183,7 @@ def products(layout: Layout, batches: Sequence[Batch], result: Refit) -> Counter
                     found[batch.padded, stage.width, target.shape[0]] += 3 if stage.direct else 2
                     if stage.direct:
                         found[target.shape[0], batch.tokens, stage.width] += 1
-                for start, end in zip(edges, edges[1:], strict=False):
+                for start, end in itertools.pairwise(edges):
                     found[end - start, batch.tokens, stage.width - start] += 1
                 # What the very first layers read is the same in both models.
                 if not stage.direct and stage is not layout.blocks[0].stages[0]:
@@ -207,7 +208,7 @@ def multiplied(shapes: Mapping[tuple[int, int, int], int], share: int = 6) -> fl
 
     def idle() -> None:
         for m, k, n in shapes:
-            torch.randn(m, k), torch.randn(k, n), torch.empty(m, n)
+            _ = torch.randn(m, k), torch.randn(k, n), torch.empty(m, n)
 
     exact = sum(-(-c // share) * m * k * n for (m, k, n), c in shapes.items())
     times = sum(c * m * k * n for (m, k, n), c in shapes.items()) / exact
@@ -221,7 +222,8 @@ def retraining(
     """Seconds of a hundred steps, from a few."""
     student = clone(model)
     work = retrain(student, own_targets(student, targets), masks, triplets, RetrainSpec(steps=steps + 1))
-    next(work), next(work)
+    for _ in range(2):
+        next(work)
     return timed(lambda: list(work), RETRAIN_STEPS / steps)
 
 

@@ -22,7 +22,7 @@ from gaprune_viz.cli.base import (
     with_progress,
 )
 from gaprune_viz.cli.planning import show_plan
-from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec
+from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RefitSpec, RunSpec, ScoreSpec
 from gaprune_viz.errors import GapruneError
 
 
@@ -67,7 +67,7 @@ def analyze(
 
 
 @app.command()
-@spec_flags(ScoreSpec, MaskSpec)
+@spec_flags(ScoreSpec, MaskSpec, refit=RefitSpec)
 def prune(
     analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the pruned model.")],
@@ -76,9 +76,13 @@ def prune(
     json_: Json = False,
 ) -> None:
     """Prune the analysed model and export it for sentence-transformers."""
-    from gaprune_viz.pruning.export import prune as exported
+    from gaprune_viz.pruning.export import pruning
 
-    document = exported(analysis, settings_of(flags, preset_name), out)
+    refit = build(RefitSpec, flags, prefix="refit")
+    document = with_progress(pruning(analysis, settings_of(flags, preset_name), out, refit=refit))
+    refitted = document.get("refit")
+    for note in refitted["notes"] if refitted else ():
+        print(f"gaprune-viz: {note}", file=sys.stderr)
     if json_:
         print_json({"out": str(out)} | {k: v for k, v in document.items() if k not in ("run", "data", "dense")})
         return
@@ -87,6 +91,11 @@ def prune(
         f"({document['scope_sparsity']:.2%} of the scope, {document['model_sparsity']:.2%} of the model)."
     )
     print(document["sentence"])
+    if refitted:
+        print(
+            f"The weights that stay were fitted anew on {refitted['tokens']:,} tokens; the last block's output is "
+            f"{refitted['block_errors'][-1]:.1%} off the dense model's."
+        )
     print(f"Written to {out}.")
 
 

@@ -68,8 +68,8 @@ class Watched:
 
     def weight(self, target: Target) -> Tensor:
         """[out, in]; a view."""
-        data = self.modules[target.name].weight.data
-        return data.t() if is_conv1d(self.modules[target.name]) else data
+        module: Any = self.modules[target.name]
+        return module.weight.data.t() if is_conv1d(module) else module.weight.data
 
 
 def stream(seen: Mapping[Any, Tensor], target: Target, targets: Sequence[Target], family: str) -> Tensor | float:

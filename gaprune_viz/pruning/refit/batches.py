@@ -68,7 +68,7 @@ def batches_of(
     Raises:
         GapruneError: a side that counts has no triplets.
     """
-    shares = dict(zip(SIDES, (spec.domain_share, 1 - spec.domain_share), strict=True))
+    shares: dict[str, float] = {"domain": spec.domain_share, "general": 1 - spec.domain_share}
     texts = {side: _distinct(model, side, triplets.get(side, ()), spec.samples) for side in SIDES if shares[side]}
     counts = {side: sum(map(len, ids)) for side, ids in texts.items()}
     weighted = [

@@ -100,17 +100,18 @@ def fit(
     Raises:
         GapruneError: the sums are not finite.
     """
+    ridge = max(ridge, LEAST_RIDGE)
     power = float(gram.diagonal().double().mean())
     if not bool(torch.isfinite(wanted).all()) or not torch.isfinite(torch.tensor(power)):
         raise GapruneError(
             f"What {target.name} reads or is to give is not finite.", "Use float32, or a lower sparsity."
         )
-    found = solve(gram, wanted, keep, max(ridge, LEAST_RIDGE) * power, tolerance)
+    found = solve(gram, wanted, keep, ridge * power, tolerance)
     weight = (target.weight.float() + found.change).masked_fill_(~keep, 0).to(target.parameter.dtype)
     if not bool(torch.isfinite(weight).all()):
         raise GapruneError(f"The refit of {target.name} is not finite.", "Use a larger ridge, or float32.")
     gain = float((found.change.double() * wanted).sum()) / max(tokens, 1)
-    return weight, LayerFit(target.name, gain, found.iterations, found.products, found.residual, max(ridge, LEAST_RIDGE))
+    return weight, LayerFit(target.name, gain, found.iterations, found.products, found.residual, ridge)
 
 
 def ridge_for(ridge: float, tokens: int, width: int) -> float:

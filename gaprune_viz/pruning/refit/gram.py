@@ -8,6 +8,7 @@ float64 (where the device has it) in a fixed order.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -55,13 +56,13 @@ class GramSum:
 
     def add(self, x: Tensor) -> None:
         """Take in float32 [tokens, width]."""
-        for start, end in zip(self.edges, self.edges[1:], strict=False):
+        for start, end in itertools.pairwise(self.edges):
             self.total[start:end, start:] += x[:, start:end].t() @ x[:, start:]
 
     def finish(self) -> Tensor:
         """The sum as float32, its lower half filled in; the running sum is done with."""
         full = self.total.float()
-        for start, end in zip(self.edges, self.edges[1:], strict=False):
+        for start, end in itertools.pairwise(self.edges):
             full[end:, start:end] = full[start:end, end:].t()
         return full
 

@@ -140,9 +140,7 @@ class BlockPasses:
                 answers[part.module] = _always(kept[part.name][0])
         return answers
 
-    def _kept_after(
-        self, kept: dict[str, Any], part: Part, compute: Callable[..., Any]
-    ) -> Callable[..., Any]:
+    def _kept_after(self, kept: dict[str, Any], part: Part, compute: Callable[..., Any]) -> Callable[..., Any]:
         """Keep what a part answers, instead of what parts of it answered."""
 
         def forward(*args: Any, **kwargs: Any) -> Any:

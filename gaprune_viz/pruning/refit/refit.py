@@ -175,7 +175,9 @@ class _Job:
 
     def _masked(self, block: Block) -> dict[str, Tensor]:
         return {
-            t.name: t.weight.masked_fill(~self._keep(t), 0).contiguous() for stage in block.stages for t in stage.targets
+            t.name: t.weight.masked_fill(~self._keep(t), 0).contiguous()
+            for stage in block.stages
+            for t in stage.targets
         }
 
     def _keep(self, target: Target) -> Tensor:
@@ -223,9 +225,7 @@ class _Job:
         ridge = ridge_for(self.spec.ridge, sums.tokens, stage.width)
         for k, target in enumerate(stage.targets):
             keep = self._keep(target)
-            weight, told = fit(
-                target, keep, gram, sums.wanted(k, keep, gram), ridge, self.spec.tolerance, sums.tokens
-            )
+            weight, told = fit(target, keep, gram, sums.wanted(k, keep, gram), ridge, self.spec.tolerance, sums.tokens)
             passes.weights[target.name] = weight
             self.weights[target.name] = weight.cpu()
             self.layers.append(told)

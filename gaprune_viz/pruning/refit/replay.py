@@ -7,7 +7,7 @@ to them, or with what they answered before, and a call ends where the layer is r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
-from gaprune_viz.models.roles import _without_cache
+from gaprune_viz.models.roles import without_cache
 from gaprune_viz.models.targets import Target
 
 Answer = Callable[[Tensor], Tensor]
@@ -105,8 +105,8 @@ def capture(
                 raise GapruneError("The blocks of this model are not called one after another.", HINT)
             if found.states is None:
                 found.states = args[0]
-            rest = {name: _without_cache(value) for name, value in kwargs.items()}
-            found.calls.append(Call(tuple(map(_without_cache, args[1:])), rest))
+            rest = {name: without_cache(value) for name, value in kwargs.items()}
+            found.calls.append(Call(tuple(map(without_cache, args[1:])), rest))
             if len(found.calls) == len(blocks) and passing is not None:
                 raise Reached
             return compute(*args, **kwargs) if passing is None else passing(args[0])
@@ -114,11 +114,8 @@ def capture(
         return forward
 
     features = {name: value for name, value in model.features(ids, "passage").items() if name != "prompt_length"}
-    with answering({block: heard(block, i) for i, block in enumerate(blocks)}):
-        try:
-            model.backbone(**features)
-        except Reached:
-            pass
+    with answering({block: heard(block, i) for i, block in enumerate(blocks)}), suppress(Reached):
+        model.backbone(**features)
     if len(found.calls) < len(blocks):
         raise GapruneError(f"{len(found.calls)} of the {len(blocks)} blocks of this model are used.", HINT)
     return found

@@ -170,9 +170,7 @@ def test_a_row_that_lost_everything_stays_empty(model: EmbeddingModel, triplets:
 
 
 @pytest.mark.parametrize(("share", "side"), [(1.0, "domain"), (0.0, "general")])
-def test_a_side_without_weight_is_not_read(
-    model: EmbeddingModel, triplets: Triplets, share: float, side: str
-) -> None:
+def test_a_side_without_weight_is_not_read(model: EmbeddingModel, triplets: Triplets, share: float, side: str) -> None:
     spec = SPEC.with_(domain_share=share)
     alone = refitted(model, {side: triplets[side]}, spec)
     assert gap(alone, refitted(model, triplets, spec)) == 0
@@ -236,7 +234,9 @@ def test_a_weight_that_two_layers_share_is_refused(model: EmbeddingModel, triple
 
 def test_blocks_with_something_between_them_are_refused(model: EmbeddingModel, triplets: Triplets) -> None:
     block = model.backbone.encoder.layer[0]  # type: ignore[union-attr, index]
-    handle = block.register_forward_hook(lambda m, args, out: out + torch.randn_like(out))
+    handle = block.register_forward_hook(  # type: ignore[union-attr]
+        lambda m, args, out: out + torch.randn_like(out)
+    )
     try:
         with pytest.raises(GapruneError, match="something else when it is run again"):
             refitted(model, triplets)

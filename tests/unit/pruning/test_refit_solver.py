@@ -51,9 +51,7 @@ def check(gram: Tensor, wanted: Tensor, keep: Tensor, before: Tensor, ridge: flo
     kept=st.floats(0, 1),
     ridge=st.sampled_from([0.01, 0.1, 0.3, 3.0]),
 )
-def test_random_problems_are_solved(
-    seed: int, rows: int, columns: int, tokens: int, kept: float, ridge: float
-) -> None:
+def test_random_problems_are_solved(seed: int, rows: int, columns: int, tokens: int, kept: float, ridge: float) -> None:
     check(*problem(seed, rows, columns, tokens, kept), ridge, TOLERANCE)
 
 
