@@ -123,6 +123,7 @@ def measure(
     spec: RefitSpec,
     repeats: int,
     steps: int,
+    batch_size: int = RetrainSpec().batch_size,
 ) -> dict[str, Any]:
     """Refit, plain products and retraining in turn; the best round of each, and its seconds of the processor."""
     batches, layout, plan = prepared(model, targets, triplets, spec)
@@ -131,7 +132,7 @@ def measure(
     ways: dict[str, Callable[[], float]] = {
         "refit": lambda: timed(lambda: drain(refit(model, targets, masks, triplets, spec))),
         "products": lambda: multiplied(shapes),
-        "retraining": lambda: retraining(model, targets, masks, triplets["domain"], steps),
+        "retraining": lambda: retraining(model, targets, masks, triplets["domain"], steps, batch_size),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     processor: dict[str, list[float]] = {name: [] for name in ways}
@@ -217,11 +218,18 @@ def multiplied(shapes: Mapping[tuple[int, int, int], int], share: int = 6) -> fl
 
 
 def retraining(
-    model: EmbeddingModel, targets: Sequence[Target], masks: Mapping[str, Tensor], triplets: Sequence[Any], steps: int
+    model: EmbeddingModel,
+    targets: Sequence[Target],
+    masks: Mapping[str, Tensor],
+    triplets: Sequence[Any],
+    steps: int,
+    batch_size: int,
 ) -> float:
     """Seconds of a hundred steps, from a few."""
     student = clone(model)
-    work = retrain(student, own_targets(student, targets), masks, triplets, RetrainSpec(steps=steps + 1))
+    work = retrain(
+        student, own_targets(student, targets), masks, triplets, RetrainSpec(steps=steps + 1, batch_size=batch_size)
+    )
     for _ in range(2):
         next(work)
     return timed(lambda: list(work), RETRAIN_STEPS / steps)

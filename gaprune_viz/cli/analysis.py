@@ -107,14 +107,17 @@ def compare(
     ],
     json_: Json = False,
 ) -> None:
-    """Compare the retrieval of a pruned model with its dense origin."""
-    from gaprune_viz.evaluation.comparison import compare_models, comparison_document, load_pair
+    """Compare the retrieval of a pruned model with its dense origin; of a refitted one also with its mask alone."""
+    from gaprune_viz.evaluation.comparison import COMPARED, compare_models, comparison_document, load_pair, mask_only
     from gaprune_viz.evaluation.task_sources import load_task
 
     loaded = load_task(task)
     pair = load_pair(model_dir)
     comparison, _, _ = compare_models(pair, loaded)
     document = {"task": loaded.name, **comparison_document(comparison)}
+    if pair.refitted:
+        means = mask_only(pair, model_dir, loaded).means
+        document |= {"mask_only": {key: means[key] for key in COMPARED}, "refit": pair.document["refit"]}
     if json_:
         print_json(document)
         return
@@ -128,16 +131,18 @@ def _print_comparison(document: dict[str, Any]) -> None:
     from gaprune_viz.figures.retrieval.measures import MEASURES
 
     table = Table(title=f"{document['task']}: {document['queries']} queries, {document['passages']} passages")
-    for column in ("", "dense", "pruned", "difference", "95 % interval", "p"):
+    sides = ("dense", "mask_only", "pruned") if "mask_only" in document else ("dense", "pruned")
+    names = {"mask_only": "mask only", "pruned": "refitted"} if "mask_only" in document else {}
+    for column in ("", *(names.get(side, side) for side in sides), "difference", "95 % interval", "p"):
         table.add_column(column, justify="right" if column else "left")
     for key, label in MEASURES.items():
         low, high = document["intervals_95"][key]
         interval = "-" if low is None else f"{low:+.3f} .. {high:+.3f}"
         p = document["p_values"][key]
-        values = (document[side][key] for side in ("dense", "pruned"))
+        values = (document[side][key] for side in sides)
         numbers = [*(f"{v:.3f}" for v in values), f"{document['delta'][key]:+.3f}", interval]
         table.add_row(label, *numbers, "-" if p is None else f"{p:.4f}")
-    table.add_row("same in the top 10", "", f"{document['overlap_at_10']:.1%}", "", "", "")
+    table.add_row("same in the top 10", *[""] * (len(sides) - 1), f"{document['overlap_at_10']:.1%}", "", "", "")
     Console().print(table)
 
 

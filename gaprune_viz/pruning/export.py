@@ -15,6 +15,7 @@ from gaprune_viz.calibration.progress import Progress, drain
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import RefitSpec, Settings
 from gaprune_viz.criteria.registry import settled
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked, reweighted
@@ -60,6 +61,24 @@ def export(
     save_file({name: mask.to(torch.bool).contiguous() for name, mask in masks.items()}, folder / MASK_FILE)
     (folder / RESULT_FILE).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def read_masks(folder: Path) -> dict[str, Tensor]:
+    """The masks of a pruned export, bool [out, in] by name.
+
+    Raises:
+        GapruneError: the file is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        masks = load_file(folder / MASK_FILE)
+    except (OSError, SafetensorError) as error:
+        raise GapruneError(f"{folder / MASK_FILE} cannot be read: {error}.", "Prune the model again.") from error
+    if any(mask.dtype != torch.bool or mask.ndim != 2 for mask in masks.values()):
+        raise GapruneError(f"{folder / MASK_FILE} does not hold masks.", "Prune the model again.")
+    return masks
 
 
 def prune(

@@ -102,3 +102,14 @@ def test_the_command_takes_the_flags(run: Run, tiny_analysis: Path, tmp_path: Pa
     assert "The weights that stay were fitted anew on " in plain.out
     wrong = run("prune", tiny_analysis, "--out", tmp_path / "other", "--refit", "--refit-domain-share", 2)
     assert "domain-share" in wrong.refusal()
+
+
+def test_compare_shows_the_mask_alone_beside_the_refit(run: Run, both: tuple[Path, Path], beir: Path) -> None:
+    plain, refitted = (run("compare", folder, "--task", beir, "--json").json() for folder in both)
+    assert "mask_only" not in plain
+    assert refitted["mask_only"] == plain["pruned"]
+    assert refitted["dense"] == plain["dense"]
+    assert RefitSpec.parse(refitted["refit"]["spec"]) == SPEC
+    told = run("compare", both[1], "--task", beir).out
+    assert all(word in told for word in ("dense", "mask only", "refitted"))
+    assert "mask only" not in run("compare", both[0], "--task", beir).out
