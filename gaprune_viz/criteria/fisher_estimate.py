@@ -17,7 +17,7 @@ def estimate(kind: FisherEstimate, fisher: Tensor, samples: float) -> Tensor:
     Args:
         kind: `raw`, `rank_one` or `shrunk`.
         fisher: mean squared per-sample gradient, float32 [out, in].
-        samples: over how many samples the mean was taken; the effective number where it is known.
+        samples: over how many samples the mean was taken.
 
     Returns:
         float32 [out, in], not negative, with the same sum as `fisher` up to rounding.

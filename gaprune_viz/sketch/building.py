@@ -30,7 +30,7 @@ class SketchBuilder:
         seed: of the sample.
         cap: largest number of weights in it.
         medians: of the scope (`scope_medians`), for closer weights under a balanced DAI.
-        samples: effective number of samples a side, by which estimates of the Fisher information are shrunk.
+        samples: number of samples a side, by which estimates of the Fisher information are shrunk.
     """
 
     def __init__(

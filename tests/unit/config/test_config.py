@@ -23,6 +23,7 @@ from gaprune_viz.config import (
     ModelSpec,
     Pooling,
     RecommendSpec,
+    RefitSpec,
     RetrainSpec,
     RunSpec,
     Sampling,
@@ -40,7 +41,16 @@ from gaprune_viz.config.fields import field_info
 from gaprune_viz.config.presets import PRESETS, Preset, preset
 from gaprune_viz.errors import GapruneError
 
-SPECS: tuple[type[Spec], ...] = (ModelSpec, CalibrationSpec, ScoreSpec, MaskSpec, RetrainSpec, RecommendSpec, ServeSpec)
+SPECS: tuple[type[Spec], ...] = (
+    ModelSpec,
+    CalibrationSpec,
+    ScoreSpec,
+    MaskSpec,
+    RefitSpec,
+    RetrainSpec,
+    RecommendSpec,
+    ServeSpec,
+)
 FIELDS = [(spec, name) for spec in SPECS for name in spec.model_fields]
 FIELD_IDS = [f"{spec.__name__}.{name}" for spec, name in FIELDS]
 
