@@ -13,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 BROWSERS := chromium chromium-browser google-chrome
-BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py benchmarks/robust.py,$(wildcard benchmarks/*.py))
 
 # The lowest versions are tried with one torch: an older one would be another download of gigabytes.
 LOWEST := .venv-lowest
@@ -22,7 +22,7 @@ LOWEST_TESTS := $(addprefix tests/unit/,config storage models data calibration c
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: quick lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study screenshots clean fidelity
+.PHONY: robust quick lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study screenshots clean fidelity
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -79,6 +79,9 @@ bench: $(READY) browser ## Run the benchmarks (20 minutes), keep their JSON, wri
 		name=$$(basename $$script .py); $(BIN)/python $$script --json >docs/benchmarks/$$name.part; \
 		mv docs/benchmarks/$$name.part docs/benchmarks/$$name.json; done
 	@$(BIN)/python benchmarks/_render.py docs/benchmarks docs/performance.md
+
+robust: $(READY) ## Settings by their worst source, measured anew (hours): docs/robust.md
+	$(BIN)/python benchmarks/robust.py --markdown docs/robust.md
 
 fidelity: $(READY) ## Compare the released procedure with the definition anew: docs/fidelity.md
 	$(BIN)/python benchmarks/fidelity.py --write docs/fidelity.md

@@ -89,4 +89,4 @@ def _distinct(model: EmbeddingModel, side: str, triplets: Sequence[Sample], samp
         )
     count = min(samples, len(triplets))
     chosen = [triplets[i * len(triplets) // count] for i in range(count)]
-    return {ids for found in tokens_of(model, chosen) for ids in (found.query, *found.passages)}
+    return {ids for found in tokens_of(model, chosen) for ids in (found.query, *found.passages) if ids}

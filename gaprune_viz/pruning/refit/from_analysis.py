@@ -39,7 +39,7 @@ def refit_analysed(
                 f"The {side} data ({data.source.name}) have changed since the analysis was made.",
                 "Run the analysis again, or prune without a refit.",
             )
-        triplets[side] = data.triplets
+        triplets[side] = data.samples
     memory = None
     if run.calibration.memory is not None:
         own = sum(p.numel() * p.element_size() for p in model.backbone.parameters())
