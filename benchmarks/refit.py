@@ -127,11 +127,10 @@ def measure(
 ) -> dict[str, Any]:
     """Refit, plain products and retraining in turn; the best round of each, and its seconds of the processor."""
     batches, layout, plan = prepared(model, targets, triplets, spec)
-    result: Refit = drain(refit(model, targets, masks, triplets, spec))
-    shapes = products(layout, batches, result)
+    results: list[Refit] = []
     ways: dict[str, Callable[[], float]] = {
-        "refit": lambda: timed(lambda: drain(refit(model, targets, masks, triplets, spec))),
-        "products": lambda: multiplied(shapes),
+        "refit": lambda: timed(lambda: results.append(drain(refit(model, targets, masks, triplets, spec)))),
+        "products": lambda: multiplied(products(layout, batches, results[0])),
         "retraining": lambda: retraining(model, targets, masks, triplets["domain"], steps, batch_size),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -142,12 +141,13 @@ def measure(
             seconds[name].append(way())
             processor[name].append(sum(PROCESSOR))
     best, busy = ({name: min(values) for name, values in found.items()} for found in (seconds, processor))
+    shapes = products(layout, batches, results[0])
     return {
         "texts": sum(len(batch.ids) for batch in batches),
         "tokens": plan.tokens,
         "padded_tokens": sum(batch.padded for batch in batches),
         "planned_bytes": plan.peak_bytes,
-        "iterations": {layer.name: layer.iterations for layer in result.layers},
+        "iterations": {layer.name: layer.iterations for layer in results[0].layers},
         "floor_gflop": sum(2 * m * k * n * count for (m, k, n), count in shapes.items()) / 1e9,
         **{f"{name}_s": value for name, value in best.items()},
         **{f"{name}_all_s": [round(v, 2) for v in values] for name, values in seconds.items()},
