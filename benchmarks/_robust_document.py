@@ -16,11 +16,12 @@ Rows = Sequence[dict[str, Any]]
 
 HEAD = """# Settings by their worst source
 
-Made by `python benchmarks/robust.py --markdown docs/robust.md`. A mask is made from calibration triplets of one source
-and of general texts, one-shot, with neither refit nor training, over all linear weights of all-MiniLM-L6-v2 (texts cut
-after 256 tokens); then retrieval is measured on the source's own queries (*domain*) and on general ones (*general*; for
-the source `general` that is finance). All numbers are percent of the dense model's nDCG@10. Calibration and evaluation
-share no topic, parent class or source file. One source has 150 queries: its standard error is 1.5 to 3 points.
+Made by `benchmarks/robust.py`, from the cells that were measured so far. A mask is made from calibration triplets of
+one source and of general texts, one-shot, with neither refit nor training, over all linear weights of all-MiniLM-L6-v2
+(texts cut after 256 tokens); then retrieval is measured on the source's own queries (*domain*) and on general ones
+(*general*; for the source `general` that is finance). All numbers are percent of the dense model's nDCG@10. Calibration
+and evaluation share no topic, parent class or source file. One source has 150 queries: its standard error is 1.5 to 3
+points.
 """
 
 
