@@ -20,8 +20,8 @@ Made by `benchmarks/robust.py`, from the cells that were measured so far. A mask
 one source and of general texts, one-shot, with neither refit nor training, over all linear weights of all-MiniLM-L6-v2
 (texts cut after 256 tokens); then retrieval is measured on the source's own queries (*domain*) and on general ones
 (*general*; for the source `general` that is finance). All numbers are percent of the dense model's nDCG@10. Calibration
-and evaluation share no topic, parent class or source file. One source has 150 queries: its standard error is 1.5 to 3
-points.
+and evaluation share no topic, parent class or source file (of the starter domains, calibration passages are among those
+searched). One source has 150 queries: its standard error is 1.5 to 3 points.
 """
 
 
@@ -35,8 +35,8 @@ def markdown(rows: Rows, kinds: dict[str, str]) -> str:
             _worst(part),
             "### By source\n\nDomain / general; in brackets the neurons that the mask wakes.\n",
             _by_source(part),
-            "### What each step adds\n\nPoints of percent of dense over the step before, mean over sources, and 95 % "
-            "intervals of a paired bootstrap over all queries.\n",
+            "### What each step adds\n\nPoints of percent of dense over the step before, mean over queries, and 95 % "
+            "intervals of a paired bootstrap over them; general queries that sources share count once.\n",
             _steps(part),
         ]
     return "\n".join([*parts, _left_out(rows)])
@@ -97,7 +97,7 @@ def _steps(rows: Rows) -> str:
     for before, after in pairwise(steps):
         cells = []
         for side in SIDES:
-            gains = np.concatenate([_relative(b, a, side) for b, a in _pairs(rows, before, after)])
+            gains = _gains(rows, before, after, side)
             low, high = paired_bootstrap(gains)
             cells.append(f"{gains.mean():+.1f} [{low:+.1f}, {high:+.1f}]")
         lines.append(f"| {before} → {after} | " + " | ".join(cells) + " |")
@@ -110,6 +110,14 @@ def _pairs(rows: Rows, before: str, after: str) -> list[tuple[dict[str, Any], di
     return [(place[*key, before], place[*key, after]) for key in keys]
 
 
+def _gains(rows: Rows, before: str, after: str, side: str) -> np.ndarray:
+    """Gain of every query once, in percent of dense: its mean over the runs that were measured on it."""
+    by_task: dict[tuple[float, ...], list[np.ndarray]] = {}
+    for one, other in _pairs(rows, before, after):
+        by_task.setdefault(tuple(one["dense"][side]), []).append(_relative(one, other, side))
+    return np.concatenate([np.mean(gains, axis=0) for gains in by_task.values()])
+
+
 def _relative(before: dict[str, Any], after: dict[str, Any], side: str) -> np.ndarray:
     gain = np.array(after["scores"][side]) - np.array(before["scores"][side])
     return 100 * gain / np.mean(after["dense"][side])
@@ -119,6 +127,8 @@ def _left_out(rows: Rows) -> str:
     """Chosen on all sources but one by the largest smallest percent; reported on that one."""
     lines = [
         "## Chosen without the source that is reported\n",
+        "`general` is the other side of most sources, and so is never wholly out. The leading entries are within each "
+        "other's intervals: their order is not established.\n",
         "| sparsity | left out | chosen on the others | domain | general |",
         "|---|---|---|---|---|",
     ]

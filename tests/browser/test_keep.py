@@ -130,7 +130,7 @@ def test_the_formula_follows_and_the_words_are_there(page: Page) -> None:
     expect(formula).to_contain_text("layer 3, Down")
     choose(page, "criterion", "Magnitude")
     expect(formula).to_contain_text("Now in use: Magnitude")
-    expect(page.locator("#gv-glossary dt")).to_have_count(18)
+    expect(page.locator("#gv-glossary dt")).to_have_count(22)
     expect(page.locator("#gv-cite")).to_contain_text("2509.10844")
     expect(page.locator(".gv-prose.prose")).to_contain_text("Masks are not speed")
     page.locator("#gv-new-here button").click()

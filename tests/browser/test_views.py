@@ -77,7 +77,7 @@ def test_presets_are_one_sentence_each_and_four_pins_stand_side_by_side(page: Pa
         expect(line).to_contain_text(preset.label)
         expect(line).to_contain_text(preset.sentence)
     assert [preset.label for preset in PRESETS.values()] == [
-        *("Paper, 50 %", "Paper, 30 %", "Balanced", "Magnitude", "Optimal Brain Damage", "2:4 pattern")
+        *("Paper, 50 %", "Paper, 30 %", "Balanced", "Robust", "Magnitude", "Optimal Brain Damage", "2:4 pattern")
     ]
     expect(page.locator("#gv-headline")).to_contain_text("50.0 %")
 
