@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _robust_sources import Source
+from _robust_sources import Source, thinned
 
 from gaprune_viz.analysis.exact import exact_scope
 from gaprune_viz.analysis.making import analyze
@@ -42,7 +43,6 @@ class Bench:
 
     Attributes:
         folder: of the analyses and the cells.
-        fisher: kind of Fisher information of the analyses.
     """
 
     folder: Path
@@ -112,9 +112,12 @@ class Bench:
 
 def tasks_of(source: Source) -> dict[str, RetrievalTask]:
     """What a cell is measured on: the source, and general texts (of the source `general`: finance)."""
-    from _robust_sources import thinned
+    return {"domain": source.task, "general": _general_task(source.general)}
 
-    return {"domain": source.task, "general": thinned(load_task(source.general))}
+
+@cache
+def _general_task(name: str) -> RetrievalTask:
+    return thinned(load_task(name))
 
 
 def grid(

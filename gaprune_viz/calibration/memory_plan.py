@@ -173,14 +173,12 @@ def split(targets: Mapping[str, Shape], room: int | None) -> list[list[str]] | N
         return [list(sizes)]
     if max(sizes.values()) > room:
         return None
-    fewest, count = _filled(sizes, room), -(-sum(sizes.values()) // room)
-    while count < len(fewest):
-        groups = _filled(sizes, min(room, max(-(-sum(sizes.values()) // count), max(sizes.values()))))
-        if len(groups) <= count:
-            return groups
-        count += 1
-    groups = _filled(sizes, min(room, max(-(-sum(sizes.values()) // count), max(sizes.values()))))
-    return groups if len(groups) <= count else fewest
+    total, filled = sum(sizes.values()), _filled(sizes, room)
+    for count in range(-(-total // room), len(filled) + 1):
+        even = _filled(sizes, min(room, max(-(-total // count), max(sizes.values()))))
+        if len(even) <= count:
+            return even
+    return filled
 
 
 def _downs(targets: Iterable[str]) -> set[str]:

@@ -189,6 +189,7 @@ def diagnose(
 ) -> None:
     """Say what decides the mask, counted over every weight."""
     from gaprune_viz.analysis.exact import diagnose as decided
+    from gaprune_viz.calibration.description import NO_LABELS
     from gaprune_viz.masking.sentences import waking_sentence
 
     document = decided(analysis, settings_of(flags, preset_name))
@@ -206,7 +207,7 @@ def diagnose(
         print(said)
     print(f"rows all but gone: {document['starved_rows']:,}")
     apart = document["disagreement"]
-    conflict = "off: plain texts have no labels" if apart is None else f"{apart:.2%}"
+    conflict = f"off: {NO_LABELS}" if apart is None else f"{apart:.2%}"
     print(f"gradients in conflict: {conflict}; starved: {', '.join(document['starved']) or 'none'}")
 
 

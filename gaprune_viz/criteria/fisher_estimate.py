@@ -27,8 +27,12 @@ def estimate(kind: FisherEstimate, fisher: Tensor, samples: float) -> Tensor:
     smooth = rank_one(fisher)
     if kind is FisherEstimate.RANK_ONE:
         return smooth
-    weight = shrinkage(fisher, smooth, samples)
-    return smooth.lerp_(fisher, weight)
+    return shrunk(fisher, smooth, samples)
+
+
+def shrunk(fisher: Tensor, smooth: Tensor, samples: float) -> Tensor:
+    """The mixture of the raw entries and their rank-one form that `shrinkage` weighs, float32 [out, in]."""
+    return smooth.lerp(fisher, shrinkage(fisher, smooth, samples))
 
 
 def rank_one(fisher: Tensor) -> Tensor:
