@@ -270,7 +270,15 @@ class Flights:
             self.open.discard(request)
             self.last = time.monotonic()
 
+    def waits(self) -> bool:
+        """Whether an answer is to come. A stream of answers may outlast the last of them."""
+        if time.monotonic() - self.last < STREAM_SECONDS:
+            return bool(self.open)
+        return any("/queue/data" not in request.url for request in self.open)
 
+
+# After so long without a question or the end of an answer, nothing more is to come on an open stream.
+STREAM_SECONDS = 10
 _FLIGHTS: WeakKeyDictionary[Page, Flights] = WeakKeyDictionary()
 
 
@@ -278,7 +286,7 @@ def quiet(page: Page, rest: float = 0.3, longest: float = 60) -> None:
     """Wait until the page has asked for nothing, and has had all its answers, for `rest` seconds."""
     flights, until = _FLIGHTS[page], time.monotonic() + longest
     flights.last = time.monotonic()
-    while flights.open or time.monotonic() - flights.last < rest:
+    while flights.waits() or time.monotonic() - flights.last < rest:
         assert time.monotonic() < until, [request.url for request in flights.open]
         page.wait_for_timeout(50)
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import quiet
 from tests.browser.test_page import CELLS, SECOND, open_tab
 
 LONG = 120 * SECOND
@@ -28,6 +29,8 @@ def test_hover_scale_and_linked_charts(again: Page) -> None:
     linked = (
         "document.querySelector('#gv-score-density .js-plotly-plot').layout.shapes.filter(s => s.name === 'gv-linked')"
     )
+    # A chart that is drawn anew lets its hover go.
+    quiet(page)
     page.locator("#gv-scatter").scroll_into_view_if_needed()
     page.locator(POINT).nth(40).hover(force=True)
     page.wait_for_function(f"{linked}.length === 1")
