@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from gaprune_viz.config.analysis import CalibrationSpec, ModelSpec, Sampling, Scope
 from gaprune_viz.config.base import Spec
+from gaprune_viz.config.refit import RefitSpec
 
 STUDY_ROWS = (
     "random",
@@ -99,6 +100,7 @@ class StudySpec(Spec):
     model: ModelSpec = ModelSpec()
     calibration: CalibrationSpec = CalibrationSpec(samples=600, sampling=Sampling.RANDOM, scope=Scope.LINEAR)
     retrain: RetrainSpec = RetrainSpec()
+    refit: RefitSpec = Field(default=RefitSpec(), json_schema_extra={"later": True})
     task: str = Field(
         default="chemistry",
         min_length=1,
@@ -216,6 +218,7 @@ class RecommendSpec(Spec):
         "the `worst`.",
         json_schema_extra={"label": "Objective", "later": True},
     )
+    refit: RefitSpec = Field(default=RefitSpec(), json_schema_extra={"later": True})
     seed: int = Field(
         default=0,
         ge=0,

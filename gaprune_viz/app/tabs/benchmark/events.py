@@ -92,7 +92,8 @@ def run_benchmark(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
             tasks = chosen_tasks([values[picker] for picker in tab.pickers])
             report("Making the exact mask", 0, 0)
             kept = values[tab.training.kept] if values[tab.retrained] else ""
-            found.extend(run(tasks, versions_of(analysis, settings, kept), report=report, stop=stopped))
+            versions = versions_of(analysis, settings, kept, report, stopped)
+            found.extend(run(tasks, versions, report=report, stop=stopped))
 
         def live() -> Changes:
             scores = [one for one in list(found) if isinstance(one, Score)]
@@ -115,18 +116,21 @@ def run_benchmark(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
     return handler
 
 
-def versions_of(analysis: Analysis, settings: Settings, kept: str) -> list[Variant]:
-    """Dense, pruned, and the retrained model with this id.
+def versions_of(
+    analysis: Analysis, settings: Settings, kept: str, report: Report, stopped: Stopped
+) -> list[Variant]:
+    """Dense, pruned, refitted where the settings ask for it, and the retrained model with this id.
 
     Raises:
         GapruneError: the retrained model is of other settings, or no longer there.
     """
-    model = STORE.dense(analysis)
-    masks = STORE.masks(analysis, settings).masks
-    versions = [
-        whole("dense", model),
-        under_mask("pruned", model, STORE.scope(analysis)[1], masks, settled(settings).key()),
-    ]
+    model, targets = STORE.dense(analysis), STORE.scope(analysis)[1]
+    made = STORE.pruned(analysis, settings, report, stopped)
+    alone = settled(settings.mask_only).key()
+    versions = [whole("dense", model), under_mask("pruned", model, targets, made.masks, alone)]
+    if made.weights is not None:
+        key = settled(settings).key()
+        versions.append(under_mask("refitted", model, targets, made.masks, key, made.weights))
     if kept:
         versions.append(whole("retrained", STORE.retrained(analysis, settings, kept), kept))
     return versions

@@ -20,6 +20,8 @@ from gaprune_viz.figures.kit import panels
 # The browser's way to open a query: a click on its bar in the chart of all.
 OPEN_JS = "window.gv = window.gv || {}; window.gv.openQuery = (data) => trigger('select', data);"
 
+BLOCKS = "Error of each block's output, mask only beside refit"
+
 
 @dataclass(frozen=True)
 class RetrievalTab:
@@ -47,6 +49,8 @@ class RetrievalTab:
     per_query_table: gr.Dataframe
     maps: dict[str, gr.Plot]
     map_table: gr.Dataframe
+    blocks: gr.Plot
+    blocks_table: gr.Dataframe
 
     def on_run(self, shown: Shown) -> Changes:
         """The collection of the domain, where it is a starter's."""
@@ -77,7 +81,7 @@ class RetrievalTab:
     def measured(self) -> list[Any]:
         """What the measures of all queries change."""
         figures = [*self.per_query.values(), *self.maps.values()]
-        return [self.metrics, *figures, self.per_query_table, self.map_table]
+        return [self.metrics, *figures, self.per_query_table, self.map_table, self.blocks, self.blocks_table]
 
     @property
     def stepping(self) -> list[tuple[gr.Button, int]]:
@@ -130,6 +134,8 @@ def build(frame: Frame, shown: Shown) -> RetrievalTab:
         measure = gr.Button("Measure all sample queries", variant="primary", elem_id="gv-measure", min_width=220)
         stop = gr.Button("Stop", variant="stop", elem_id="gv-stop-retrieval", min_width=90)
     metrics = html("", elem_id="gv-metrics")
+    blocks = gr.Plot(visible=False, show_label=False, elem_id="gv-block-errors", min_width=320)
+    blocks_table = gr.Dataframe(visible=False, interactive=False, label=BLOCKS, elem_id="gv-block-errors-table")
     per_query, maps = {}, {}
     with gr.Row():
         for side in SIDES:
@@ -151,4 +157,6 @@ def build(frame: Frame, shown: Shown) -> RetrievalTab:
         per_query_table=table,
         maps=maps,
         map_table=points,
+        blocks=blocks,
+        blocks_table=blocks_table,
     )
