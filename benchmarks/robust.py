@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _robust_cells import Bench, grid
-from _robust_settings import CANDIDATES
-from _robust_sources import sources
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._robust_cells import Bench, grid
+from benchmarks._robust_settings import CANDIDATES
+from benchmarks._robust_sources import sources
 
 
 def main() -> None:
