@@ -106,7 +106,7 @@ class Bench:
         place = self.folder / name
         if self._opened is None or self._opened[0] != place:
             if not (place / SPEC_FILE).is_file():
-                began, run = time.monotonic(), RunSpec(model=ModelSpec(max_length=LONGEST), calibration=calibration)
+                began, run = time.monotonic(), RunSpec(model=self.model.spec, calibration=calibration)
                 drain(analyze(run, place, model=self.model))
                 print(f"calibrated {name} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
             self._opened = (place, *exact_scope(Statistics.open(place), self.model))
