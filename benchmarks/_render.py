@@ -178,6 +178,34 @@ def _scaling(found: Found) -> Iterator[Row]:
         yield (f"{name}, planned", "", taken, "not run", f"{one['flops'] / 1e15:.1f} PFLOP")
 
 
+def _refit(found: Found) -> Iterator[Row]:
+    if "time" in found:
+        time = found["time"]
+        floor = f"{time['floor_gflop']:,.0f} GFLOP in products of these shapes alone: {time['products_s']:.1f} s"
+        yield row("refit / the matrix products it needs", time["refit_over_products"], 1.5, "", floor)
+        yield row("the same, seconds of the processor", time["refit_over_products_processor"], 1.5, "", "")
+        hundred = f"{time['retraining_steps_timed']} steps timed, multiplied to a hundred"
+        yield row("refit / 100 steps of retraining", time["refit_over_retraining"], 0.25, "", hundred)
+
+
+def _refit_more(found: Found) -> Iterator[str]:
+    if "time" in found:
+        time = found["time"]
+        yield f"{time['texts']:,} texts, {time['tokens']:,} tokens: {time['refit_s']:.1f} s."
+    if "quality" in found:
+        yield "Percent of dense nDCG@10, domain and general, one seed:"
+        yield table(
+            ("mask", "sparsity", "version", "domain", "general"),
+            [
+                (q["preset"], f"{q['sparsity']:.0%}", q["version"], *(f"{q[f'{s}_of_dense']:.1f}" for s in SIDES))
+                for q in found["quality"]
+            ],
+        )
+
+
+SIDES = ("domain", "general")
+
+
 def _nothing(found: Found) -> Iterator[str]:
     yield from ()
 
@@ -190,6 +218,7 @@ SECTIONS: dict[str, Section] = {
     "memory": ("Memory", _memory, _nothing),
     "startup": ("Start-up", _startup, _startup_more),
     "encoding": ("Encoding", _encoding, _nothing),
+    "refit": ("Refit", _refit, _refit_more),
     "scaling": ("Larger models", _scaling, _nothing),
 }
 

@@ -96,8 +96,25 @@ def _standing(at: Found) -> Iterator[str]:
     ]
     head = ("settings", "worst domain", "worst general", "mean domain", "mean general", "deviation", "waking")
     yield table(head, rows)
-    if at["incomplete"]:
-        yield f"Not measured everywhere, and left out: {'; '.join(at['incomplete'])}."
+    if at["partly"]:
+        yield from _partly(at["partly"])
+
+
+def _partly(told: list[Found]) -> Iterator[str]:
+    yield "Measured in a part of the places, and so no part of what is chosen from:"
+    head = ("settings", "sources", "sizes", "seeds", "worst domain", "worst general", "mean domain", "mean general")
+    rows = [
+        (
+            one["settings"],
+            str(len(one["sources"])),
+            ", ".join(one["sizes"]),
+            ", ".join(map(str, one["seeds"])),
+            *(f"{one['worst'][s]['percent']:.1f} (`{one['worst'][s]['source']}`)" for s in SIDES),
+            *(f"{one['mean'][s]:.1f}" for s in SIDES),
+        )
+        for one in sorted(told, key=lambda one: -min(one["worst"][s]["percent"] for s in SIDES))
+    ]
+    yield table(head, rows)
 
 
 def _by_source(found: Found, at: Found) -> Iterator[str]:

@@ -42,24 +42,24 @@ def summarise(rows: Sequence[Row], sides: Sides, partners: Mapping[str, str], st
     """Everything the document says of the cells.
 
     Args:
-        rows: as `grid` yields them; a settings entry that lacks a cell others have is left out, and named.
+        rows: as `grid` yields them; settings that lack a cell which others have are told apart, as `partly` measured.
         sides: of every source in the rows.
         partners: by source, the source that its general side is of.
         steps: of the ablation; those that were not measured are passed over.
 
     Returns:
-        by sparsity (as text): `settings`, `left_out`, `steps`, `incomplete`; and `seeds`, `sizes`, `sources`.
+        by sparsity (as text): `settings`, `left_out`, `steps`, `partly`; and `seeds`, `sizes`, `sources`.
     """
     found: dict[str, Any] = {name: _different(rows, key) for name, key in _AXES}
     found["by_sparsity"] = {}
     for sparsity in _different(rows, "sparsity"):
-        by_settings, incomplete = _whole([row for row in rows if row["sparsity"] == sparsity])
+        by_settings, partly = _whole([row for row in rows if row["sparsity"] == sparsity])
         percents = {name: percent(own) for name, own in by_settings.items()}
         found["by_sparsity"][str(sparsity)] = {
             "settings": [{"settings": name, **standing(own)} for name, own in by_settings.items()],
             "left_out": leave_one_out(percents, partners),
             "steps": ablation(by_settings, [name for name in steps if name in by_settings], sides),
-            "incomplete": incomplete,
+            "partly": [{"settings": name, **_part(own)} for name, own in partly.items()],
         }
     return found
 
@@ -71,15 +71,22 @@ def _different(rows: Iterable[Row], key: str) -> list[Any]:
     return list(dict.fromkeys(row[key] for row in rows))
 
 
-def _whole(rows: Sequence[Row]) -> tuple[dict[str, list[Row]], list[str]]:
-    """Rows by settings, of those settings that have every cell that any has; and the names of the others."""
+def _whole(rows: Sequence[Row]) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
+    """Rows by settings, of those settings that have every cell that any has; and of the others."""
     by_settings: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_settings[row["settings"]].append(row)
     cells = {name: {(r["source"], r["samples"], r["seed"]) for r in own} for name, own in by_settings.items()}
     every = set().union(*cells.values())
     kept = {name: own for name, own in by_settings.items() if cells[name] == every}
-    return kept, [name for name in by_settings if name not in kept]
+    return kept, {name: own for name, own in by_settings.items() if name not in kept}
+
+
+def _part(rows: Sequence[Row]) -> dict[str, Any]:
+    """What is told of settings that were measured in a part of the places."""
+    told = standing(rows)
+    places = {"sources": list(told["sources"]), "sizes": list(told["sizes"]), "seeds": _different(rows, "seed")}
+    return {"worst": told["worst"], "mean": told["mean"], "waking": told["waking"], **places}
 
 
 def percent(rows: Iterable[Row]) -> dict[Place, float]:

@@ -53,6 +53,20 @@ class Synthetic:
     def weights(self) -> int:
         return sum(m.size for m in self.matrices)
 
+    @property
+    def scales(self) -> dict[str, float]:
+        """As `Statistics.scales`, without what only estimates need."""
+        return self.medians
+
+    def samples(self, side: str) -> float:
+        """As `Statistics.samples`."""
+        return 128.0
+
+    @property
+    def gradients(self) -> dict[str, bool]:
+        """As `Statistics.gradients`."""
+        return {"domain": True, "general": True}
+
     def theta(self, name: str) -> Tensor:
         return self._values(name, "theta")
 

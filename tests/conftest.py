@@ -17,6 +17,7 @@ os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="gaprune-viz-tests-")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import atexit
+import gc
 import json
 import shutil
 import sys
@@ -28,11 +29,19 @@ import pytest
 from hypothesis import settings
 
 from tests.commands import Result, Run
+from tests.servers import ELSEWHERE, close_servers
 
 if TYPE_CHECKING:
+    from gaprune_viz.evaluation.cached import CachedEncoder
     from gaprune_viz.models.encoder import EmbeddingModel
     from tests.tiny_models import PaddingSide
 
+# What one process has encoded no other encodes again: the one that starts the run makes the folder, and tells of it.
+EMBEDDINGS = "GAPRUNE_VIZ_TEST_EMBEDDINGS"
+if EMBEDDINGS not in os.environ:
+    os.environ[EMBEDDINGS] = tempfile.mkdtemp(prefix="gaprune-viz-tests-")
+    atexit.register(shutil.rmtree, os.environ[EMBEDDINGS], ignore_errors=True)
+(Path(os.environ["GAPRUNE_VIZ_WORKSPACE"]) / "embeddings").symlink_to(os.environ[EMBEDDINGS])
 for _name in ("GAPRUNE_VIZ_WORKSPACE", "MTEB_CACHE", "HF_DATASETS_CACHE"):
     atexit.register(shutil.rmtree, os.environ[_name], ignore_errors=True)
 
@@ -109,6 +118,14 @@ def minilm() -> EmbeddingModel:
     return load_model(ModelSpec())
 
 
+@pytest.fixture(scope="session")
+def dense_minilm(minilm: EmbeddingModel) -> CachedEncoder:
+    """The default model, which encodes the same texts once in a run, whatever the process."""
+    from gaprune_viz.evaluation.cached import CachedEncoder, embedding_cache
+
+    return CachedEncoder(minilm, embedding_cache())
+
+
 def write_triplets(path: Path, rows: tuple[tuple[str, ...], ...]) -> Path:
     """Triplets as JSON lines: a single negative as text, several as a list."""
     lines: list[dict[str, Any]] = [
@@ -147,15 +164,46 @@ def tiny_analysis(tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path_fa
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _nothing_is_kept_for_the_next_file() -> Iterator[None]:
-    """What the page's store holds for one file of tests is let go of before the next: a worker stays small."""
+def _nothing_is_kept_for_the_next_file(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Servers, models and texts of one file of tests are let go of before the next: a worker stays small."""
+    if "browser" not in request.path.parts:
+        for end in ELSEWHERE:
+            end()
     yield
+    close_servers()
     store = sys.modules.get("gaprune_viz.app.session.store")
     if store is not None:
         store.STORE.clear()
+    ontologies = sys.modules.get("gaprune_viz.data.ontologies")
+    if ontologies is not None:
+        ontologies.ontology_corpus.cache_clear()
+    # A page for many people sets aside from collection what is there when it is ready: pages of earlier files too.
+    gc.unfreeze()
     memory = sys.modules.get("gaprune_viz.models.memory")
     if memory is not None:
         memory.release()
+
+
+# With the longest files first, two processes end together: these folders in this order, and what is slow in them first.
+_FIRST = ("browser", "golden", "app", "conformance")
+_SLOW = {"minilm", "slow"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # pytest-xdist would begin with the files that have most tests.
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow = {item.path for item in items if _SLOW & {mark.name for mark in item.iter_markers()}}
+
+    def rank(item: pytest.Item) -> tuple[int, bool]:
+        folder = next((_FIRST.index(part) for part in item.path.parts[-3:] if part in _FIRST), len(_FIRST))
+        return folder, item.path not in slow
+
+    items.sort(key=rank)
 
 
 @pytest.fixture

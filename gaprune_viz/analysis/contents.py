@@ -108,7 +108,7 @@ def write(
             yield target.weight.float().cpu().contiguous(), read_tensor(folder, target.name, "fisher_domain")
 
     medians = scope_medians(pairs, sum(info.size for info in infos))
-    samples = document.get("effective_samples") or {side: document["data"][side]["samples"] for side in SIDES}
+    samples = {side: document["data"][side]["samples"] for side in SIDES}
     builder, rows, histograms = SketchBuilder(infos, seed, sketch_cap, medians, samples), [], []
     totals: dict[str, float] = dict.fromkeys(SIDES, 0.0)
     for target, info in zip(targets, infos, strict=True):

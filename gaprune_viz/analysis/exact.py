@@ -12,7 +12,7 @@ from gaprune_viz.config import Settings
 from gaprune_viz.criteria.registry import criteria, settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.from_statistics import ExactScope
-from gaprune_viz.masking.neurons import rows_gone
+from gaprune_viz.masking.neurons import losses_of
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target, inventory
@@ -86,6 +86,6 @@ def diagnose(analysis: Path, settings: Settings) -> dict[str, Any]:
         "disagreement": found.disagreement if math.isfinite(found.disagreement) else None,
         "rank_correlation_with_magnitude": correlation if math.isfinite(correlation) else None,
         "pruned_fraction_by_layer": {str(layer): pruned / size for layer, (pruned, size) in layers.items()},
-        "starved_rows": sum(int(rows_gone(mask, len(mask)).sum()) for mask in result.masks.values()),
+        "starved_rows": sum(losses_of(result.masks, statistics.matrices).rows.values()),
         "starved": [name for name, fraction in found.pruned_fraction.items() if fraction > STARVED],
     }

@@ -107,7 +107,7 @@ def tune(analysis: str = DEMO, preset: str = "paper", settings: dict[str, str | 
 
     Args:
         analysis: id from `analyze`, or `demo`.
-        preset: paper, paper-30, balanced, magnitude, obd or nm-2-4.
+        preset: paper, paper-30, balanced, robust, magnitude, obd or nm-2-4.
         settings: what differs from the preset, by the names of the flags, such as {"sparsity": 0.7, "alpha": 0.5}.
 
     Returns:

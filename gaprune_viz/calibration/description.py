@@ -8,7 +8,8 @@ from typing import Any
 
 from gaprune_viz.models.roles import ROLES
 
-ALIGNMENT_OFF = "plain texts have no labels, so there are no gradients, and alignment is off."
+NO_LABELS = "plain texts have no labels"
+ALIGNMENT_OFF = f"{NO_LABELS}, so there are no gradients, and alignment is off."
 _SIDE = {"name": str, "samples": int}
 _SHAPE: dict[str, Any] = {
     "key": str,

@@ -32,7 +32,7 @@ HEAP = 1.65
 # float64, histograms.
 SUMMARY_BYTES = 56
 # Bytes on disk of a sketched weight, and of a matrix's histograms and table rows.
-SKETCH_DISK, MATRIX_DISK = 36, 4_096
+SKETCH_DISK, MATRIX_DISK = 64, 4_096
 
 
 @dataclass(frozen=True)
@@ -173,12 +173,12 @@ def split(targets: Mapping[str, Shape], room: int | None) -> list[list[str]] | N
         return [list(sizes)]
     if max(sizes.values()) > room:
         return None
-    count = -(-sum(sizes.values()) // room)
-    while True:
-        groups = _filled(sizes, min(room, max(-(-sum(sizes.values()) // count), max(sizes.values()))))
-        if len(groups) <= count:
-            return groups
-        count += 1
+    total, filled = sum(sizes.values()), _filled(sizes, room)
+    for count in range(-(-total // room), len(filled) + 1):
+        even = _filled(sizes, min(room, max(-(-total // count), max(sizes.values()))))
+        if len(even) <= count:
+            return even
+    return filled
 
 
 def _downs(targets: Iterable[str]) -> set[str]:

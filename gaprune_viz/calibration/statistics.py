@@ -143,9 +143,8 @@ class Statistics:
         return tuple(m.name for m in self.matrices)
 
     def samples(self, side: str) -> float:
-        """Over how many samples a side's Fisher information is a mean; the effective number where it is known."""
-        known = self.document.get("effective_samples", {})
-        return float(known.get(side, self.document["data"][side]["samples"]))
+        """Over how many samples a side's Fisher information is a mean."""
+        return float(self.document["data"][side]["samples"])
 
     @property
     def has_tensors(self) -> bool:

@@ -22,7 +22,7 @@ from gaprune_viz.cli.base import (
     with_progress,
 )
 from gaprune_viz.cli.planning import show_plan
-from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec
+from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RefitSpec, RunSpec, ScoreSpec
 from gaprune_viz.errors import GapruneError
 
 
@@ -69,7 +69,7 @@ def analyze(
 
 
 @app.command()
-@spec_flags(ScoreSpec, MaskSpec)
+@spec_flags(ScoreSpec, MaskSpec, refit=RefitSpec)
 def prune(
     analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the pruned model.")],
@@ -78,9 +78,13 @@ def prune(
     json_: Json = False,
 ) -> None:
     """Prune the analysed model and export it for sentence-transformers."""
-    from gaprune_viz.pruning.export import prune as exported
+    from gaprune_viz.pruning.export import pruning
 
-    document = exported(analysis, settings_of(flags, preset_name), out)
+    refit = build(RefitSpec, flags, prefix="refit")
+    document = with_progress(pruning(analysis, settings_of(flags, preset_name), out, refit=refit))
+    refitted = document.get("refit")
+    for note in refitted["notes"] if refitted else ():
+        print(f"gaprune-viz: {note}", file=sys.stderr)
     if json_:
         print_json({"out": str(out)} | {k: v for k, v in document.items() if k not in ("run", "data", "dense")})
         return
@@ -89,6 +93,11 @@ def prune(
         f"({document['scope_sparsity']:.2%} of the scope, {document['model_sparsity']:.2%} of the model)."
     )
     print(document["sentence"])
+    if refitted:
+        print(
+            f"The weights that stay were fitted anew on {refitted['tokens']:,} tokens; the last block's output is "
+            f"{refitted['block_errors'][-1]:.1%} off the dense model's."
+        )
     print(f"Written to {out}.")
 
 
@@ -100,14 +109,17 @@ def compare(
     ],
     json_: Json = False,
 ) -> None:
-    """Compare the retrieval of a pruned model with its dense origin."""
-    from gaprune_viz.evaluation.comparison import compare_models, comparison_document, load_pair
+    """Compare the retrieval of a pruned model with its dense origin; of a refitted one also with its mask alone."""
+    from gaprune_viz.evaluation.comparison import COMPARED, compare_models, comparison_document, load_pair, mask_only
     from gaprune_viz.evaluation.task_sources import load_task
 
     loaded = load_task(task)
     pair = load_pair(model_dir)
     comparison, _, _ = compare_models(pair, loaded)
     document = {"task": loaded.name, **comparison_document(comparison)}
+    if pair.refitted:
+        means = mask_only(pair, model_dir, loaded).means
+        document |= {"mask_only": {key: means[key] for key in COMPARED}, "refit": pair.document["refit"]}
     if json_:
         print_json(document)
         return
@@ -121,16 +133,18 @@ def _print_comparison(document: dict[str, Any]) -> None:
     from gaprune_viz.figures.retrieval.measures import MEASURES
 
     table = Table(title=f"{document['task']}: {document['queries']} queries, {document['passages']} passages")
-    for column in ("", "dense", "pruned", "difference", "95 % interval", "p"):
+    sides = ("dense", "mask_only", "pruned") if "mask_only" in document else ("dense", "pruned")
+    names = {"mask_only": "mask only", "pruned": "refitted"} if "mask_only" in document else {}
+    for column in ("", *(names.get(side, side) for side in sides), "difference", "95 % interval", "p"):
         table.add_column(column, justify="right" if column else "left")
     for key, label in MEASURES.items():
         low, high = document["intervals_95"][key]
         interval = "-" if low is None else f"{low:+.3f} .. {high:+.3f}"
         p = document["p_values"][key]
-        values = (document[side][key] for side in ("dense", "pruned"))
+        values = (document[side][key] for side in sides)
         numbers = [*(f"{v:.3f}" for v in values), f"{document['delta'][key]:+.3f}", interval]
         table.add_row(label, *numbers, "-" if p is None else f"{p:.4f}")
-    table.add_row("same in the top 10", "", f"{document['overlap_at_10']:.1%}", "", "", "")
+    table.add_row("same in the top 10", *[""] * (len(sides) - 1), f"{document['overlap_at_10']:.1%}", "", "", "")
     Console().print(table)
 
 
@@ -175,6 +189,7 @@ def diagnose(
 ) -> None:
     """Say what decides the mask, counted over every weight."""
     from gaprune_viz.analysis.exact import diagnose as decided
+    from gaprune_viz.calibration.description import NO_LABELS
     from gaprune_viz.masking.sentences import waking_sentence
 
     document = decided(analysis, settings_of(flags, preset_name))
@@ -192,7 +207,7 @@ def diagnose(
         print(said)
     print(f"rows all but gone: {document['starved_rows']:,}")
     apart = document["disagreement"]
-    conflict = "off: plain texts have no labels" if apart is None else f"{apart:.2%}"
+    conflict = f"off: {NO_LABELS}" if apart is None else f"{apart:.2%}"
     print(f"gradients in conflict: {conflict}; starved: {', '.join(document['starved']) or 'none'}")
 
 

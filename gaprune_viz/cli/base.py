@@ -45,7 +45,8 @@ def spec_flags(
 
     Args:
         leave_out: fields that get no flag.
-        prefixed: specs whose flags begin with a word of their own: `retrain=RetrainSpec` gives `--retrain-steps`.
+        prefixed: specs whose flags begin with a word of their own: `retrain=RetrainSpec` gives `--retrain-steps`. A
+            field of that very name is not told twice: `refit=RefitSpec` gives `--refit` and `--refit-ridge`.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -84,7 +85,7 @@ def _flag(spec: type[Spec], name: str, prefix: str = "") -> inspect.Parameter:
     text = info.description or ""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         text += f" One of: {', '.join(kind)}."
-    whole = f"{prefix}_{name}" if prefix else name
+    whole = _whole(name, prefix)
     form = f"--{whole.replace('_', '-')}"
     if kind is bool:
         option = typer.Option(f"{form}/--no{form[1:]}", help=text, show_default="on" if info.default else "off")
@@ -97,10 +98,15 @@ def _flag(spec: type[Spec], name: str, prefix: str = "") -> inspect.Parameter:
     )
 
 
+def _whole(name: str, prefix: str) -> str:
+    """The name of a flag of a spec whose flags begin with a word."""
+    return f"{prefix}_{name}" if prefix and prefix != name else name
+
+
 def build(spec: type[Spec], flags: Flags, base: Spec | None = None, prefix: str = "") -> Any:
     """A spec from the flags that were given, the rest from `base` or the defaults."""
     values = {} if base is None else base.model_dump()
-    whole = {name: f"{prefix}_{name}" if prefix else name for name in spec.model_fields}
+    whole = {name: _whole(name, prefix) for name in spec.model_fields}
     given = {name: flags[flag] for name, flag in whole.items() if flag in flags}
     if "fisher_scale" in given:
         given["fisher_scale"] = _number_or_word(given["fisher_scale"])

@@ -31,6 +31,7 @@ from gaprune_viz.config.pruning import (
     ScoreSpec,
     Settings,
 )
+from gaprune_viz.config.refit import RefitSpec
 from gaprune_viz.config.serving import ServeSpec
 from gaprune_viz.config.sweeps import ENOUGH, SWEEP_KINDS, SweepKind
 
@@ -56,6 +57,7 @@ __all__ = [
     "Objective",
     "Pooling",
     "RecommendSpec",
+    "RefitSpec",
     "RetrainSpec",
     "RunSpec",
     "Sampling",

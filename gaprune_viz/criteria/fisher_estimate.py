@@ -17,7 +17,7 @@ def estimate(kind: FisherEstimate, fisher: Tensor, samples: float) -> Tensor:
     Args:
         kind: `raw`, `rank_one` or `shrunk`.
         fisher: mean squared per-sample gradient, float32 [out, in].
-        samples: over how many samples the mean was taken; the effective number where it is known.
+        samples: over how many samples the mean was taken.
 
     Returns:
         float32 [out, in], not negative, with the same sum as `fisher` up to rounding.
@@ -27,8 +27,12 @@ def estimate(kind: FisherEstimate, fisher: Tensor, samples: float) -> Tensor:
     smooth = rank_one(fisher)
     if kind is FisherEstimate.RANK_ONE:
         return smooth
-    weight = shrinkage(fisher, smooth, samples)
-    return smooth.lerp_(fisher, weight)
+    return shrunk(fisher, smooth, samples)
+
+
+def shrunk(fisher: Tensor, smooth: Tensor, samples: float) -> Tensor:
+    """The mixture of the raw entries and their rank-one form that `shrinkage` weighs, float32 [out, in]."""
+    return smooth.lerp(fisher, shrinkage(fisher, smooth, samples))
 
 
 def rank_one(fisher: Tensor) -> Tensor:

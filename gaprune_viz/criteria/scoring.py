@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from gaprune_viz.calibration.description import NO_LABELS
 from gaprune_viz.config import Alignment, FisherEstimate, ScoreSpec
 from gaprune_viz.criteria.criterion import Criterion, ResolvedScore, WeightStatistics
 from gaprune_viz.criteria.registry import criterion
@@ -27,10 +28,9 @@ def score_weights(chosen: Criterion, weights: WeightStatistics, numbers: Resolve
     """Scores of some weights, higher means keep; the shape of the statistics.
 
     Raises:
-        GapruneError: a statistic that the criterion needs is None.
+        GapruneError: a statistic that the criterion needs is None, or a mass that it divides by is not known or 0.
     """
-    _require(chosen, weights)
-    _require_masses(chosen, numbers)
+    _require(chosen, weights, numbers)
     return chosen.score(weights, numbers)
 
 
@@ -38,32 +38,23 @@ def terms_of(chosen: Criterion, weights: WeightStatistics, numbers: ResolvedScor
     """The additive terms of the scores; their sum is `chosen.terms_of`. One term, the score, where there are no others.
 
     Raises:
-        GapruneError: a statistic that the criterion needs is None.
+        GapruneError: a statistic that the criterion needs is None, or a mass that it divides by is not known or 0.
     """
-    _require(chosen, weights)
-    _require_masses(chosen, numbers)
+    _require(chosen, weights, numbers)
     if chosen.terms is None:
         return {chosen.name: chosen.score(weights, numbers)}
     return chosen.terms(weights, numbers)
 
 
-def _require(chosen: Criterion, weights: WeightStatistics) -> None:
+def _require(chosen: Criterion, weights: WeightStatistics, numbers: ResolvedScore) -> None:
     missing = [need for need in chosen.needs if getattr(weights, need) is None]
     if missing:
         raise GapruneError(
             f"Criterion {chosen.name!r} needs {' and '.join(missing)}, which is not in this run.",
-            "Choose another criterion, or analyse triplets: plain texts have no labels, and so no gradients."
+            f"Choose another criterion, or analyse triplets: {NO_LABELS}, and so no gradients."
             if "grad_domain" in missing
             else "Run the analysis again, or choose another criterion.",
         )
-
-
-def _require_masses(chosen: Criterion, numbers: ResolvedScore) -> None:
-    """Refuse a criterion that weighs both sides alike where nobody knows how much each has.
-
-    Raises:
-        GapruneError: a mass is not known, or 0.
-    """
     if chosen.equal_sides and not (numbers.mass_domain > 0 and numbers.mass_general > 0):
         raise GapruneError(
             f"Criterion {chosen.name!r} divides each side's Fisher information by its mean, which this analysis does "

@@ -12,7 +12,9 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import CachedEncoder, embedding_cache
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
-from gaprune_viz.pruning.export import MASK_FILE, RESULT_FILE
+from gaprune_viz.models.targets import inventory
+from gaprune_viz.pruning.applying import masked
+from gaprune_viz.pruning.export import MASK_FILE, RESULT_FILE, read_masks
 from gaprune_viz.storage.folder_swap import bring_back
 from gaprune_viz.storage.json_files import stored_json
 
@@ -32,6 +34,11 @@ class PrunedPair:
     dense: EmbeddingModel
     pruned: EmbeddingModel
     document: dict[str, Any]
+
+    @property
+    def refitted(self) -> bool:
+        """Whether the weights that the mask keeps were fitted anew."""
+        return "refit" in self.document
 
 
 def load_pair(folder: Path) -> PrunedPair:
@@ -92,6 +99,28 @@ def compare_models(
         embeddings = encode_task(CachedEncoder(model, cache), task, progress=tell)
         evaluations.append(evaluate(task, *embeddings))
     return compare(task, *evaluations), evaluations[0], evaluations[1]
+
+
+def mask_only(
+    pair: PrunedPair, folder: Path, task: RetrievalTask, progress: Callable[[str, int, int], None] | None = None
+) -> Evaluation:
+    """How well the dense model answers under the mask of an export, its weights as they were: a refit's own baseline.
+
+    Args:
+        folder: of the export.
+    """
+    from gaprune_viz.evaluation.retrieval import evaluate
+    from gaprune_viz.evaluation.tasks import encode_task
+
+    masks = read_masks(folder)
+    targets = [target for target in inventory(pair.dense).targets if target.name in masks]
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress("Encoding, mask only", done, total)
+
+    with masked(pair.dense, targets, masks):
+        return evaluate(task, *encode_task(pair.dense, task, progress=tell))
 
 
 def comparison_document(comparison: Comparison) -> dict[str, Any]:

@@ -6,9 +6,6 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from gaprune_viz.calibration.progress import Progress, relayed
 from gaprune_viz.config import RetrainSpec, RunSpec
 from gaprune_viz.data.triplets import calibration_triplets
@@ -17,7 +14,7 @@ from gaprune_viz.evaluation.comparison import load_pair
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.experiments.training import Curve, train
 from gaprune_viz.models.targets import inventory
-from gaprune_viz.pruning.export import MASK_FILE, RESULT_FILE, export
+from gaprune_viz.pruning.export import RESULT_FILE, export, read_masks
 from gaprune_viz.pruning.model_card import model_card
 from gaprune_viz.pruning.retraining import own_targets
 from gaprune_viz.storage.workspace import whole_folder
@@ -70,24 +67,6 @@ def retrain_export(
         export(folder, trained.model, own_targets(trained.model, found), masks, document, card)
     checkpoint.unlink(missing_ok=True)
     return document
-
-
-def read_masks(folder: Path) -> dict[str, Tensor]:
-    """The masks of a pruned export, bool [out, in] by name.
-
-    Raises:
-        GapruneError: the file is missing or damaged.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        masks = load_file(folder / MASK_FILE)
-    except (OSError, SafetensorError) as error:
-        raise GapruneError(f"{folder / MASK_FILE} cannot be read: {error}.", "Prune the model again.") from error
-    if any(mask.dtype != torch.bool or mask.ndim != 2 for mask in masks.values()):
-        raise GapruneError(f"{folder / MASK_FILE} does not hold masks.", "Prune the model again.")
-    return masks
 
 
 def retrained_section(told: dict[str, Any], curve: Curve) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import isclose, isnan
 from typing import Any
 
+from gaprune_viz.calibration.description import NO_LABELS
 from gaprune_viz.config import Alignment, Allocation, MaskSpec, ScoreSpec
 from gaprune_viz.criteria.criterion import STATISTICS, Criterion, ResolvedScore, WeightStatistics
 from gaprune_viz.criteria.scoring import terms_of
@@ -15,7 +16,7 @@ DECISIVE = 0.9
 """A term decides when it has this share of the variance or more, yet not so much more than the whole that another term
 cancels it (at most 1 / DECISIVE). Otherwise the first term only has the largest say."""
 
-OFF = "Alignment is off: plain texts have no labels."
+OFF = f"Alignment is off: {NO_LABELS}."
 
 TERM_LABELS = {
     "magnitude": "√|θ|",

@@ -99,9 +99,7 @@ def _record_probe(
     for block_name, block in blocks:
 
         def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = block_name) -> None:
-            calls.setdefault(
-                name, (tuple(map(_without_cache, args)), {k: _without_cache(v) for k, v in kwargs.items()})
-            )
+            calls.setdefault(name, (tuple(map(without_cache, args)), {k: without_cache(v) for k, v in kwargs.items()}))
 
         handles.append(block.register_forward_pre_hook(keep, with_kwargs=True))
         for relative, module in block.named_modules():
@@ -136,7 +134,7 @@ def reads_tokens(inputs: Tensor, texts: int, longest: int) -> bool:
     return inputs.numel() == texts * longest * inputs.shape[-1]
 
 
-def _without_cache(argument: Any) -> Any:
+def without_cache(argument: Any) -> Any:
     """A cache of keys and values would grow with every replay."""
     from transformers import Cache
 

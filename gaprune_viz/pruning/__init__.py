@@ -1,1 +1,1 @@
-"""What is done to a model: masks put on, neurons taken out, retraining, a folder to hand over."""
+"""What is done to a model: masks put on, what stays refitted, neurons taken out, retraining, a folder to hand over."""

@@ -36,6 +36,30 @@ def masked(model: EmbeddingModel, targets: Sequence[Target], masks: Mapping[str,
                 weight[pruned] = values
 
 
+@contextmanager
+def reweighted(model: EmbeddingModel, targets: Sequence[Target], weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Put other weights in for as long as the block runs; afterwards every bit is as before.
+
+    The model's lock is held throughout.
+
+    Args:
+        targets: where the weights belong; a target without one stays as it is.
+        weights: [out, in] by target name.
+    """
+    with model.lock:
+        saved: list[tuple[Tensor, Tensor]] = []
+        try:
+            for target in targets:
+                if target.name in weights:
+                    weight = target.weight
+                    saved.append((weight, weight.clone()))
+                    weight.copy_(weights[target.name])
+            yield
+        finally:
+            for weight, values in saved:
+                weight.copy_(values)
+
+
 def census(model: EmbeddingModel, masks: Mapping[str, Tensor]) -> dict[str, float | int]:
     """What a mask removes.
 

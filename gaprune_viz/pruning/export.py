@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,16 @@ import torch
 from torch import Tensor
 
 from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.calibration.progress import Progress, drain
 from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import Settings
+from gaprune_viz.config import RefitSpec, Settings
 from gaprune_viz.criteria.registry import settled
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
-from gaprune_viz.pruning.applying import census, masked
+from gaprune_viz.pruning.applying import census, masked, reweighted
 from gaprune_viz.pruning.model_card import model_card
+from gaprune_viz.pruning.refit.from_analysis import refit_analysed, refit_document
 from gaprune_viz.storage.workspace import whole_folder
 from gaprune_viz.versions import versions
 
@@ -32,6 +35,7 @@ def export(
     masks: Mapping[str, Tensor],
     document: dict[str, Any],
     card: str,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a sentence-transformers folder with the mask, the specs and a model card.
 
@@ -39,12 +43,13 @@ def export(
         folder: an empty folder.
         document: what goes into `gaprune.json`.
         card: the text of `README.md`.
+        weights: of a refit, [out, in] by target name, 0 where the mask is; None for those of the model.
     """
     from safetensors.torch import save_file
 
     st = model.st
     limit, prompts = st.max_seq_length, dict(st.prompts)
-    with masked(model, targets, masks):
+    with masked(model, targets, masks), reweighted(model, targets, weights or {}):
         try:
             if model.spec.max_length:
                 st.max_seq_length = model.max_length
@@ -58,13 +63,56 @@ def export(
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def prune(analysis: Path, settings: Settings, out: Path, *, model: EmbeddingModel | None = None) -> dict[str, Any]:
-    """Make the exact mask of some settings and export the pruned model.
+def read_masks(folder: Path) -> dict[str, Tensor]:
+    """The masks of a pruned export, bool [out, in] by name.
+
+    Raises:
+        GapruneError: the file is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        masks = load_file(folder / MASK_FILE)
+    except (OSError, SafetensorError) as error:
+        raise GapruneError(f"{folder / MASK_FILE} cannot be read: {error}.", "Prune the model again.") from error
+    if any(mask.dtype != torch.bool or mask.ndim != 2 for mask in masks.values()):
+        raise GapruneError(f"{folder / MASK_FILE} does not hold masks.", "Prune the model again.")
+    return masks
+
+
+def prune(
+    analysis: Path,
+    settings: Settings,
+    out: Path,
+    *,
+    model: EmbeddingModel | None = None,
+    refit: RefitSpec | None = None,
+) -> dict[str, Any]:
+    """Make the exact mask of some settings and export the pruned model, as `pruning` does, without telling how far."""
+    return drain(pruning(analysis, settings, out, model=model, refit=refit))
+
+
+def pruning(
+    analysis: Path,
+    settings: Settings,
+    out: Path,
+    *,
+    model: EmbeddingModel | None = None,
+    refit: RefitSpec | None = None,
+) -> Generator[Progress, None, dict[str, Any]]:
+    """Make the exact mask of some settings, refit what it keeps where that is wanted, and export the model.
+
+    Closing the generator leaves an earlier export as it was.
 
     Args:
         analysis: folder of a finished analysis.
         out: folder of the pruned model; an earlier export there is replaced.
         model: the dense model, where it is loaded already.
+        refit: how the kept weights are fitted anew; None, or off, leaves them as they are.
+
+    Yields:
+        Progress of the refit.
 
     Returns:
         what is in `gaprune.json`.
@@ -93,6 +141,10 @@ def prune(analysis: Path, settings: Settings, out: Path, *, model: EmbeddingMode
         "waking_neurons": diagnostics.waking,
         "versions": versions(),
     }
+    weights = None
+    if refit is not None and refit.refit:
+        found = yield from refit_analysed(statistics, model, targets, result.masks, refit)
+        weights, document["refit"] = found.weights, refit_document(refit, found)
     with whole_folder(out, marker=RESULT_FILE) as folder:
-        export(folder, model, targets, result.masks, document, model_card(document))
+        export(folder, model, targets, result.masks, document, model_card(document), weights)
     return document

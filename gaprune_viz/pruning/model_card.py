@@ -38,6 +38,7 @@ gamma {score["gamma"]}, kappa {document["kappa"]:g}, Fisher power {score["fisher
 | mask | {mask["pattern"]}, allocation `{mask["allocation"]}`{_bounds(mask)} |
 | zeros | {document["zeros"]:,} of {document["scope_weights"]:,} weights in scope `{run["calibration"]["scope"]}` |
 | sparsity of the whole model | {document["model_sparsity"]:.1%} of {document["model_weights"]:,} parameters |
+| kept weights | {_refitted(document.get("refit"))} |
 | longest text | {document["dense"]["max_length"]} tokens, here and in every comparison |
 | neurons without input that keep an output | {document.get("waking_neurons", "not counted")} |
 | same weights as magnitude pruning | {document["overlap_with_magnitude"]:.2%} of the pruned ones |
@@ -61,6 +62,18 @@ model = SentenceTransformer("path/to/this/folder")
 
 def _loss(value: float | None) -> str:
     return "none: plain texts" if value is None else f"{value:.4f}"
+
+
+def _refitted(told: dict[str, Any] | None) -> str:
+    """What became of the weights that stayed."""
+    if told is None:
+        return "as they were"
+    spec = told["spec"]
+    return (
+        f"fitted anew in closed form, without training, on {told['tokens']:,} tokens (domain share "
+        f"{spec['domain_share']:g}, ridge {told['largest_ridge']:g}); the last block's output is "
+        f"{told['block_errors'][-1]:.1%} off the dense model's there"
+    )
 
 
 def _bounds(mask: dict[str, Any]) -> str:

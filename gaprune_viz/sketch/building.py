@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from gaprune_viz.calibration.statistics import MatrixInfo, MatrixStatistics
-from gaprune_viz.config import SIDES, SKETCH_CAP, SKETCH_PER_MATRIX, Alignment, FisherEstimate
+from gaprune_viz.config import SIDES, SKETCH_CAP, SKETCH_PER_MATRIX, Alignment
 from gaprune_viz.criteria.alignment import align_matrix
-from gaprune_viz.criteria.fisher_estimate import estimate
+from gaprune_viz.criteria.fisher_estimate import rank_one, shrunk
 from gaprune_viz.sketch.sample import Sample, Sketch
 from gaprune_viz.sketch.sample_weights import fitted_weights
 from gaprune_viz.sketch.strata import along_the_scores
@@ -30,7 +30,7 @@ class SketchBuilder:
         seed: of the sample.
         cap: largest number of weights in it.
         medians: of the scope (`scope_medians`), for closer weights under a balanced DAI.
-        samples: effective number of samples a side, by which estimates of the Fisher information are shrunk.
+        samples: number of samples a side, by which estimates of the Fisher information are shrunk.
     """
 
     def __init__(
@@ -62,8 +62,9 @@ class SketchBuilder:
         whole = {f"s_{kind.value}": align_matrix(kind, stats).reshape(-1) for kind in OF_WHOLE_MATRICES}
         for side in SIDES:
             raw = getattr(stats, f"fisher_{side}")
-            for kind in (FisherEstimate.RANK_ONE, FisherEstimate.SHRUNK):
-                whole[f"{kind.value}_{side}"] = estimate(kind, raw, self.samples[side]).reshape(-1)
+            smooth = rank_one(raw)
+            whole[f"rank_one_{side}"] = smooth.reshape(-1)
+            whole[f"shrunk_{side}"] = shrunk(raw, smooth, self.samples[side]).reshape(-1)
         first, second = (
             _take(stats, whole, info, index, flat, weight)
             for flat, weight in zip((scattered, segments), weights, strict=True)

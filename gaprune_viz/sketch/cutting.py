@@ -81,14 +81,17 @@ class SketchCutting:
             return self._without_line(view, np.zeros(len(scored.values), dtype=bool))
         if mask.allocation is Allocation.ROW:
             return self._without_line(view, _lowest_of_groups(scored.values, self.length, self._of_rows(mask.sparsity)))
-        if mask.whole_neurons and self.neurons.mlps:
-            scored = self.neurons.whole(view, scored, self.segments.scored(score, self.numbers))
         if mask.row_ceiling < 1:
-            scattered = self.scattered.scored(score, self.numbers)
-            if mask.whole_neurons and self.neurons.mlps:
-                scattered = self.neurons.whole(self.scattered, scattered, self.segments.scored(score, self.numbers))
-            return self._below_ceiling(scattered, scored, mask)
-        return self._below(view, scored, mask)
+            scattered, segments = (self._whole(sample, score, mask) for sample in (self.scattered, self.segments))
+            return self._below_ceiling(scattered, segments, mask)
+        return self._below(view, self._whole(view, score, mask), mask)
+
+    def _whole(self, view: SampleView, score: ScoreSpec, mask: MaskSpec) -> Scored:
+        """The scores of a sample, a neuron counting as a whole if it shall."""
+        scored = view.scored(score, self.numbers)
+        if not (mask.whole_neurons and self.neurons.mlps):
+            return scored
+        return self.neurons.whole(view, scored, self.segments.scored(score, self.numbers))
 
     def _without_line(self, view: SampleView, pruned: np.ndarray) -> Cut:
         return Cut(pruned, np.full(len(self.matrices), np.nan), view.share_by_matrix(pruned))

@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,11 +66,14 @@ class Direct:
     def __init__(self, demo: gr.Blocks, session: str, states: Mapping[int, Any]) -> None:
         self.demo, self.session, self.states = demo, session, states
         self._runner, self._state = asyncio.Runner(), SessionState(demo)
+        # A thread of its own: the driver of a browser, in the same process, holds a running loop in this one.
+        self._thread = ThreadPoolExecutor(1)
         scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "client": ("::1", 1)}
         self._request = Request(scope)
 
     def close(self) -> None:
-        self._runner.close()
+        self._thread.submit(self._runner.close).result()
+        self._thread.shutdown()
 
     def call(
         self, fn: BlockFunction, values: Sequence[Any], event: Any = None, patience: float = PATIENCE[-1]
@@ -77,7 +81,8 @@ class Direct:
         """Send one event; work that it begins is stopped after so many seconds."""
         answer, began, used = Answer(), time.monotonic(), time.process_time()
         try:
-            self._runner.run(self._steps(fn, list(values), event, answer, patience))
+            steps = self._steps(fn, list(values), event, answer, patience)
+            self._thread.submit(self._runner.run, steps).result()
         except Exception as error:
             answer.error = error
         answer.seconds = min(time.monotonic() - began, time.process_time() - used)

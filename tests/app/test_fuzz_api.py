@@ -152,8 +152,10 @@ def good(served: Served) -> dict[str, list[Any]]:
         "scope": ["mlp", "linear"],
         "samples": [2, 4],
         "seed": [0],
+        "fisher": ["contrastive", "model", "embedding"],
+        "projections": [1, 2],
         "analysis": [served.mine, served.theirs],
-        "preset": ["paper", "balanced", "magnitude"],
+        "preset": ["paper", "balanced", "robust", "magnitude"],
         "settings": [None, {}, {"sparsity": 0.6}, {"sparsity": 7}, {"alpha": "x"}, {"pattern": "2:4", "beta": None}],
         "task": ["finance"],
     }

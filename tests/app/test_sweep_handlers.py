@@ -22,6 +22,7 @@ from gaprune_viz.app.tabs.sweep import events as sweep_events
 from gaprune_viz.app.tabs.sweep.plan import plan_from
 from gaprune_viz.app.tuning.controls import FIELDS
 from gaprune_viz.config import SWEEP_KINDS, MaskSpec, ScoreSpec, Settings
+from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.cells import SWEEP_CELLS
 from gaprune_viz.experiments.sweep import SweepPlan
@@ -118,7 +119,8 @@ def test_a_click_loads_the_settings_of_its_cell(page: Page, finished: dict[Any, 
     assert found[tab.first] == "cell-3"
     assert "κ = auto, β = 1 <span>less</span> dense" in found[tab.difference]
     assert not [side for side in sides if side in found]
-    assert frame.tuning.settings(found) == Settings(score=SETTINGS.score.with_(beta=1.0), mask=SETTINGS.mask)
+    wanted = Settings(score=SETTINGS.score.with_(beta=1.0), mask=SETTINGS.mask)
+    assert frame.tuning.settings(found) == settled(wanted)
 
 
 def test_a_row_of_the_table_does_the_same(page: Page, finished: dict[Any, Any]) -> None:

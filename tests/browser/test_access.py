@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import DEMO, Tab, quiet
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 SECOND = 1_000
@@ -34,11 +37,18 @@ BARE = """() => [...document.querySelectorAll('.js-plotly-plot')].filter((plot) 
   .filter((block) => ![...block.querySelectorAll('.gv-chart-bar button')].some((b) => b.textContent === 'Table'))
   .map((block) => block.id)"""
 
+# Every chart in sight has its lines.
+DRAWN = """() => [...document.querySelectorAll('.js-plotly-plot')].filter((plot) => plot.offsetParent)
+  .every((plot) => plot.querySelector('.main-svg'))"""
+# No colour is on its way to another.
+STILL = "() => document.getAnimations().every((one) => one.playState !== 'running' || !one.transitionProperty)"
+THEMES = ("light", "dark")
+
 
 def findings(page: Page) -> list[str]:
     """Serious and critical findings of axe-core on what is open, as `rule: selector`."""
     result = page.evaluate(
-        "(out) => axe.run({exclude: out}, {resultTypes: ['violations']})",
+        "(out) => axe.run({exclude: out}, {resultTypes: ['violations'], preload: false})",
         LEFT_OUT,
     )
     return [
@@ -49,19 +59,42 @@ def findings(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious(page: Page, theme: str) -> None:
-    page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", theme == "dark")
+@dataclass(frozen=True)
+class Visit:
+    """What axe-core found in each tab, by theme, and charts without a table of their numbers, by tab."""
+
+    found: dict[str, dict[str, list[str]]]
+    bare: dict[str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def visit(_desk: Tab) -> Visit:
+    """One walk through all tabs, each looked at in both themes."""
+    page = _desk.begin(DEMO, set(), set(), anew=True)
     page.add_script_tag(path=AXE)
     expect(page.locator("#gv-profile .js-plotly-plot")).to_be_visible()
-    found: dict[str, list[str]] = {}
+    seen = Visit({theme: {} for theme in THEMES}, {})
     for tab in TABS:
         page.get_by_role("tab", name=tab, exact=True).click()
-        page.wait_for_timeout(SECOND)
-        found[tab] = findings(page)
-        bare = page.evaluate(BARE)
+        quiet(page)
+        page.wait_for_function(DRAWN)
+        seen.bare[tab] = page.evaluate(BARE)
+        for theme in THEMES:
+            page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", theme == "dark")
+            page.wait_for_function(STILL)
+            seen.found[theme][tab] = findings(page)
+    page.evaluate("document.body.classList.remove('dark')")
+    assert _desk.opened is not None
+    _desk.opened.check()
+    return seen
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_nothing_serious(visit: Visit, theme: str) -> None:
+    assert set(visit.bare) == set(visit.found[theme]) == set(TABS)
+    for tab, bare in visit.bare.items():
         assert not bare, f"{tab}: charts without a table of their numbers: {bare}"
-    unmet = {tab: lines for tab, lines in found.items() if lines}
+    unmet = {tab: lines for tab, lines in visit.found[theme].items() if lines}
     assert not unmet, "\n".join(f"{tab}: {line}" for tab, lines in unmet.items() for line in lines)
 
 
@@ -74,8 +107,11 @@ def tab_to(page: Page, inside: str, most: int = 120) -> None:
     raise AssertionError(f"the keyboard does not reach {inside}")
 
 
-def test_a_whole_visit_by_keyboard_alone(page: Page) -> None:
+@pytest.mark.leaves("compare", "tour")
+@pytest.mark.anew
+def test_a_whole_visit_by_keyboard_alone(again: Page) -> None:
     """Tune, undo, select a matrix, pin, compare, take the tour, copy the link: no mouse."""
+    page = again
     page.locator("body").focus()
     tab_to(page, "#gv-tour")
     page.keyboard.press("Enter")
@@ -111,6 +147,7 @@ def test_a_whole_visit_by_keyboard_alone(page: Page) -> None:
     expect(page.locator("#gv-difference")).to_contain_text("minus")
 
 
+@pytest.mark.leaves("inside", "weight", "atlas table")
 def test_pictures_tables_and_the_inside_of_a_matrix(small: Page) -> None:
     page = small
     bar = page.locator("#gv-profile .gv-chart-bar")

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from gaprune_viz.analysis.making import analyze
-from gaprune_viz.calibration.progress import drain
-from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
-from tests.browser.conftest import opened
+from tests.browser.conftest import quiet
 from tests.browser.test_page import SECOND, open_tab, slider
 
 LONG = 240 * SECOND
-
-
-@pytest.fixture(scope="module")
-def query(tiny_bert: Path) -> str:
-    """The address of an analysis of the tiny model on the starter collections."""
-    run = RunSpec(
-        model=ModelSpec(model=str(tiny_bert)),
-        calibration=CalibrationSpec(samples=16, sampling=Sampling.RANDOM, scope=Scope.LINEAR),
-    )
-    return f"?run={drain(analyze(run)).name.removeprefix('analysis-')}"
-
-
-@pytest.fixture
-def page(browser: Browser, address: str, query: str) -> Iterator[Page]:
-    """The page with the tiny analysis."""
-    for page in opened(browser, address, 1400, 950, query):
-        expect(page.locator("#gv-current")).to_contain_text("16 + 16 samples", timeout=60 * SECOND)
-        yield page
 
 
 def sweep_magnitude(page: Page, sparsities: str) -> Locator:
@@ -48,7 +25,9 @@ def sweep_magnitude(page: Page, sparsities: str) -> Locator:
     return columns
 
 
-def test_a_cell_of_the_map_and_a_point_of_the_curve_load_their_settings(page: Page) -> None:
+@pytest.mark.leaves("sweep")
+def test_a_cell_of_the_map_and_a_point_of_the_curve_load_their_settings(tiny: Page) -> None:
+    page = tiny
     columns = sweep_magnitude(page, "0.35, 0.8")
     cells = page.locator("#gv-sweep-map-general [role=gridcell]")
     expect(cells).to_have_count(2, timeout=LONG)
@@ -61,7 +40,7 @@ def test_a_cell_of_the_map_and_a_point_of_the_curve_load_their_settings(page: Pa
 
     # The keyboard walks without loading; Enter loads.
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(SECOND)
+    quiet(page)
     expect(sparsity).to_have_value("0.35")
     page.keyboard.press("Enter")
     expect(sparsity).to_have_value("0.8")
@@ -86,7 +65,10 @@ def test_a_cell_of_the_map_and_a_point_of_the_curve_load_their_settings(page: Pa
     expect(cells).to_have_count(2)
 
 
-def test_a_query_on_screen_is_ranked_anew_when_a_slider_moves(page: Page) -> None:
+@pytest.mark.leaves("ranking", "live")
+@pytest.mark.needs("task")
+def test_a_query_on_screen_is_ranked_anew_when_a_slider_moves(tiny: Page) -> None:
+    page = tiny
     open_tab(page, "Retrieval")
     page.locator("#gv-query textarea, #gv-query input").first.fill("which bond shares electrons between two atoms")
     page.locator("#gv-compare").click()
@@ -107,11 +89,14 @@ def test_a_query_on_screen_is_ranked_anew_when_a_slider_moves(page: Page) -> Non
     slider(page, "sparsity").focus()
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#gv-headline")).to_contain_text("74.0 %")
-    page.wait_for_timeout(3 * SECOND)
+    quiet(page, rest=1)
     expect(ranking).to_contain_text("75.0 %")
 
 
-def test_both_sides_are_measured_beside_each_other_and_nothing_is_cut_off(page: Page) -> None:
+@pytest.mark.leaves("measures")
+@pytest.mark.needs("task")
+def test_both_sides_are_measured_beside_each_other_and_nothing_is_cut_off(tiny: Page) -> None:
+    page = tiny
     open_tab(page, "Retrieval")
     page.locator("#gv-measure").click()
     panels = page.locator("#gv-metrics .gv-measures")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_page import CELLS, SECOND, open_tab
@@ -12,7 +13,9 @@ LONG = 120 * SECOND
 POINT = "#gv-scatter .scatterlayer .trace:nth-child(1) .point"
 
 
-def test_hover_scale_and_linked_charts(page: Page) -> None:
+@pytest.mark.leaves("motion")
+def test_hover_scale_and_linked_charts(again: Page) -> None:
+    page = again
     page.locator(CELLS).nth(2).hover()
     tip = page.locator("#gv-atlas + .gv-tip, .gv-tip").first
     expect(tip).to_contain_text("% of the weights")
@@ -38,28 +41,31 @@ def test_hover_scale_and_linked_charts(page: Page) -> None:
     assert float(cell.evaluate("c => getComputedStyle(c).transitionDuration").removesuffix("s")) < 0.001
 
 
-def test_from_a_bar_to_its_query_and_through_the_queries(small: Page) -> None:
-    open_tab(small, "Retrieval")
-    small.locator("#gv-measure").click()
-    bars = small.locator("#gv-per-query-domain .barlayer .point")
+@pytest.mark.leaves("ranking", "measures")
+@pytest.mark.needs("task")
+def test_from_a_bar_to_its_query_and_through_the_queries(tiny: Page) -> None:
+    open_tab(tiny, "Retrieval")
+    tiny.locator("#gv-measure").click()
+    bars = tiny.locator("#gv-per-query-domain .barlayer .point")
     expect(bars.first).to_be_visible(timeout=LONG)
-    words = small.evaluate("document.querySelector('#gv-per-query-domain .js-plotly-plot').data[0].customdata[0][0]")
+    words = tiny.evaluate("document.querySelector('#gv-per-query-domain .js-plotly-plot').data[0].customdata[0][0]")
     # Long queries are shortened in the middle of the words on hover.
     asked = re.split("…|<", words.removeprefix("<b>"))[0]
     bars.first.scroll_into_view_if_needed()
     bars.first.hover(force=True)
-    expect(small.locator("#gv-per-query-domain .hoverlayer")).to_contain_text("click: compare this query")
+    expect(tiny.locator("#gv-per-query-domain .hoverlayer")).to_contain_text("click: compare this query")
     bars.first.click(force=True)
-    title = small.locator("#gv-ranking .gv-asked")
+    title = tiny.locator("#gv-ranking .gv-asked")
     expect(title).to_contain_text(asked, timeout=LONG)
     before = title.inner_text()
-    small.keyboard.press("]")
+    tiny.keyboard.press("]")
     expect(title).not_to_have_text(before, timeout=LONG)
-    small.locator("#gv-query-back").click()
+    tiny.locator("#gv-query-back").click()
     expect(title).to_have_text(before, timeout=LONG)
-    expect(small).to_have_url(re.compile("pick="))
+    expect(tiny).to_have_url(re.compile("pick="))
 
 
+@pytest.mark.leaves("inside")
 def test_the_matrix_tab_follows_the_selection_and_the_sliders(small: Page) -> None:
     open_tab(small, "Matrix")
     small.locator("#gv-inside-look").click()

@@ -8,15 +8,16 @@ import struct
 import zipfile
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, RunSpec, Sampling
-from tests.browser.conftest import opened
-from tests.browser.test_page import CELLS, SECOND, choose, open_tab, slider, wait_changed
+from tests.browser.conftest import opened, quiet
+from tests.browser.test_page import CELLS, choose, open_tab, slider, wait_changed
 
-LONG = 120 * SECOND
+LONG = 120_000
 
 
 def saved(page: Page, button: str, within: str = "body") -> tuple[str, Path]:
@@ -30,7 +31,7 @@ def pick_run(page: Page, words: str) -> None:
     """Pick a run, and wait for its name and note, which may both be empty."""
     page.locator("#gv-run-pick input").click()
     page.get_by_role("option", name=re.compile(words)).first.click()
-    page.wait_for_timeout(SECOND)
+    quiet(page)
 
 
 def test_a_chart_is_saved_as_a_sharp_picture_and_as_numbers(again: Page) -> None:
@@ -49,6 +50,7 @@ def test_a_chart_is_saved_as_a_sharp_picture_and_as_numbers(again: Page) -> None
     assert name.endswith(".json") and len(document["rows"]) >= 6
 
 
+@pytest.mark.leaves("export")
 def test_the_model_leaves_with_its_card(small: Page) -> None:
     open_tab(small, "Export")
     small.locator("#gv-export").click()
@@ -67,6 +69,7 @@ def test_the_model_leaves_with_its_card(small: Page) -> None:
         assert name.endswith(kind) and path.stat().st_size > 200
 
 
+@pytest.mark.leaves("runs")
 def test_runs_are_named_opened_and_deleted(small: Page) -> None:
     page = small
     samples = CalibrationSpec(samples=6, sampling=Sampling.RANDOM, seed=11)
@@ -84,7 +87,7 @@ def test_runs_are_named_opened_and_deleted(small: Page) -> None:
 
     # What is on screen is not deleted under it.
     open_tab(page, "Runs")
-    page.on("dialog", lambda dialog: dialog.accept())
+    page.once("dialog", lambda dialog: dialog.accept())
     page.locator("#gv-run-delete").click()
     expect(page.locator("#gv-run-said")).to_contain_text("Open another one first")
     assert folder.is_dir()
@@ -93,29 +96,34 @@ def test_runs_are_named_opened_and_deleted(small: Page) -> None:
     expect(page.locator("#gv-current")).to_contain_text("8 + 8 samples", timeout=LONG)
     open_tab(page, "Runs")
     pick_run(page, "Six")
+    page.once("dialog", lambda dialog: dialog.accept())
     page.locator("#gv-run-delete").click()
     expect(page.locator("#gv-run-said")).to_contain_text("Deleted")
     expect(table).not_to_contain_text("to throw away")
     assert not folder.exists()
 
 
-def test_the_largest_change_and_the_topics_of_passages(small: Page) -> None:
-    choose(small, "preset", "Balanced")
-    expect(small.locator(".gv-settings-line")).to_contain_text("Balanced")
-    slider(small, "sparsity").focus()
+@pytest.mark.leaves("ranking")
+@pytest.mark.needs("task")
+def test_the_largest_change_and_the_topics_of_passages(tiny: Page) -> None:
+    choose(tiny, "preset", "Balanced")
+    expect(tiny.locator(".gv-settings-line")).to_contain_text("Balanced")
+    slider(tiny, "sparsity").focus()
     for _ in range(20):
-        small.keyboard.press("ArrowRight")
-    expect(small.locator("#gv-headline")).to_contain_text("70.0 %")
-    open_tab(small, "Retrieval")
-    small.locator("#gv-surprise").click()
-    ranking = small.locator("#gv-ranking")
+        tiny.keyboard.press("ArrowRight")
+    expect(tiny.locator("#gv-headline")).to_contain_text("70.0 %")
+    open_tab(tiny, "Retrieval")
+    tiny.locator("#gv-surprise").click()
+    ranking = tiny.locator("#gv-ranking")
     expect(ranking.locator("ol")).to_have_count(2, timeout=LONG)
     passages = ranking.locator("ol").first.locator("> li")
     expect(passages).to_have_count(10)
-    expect(passages.filter(has=small.locator(".gv-chip"))).to_have_count(10)
+    expect(passages.filter(has=tiny.locator(".gv-chip"))).to_have_count(10)
 
 
-def test_the_formula_follows_and_the_words_are_there(page: Page) -> None:
+@pytest.mark.leaves("tour")
+def test_the_formula_follows_and_the_words_are_there(again: Page) -> None:
+    page = again
     open_tab(page, "Learn")
     formula = page.locator("#gv-formula")
     expect(formula).to_contain_text("With numbers")
@@ -130,7 +138,7 @@ def test_the_formula_follows_and_the_words_are_there(page: Page) -> None:
     expect(formula).to_contain_text("layer 3, Down")
     choose(page, "criterion", "Magnitude")
     expect(formula).to_contain_text("Now in use: Magnitude")
-    expect(page.locator("#gv-glossary dt")).to_have_count(18)
+    expect(page.locator("#gv-glossary dt")).to_have_count(22)
     expect(page.locator("#gv-cite")).to_contain_text("2509.10844")
     expect(page.locator(".gv-prose.prose")).to_contain_text("Masks are not speed")
     page.locator("#gv-new-here button").click()
@@ -142,6 +150,6 @@ def test_an_address_of_a_stranger_is_never_markup(browser: Browser, address: str
     parts = ("preset", "criterion", "at", "metric", "run", "task", "pick", "ask", "sparsity", "tab")
     for page in opened(browser, address, 1400, 950, "?" + "&".join(f"{part}={bad}" for part in parts)):
         open_tab(page, "Retrieval")
-        page.wait_for_timeout(SECOND)
+        quiet(page, rest=0.5)
         assert page.evaluate("window.gvHit") is None
         assert page.locator("img[src=x]").count() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_page import SECOND, open_tab
@@ -17,6 +18,8 @@ def cells(page: Page, line: int) -> list[str]:
     return page.locator(f"{STORY} tbody tr").nth(line).locator("td").all_inner_texts()
 
 
+@pytest.mark.anew
+@pytest.mark.leaves("learn")
 def test_neurons_wake_and_are_cut_whole_and_the_bar_goes_back(small: Page) -> None:
     open_tab(small, "Learn")
     alone, whole, back = (small.locator(f"#gv-lesson-{name}") for name in ("alone", "whole", "back"))

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.conftest import quiet
+
 CELLS = "#gv-atlas [role=gridcell][data-name]"
 SECOND = 1_000
 
@@ -56,7 +58,9 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
 
 
-def test_first_paint_is_a_finished_analysis(page: Page) -> None:
+@pytest.mark.anew
+def test_first_paint_is_a_finished_analysis(again: Page) -> None:
+    page = again
     assert "bundled example" in page.locator("#gv-current").inner_text().lower()
     assert len(texts(page)) == 12
     assert card(page, "Sparsity of the scope") == "50.0 %"
@@ -147,7 +151,7 @@ def test_a_click_and_the_arrow_keys_select_a_matrix(again: Page) -> None:
     page.keyboard.press("ArrowRight")
     expect(page.locator("#gv-detail")).to_contain_text("Layer 4, Down")
     expect(page.locator("#gv-histogram")).to_contain_text("encoder.layer.4.output")
-    page.wait_for_timeout(300)
+    quiet(page)
     assert page.evaluate("document.activeElement.dataset.name") == "encoder.layer.4.output.dense.weight"
 
 
@@ -186,7 +190,9 @@ def test_a_preset_and_reset_set_every_control(again: Page) -> None:
     expect(page.locator(".gv-sentence").first).to_contain_text("√|θ|")
 
 
-def test_the_address_holds_the_settings_and_restores_them(page: Page) -> None:
+@pytest.mark.needs("task", "ranking")
+def test_the_address_holds_the_settings_and_restores_them(again: Page) -> None:
+    page = again
     choose(page, "preset", "Balanced")
     expect(page).to_have_url(re.compile("preset=balanced"))
     slider(page, "sparsity").focus()
@@ -217,7 +223,9 @@ def test_the_address_holds_the_settings_and_restores_them(page: Page) -> None:
     other.context.close()
 
 
-def test_steps_are_undone_and_redone(page: Page) -> None:
+@pytest.mark.anew
+def test_steps_are_undone_and_redone(again: Page) -> None:
+    page = again
     value = lambda name: page.locator(f"#gv-{name} input[type=number]")  # noqa: E731
     undo = page.locator("#gv-undo")
     expect(undo).to_have_attribute("aria-disabled", "true")
@@ -251,8 +259,11 @@ def test_a_wrong_value_is_explained_and_loses_nothing(again: Page) -> None:
     assert texts(page) == before
 
 
-def test_run_compare_and_explain(page: Page) -> None:
+@pytest.mark.leaves("samples", "scope", "ranking", "measures", "weight")
+@pytest.mark.needs("model", "domain", "task")
+def test_run_compare_and_explain(again: Page) -> None:
     """The whole way of a newcomer, on the default model."""
+    page = again
     page.locator("#gv-scope label", has_text="attention").click()
     page.locator("#gv-samples input[type=number]").fill("16")
     page.locator("#gv-samples input[type=number]").press("Enter")
@@ -284,12 +295,15 @@ def test_run_compare_and_explain(page: Page) -> None:
     expect(card_of_weight).to_contain_text("key.weight[0,0]", timeout=60 * SECOND)
     expect(card_of_weight).to_contain_text("threshold of the whole scope")
     page.locator("#gv-weight-row input").fill("3")
-    page.wait_for_timeout(SECOND)
+    quiet(page)
     page.locator("#gv-weight-row input").press("Enter")
     expect(card_of_weight).to_contain_text("key.weight[3,0]", timeout=60 * SECOND)
 
 
-def test_cancel_stops_soon_and_keeps_what_was_there(page: Page) -> None:
+@pytest.mark.leaves("samples")
+@pytest.mark.needs("model", "domain")
+def test_cancel_stops_soon_and_keeps_what_was_there(again: Page) -> None:
+    page = again
     before, current = texts(page), page.locator("#gv-current .gv-run").inner_text()
     page.locator("#gv-samples input[type=number]").fill("512")
     page.locator("#gv-samples input[type=number]").press("Enter")
@@ -302,7 +316,9 @@ def test_cancel_stops_soon_and_keeps_what_was_there(page: Page) -> None:
     expect(page.locator("#gv-run")).to_be_enabled()
 
 
-def test_an_unknown_model_is_one_clear_line(page: Page) -> None:
+@pytest.mark.leaves("model")
+def test_an_unknown_model_is_one_clear_line(again: Page) -> None:
+    page = again
     before = texts(page)
     page.locator("#gv-model textarea, #gv-model input").first.fill("./nowhere")
     page.locator("#gv-run").click()
@@ -311,7 +327,10 @@ def test_an_unknown_model_is_one_clear_line(page: Page) -> None:
     assert texts(page) == before
 
 
-def test_an_upload_is_shown_and_used(page: Page, tmp_path: Path) -> None:
+@pytest.mark.leaves("data", "domain")
+@pytest.mark.needs("model")
+def test_an_upload_is_shown_and_used(again: Page, tmp_path: Path) -> None:
+    page = again
     path = tmp_path / "own.csv"
     rows = "".join(f"what is metal {i},metal {i} conducts,metal {i} was sold\n" for i in range(6))
     path.write_text("question,answer,other\n" + rows)
@@ -342,7 +361,7 @@ def test_nothing_sticks_out_on_a_phone(phone_again: Page, tab: str) -> None:
         phone.locator(".overflow-dropdown button", has_text=tab).click()
     else:
         button.click()
-    phone.wait_for_timeout(500)
+    quiet(phone)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     expect(phone.locator(".sidebar")).not_to_have_class(re.compile(r"\bopen\b"))
     phone.locator(".sidebar .toggle-button").click()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 LONG = 120_000
 
 
-def test_a_run_is_estimated_and_the_pruned_model_measured(small: Page) -> None:
-    small.locator("#gv-estimate").click()
-    said = small.locator("#gv-progress")
+@pytest.mark.leaves("speed")
+@pytest.mark.needs("samples", "model", "domain", "scope")
+def test_a_run_is_estimated_and_the_pruned_model_measured(tiny: Page) -> None:
+    tiny.locator("#gv-estimate").click()
+    said = tiny.locator("#gv-progress")
     expect(said).to_contain_text("of memory at most", timeout=LONG)
     expect(said).to_contain_text("256 samples of both sides")
 
-    small.get_by_role("tab", name="Export", exact=True).click()
-    small.locator("#gv-measure-speed").click()
-    table = small.locator("#gv-speed")
+    tiny.get_by_role("tab", name="Export", exact=True).click()
+    tiny.locator("#gv-measure-speed").click()
+    table = tiny.locator("#gv-speed")
     expect(table).to_contain_text("makes a model neither smaller nor faster", timeout=LONG)
     rows = table.locator("tbody tr")
     expect(rows).to_have_count(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_page import card, open_tab
@@ -13,7 +14,9 @@ from tests.browser.test_page import card, open_tab
 SLOW = 60_000
 
 
-def test_the_bundled_study_is_walked_through_and_a_row_loads_its_settings(page: Page) -> None:
+@pytest.mark.leaves("study")
+def test_the_bundled_study_is_walked_through_and_a_row_loads_its_settings(again: Page) -> None:
+    page = again
     open_tab(page, "Study")
     page.locator("#gv-study-pick input").click()
     page.get_by_role("option").first.click()
@@ -35,7 +38,9 @@ def test_the_bundled_study_is_walked_through_and_a_row_loads_its_settings(page: 
     )
 
 
-def test_a_file_that_is_no_study_says_so_in_its_place(page: Page, tmp_path: Path) -> None:
+@pytest.mark.leaves("study file")
+def test_a_file_that_is_no_study_says_so_in_its_place(again: Page, tmp_path: Path) -> None:
+    page = again
     wrong = tmp_path / "study.json"
     wrong.write_text('{"format": 1, "rows": "<script>alert(1)</script>"}')
     open_tab(page, "Study")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gaprune_viz.config.presets import PRESETS
-from tests.browser.conftest import opened
+from tests.browser.conftest import opened, quiet
 from tests.browser.test_experiments import sweep_magnitude
 from tests.browser.test_page import SECOND, card, choose, open_tab, slider, wait_changed
 
@@ -58,7 +58,9 @@ def test_the_four_kinds_follow_the_selection_and_the_sliders(again: Page) -> Non
     wait_changed(page, read, before)
 
 
-def test_the_difference_between_two_settings(page: Page) -> None:
+@pytest.mark.leaves("compare")
+def test_the_difference_between_two_settings(again: Page) -> None:
+    page = again
     choose(page, "preset", "Balanced")
     expect(page.locator("#gv-beta input[type=number]")).to_have_value("0.3")
     open_tab(page, "Compare")
@@ -70,14 +72,16 @@ def test_the_difference_between_two_settings(page: Page) -> None:
     wait_changed(page, lambda: difference.locator("[role=gridcell], td").all_inner_texts(), cells)
 
 
-def test_presets_are_one_sentence_each_and_four_pins_stand_side_by_side(page: Page) -> None:
+@pytest.mark.leaves("compare")
+def test_presets_are_one_sentence_each_and_four_pins_stand_side_by_side(again: Page) -> None:
+    page = again
     line = page.locator(".gv-settings-line")
     for preset in PRESETS.values():
         choose(page, "preset", preset.label)
         expect(line).to_contain_text(preset.label)
         expect(line).to_contain_text(preset.sentence)
     assert [preset.label for preset in PRESETS.values()] == [
-        *("Paper, 50 %", "Paper, 30 %", "Balanced", "Magnitude", "Optimal Brain Damage", "2:4 pattern")
+        *("Paper, 50 %", "Paper, 30 %", "Balanced", "Robust", "Magnitude", "Optimal Brain Damage", "2:4 pattern")
     ]
     expect(page.locator("#gv-headline")).to_contain_text("50.0 %")
 
@@ -100,6 +104,7 @@ def test_presets_are_one_sentence_each_and_four_pins_stand_side_by_side(page: Pa
     expect(board.locator(".gv-board thead th")).to_have_count(4)
 
 
+@pytest.mark.leaves("sweep")
 def test_a_sweep_marks_where_retrieval_collapses(small: Page) -> None:
     choose(small, "preset", "Magnitude")
     expect(small.locator(".gv-settings-line")).to_contain_text("Magnitude")
@@ -124,13 +129,13 @@ def test_the_first_paint_stays_where_it_is(browser: Browser, address: str) -> No
 def test_a_move_of_a_slider_moves_nothing_else(again: Page, tab: str) -> None:
     page = again
     open_tab(page, tab)
-    page.wait_for_timeout(2 * SECOND)
+    quiet(page)
     parts = (".gv-tuning", "#gv-tabs", "#gv-headline")
     places = lambda: [page.locator(part).first.bounding_box() for part in parts]  # noqa: E731
     slider(page, "sparsity").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#gv-headline")).to_contain_text("51.0 %")
-    page.wait_for_timeout(SECOND)
+    quiet(page)
     before = places()
     for _ in range(6):
         page.keyboard.press("ArrowRight")

@@ -83,7 +83,7 @@ def naive(
     n = len(triplets)
 
     def canonical(name: str, value: Tensor) -> Tensor:
-        return (value.t() if flipped[name] else value) / n
+        return (value.t() if flipped[name] else value).div_(n)
 
     return Reference(
         fisher={name: canonical(name, value) for name, value in squares.items()},

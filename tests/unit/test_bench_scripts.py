@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import _render, calibration, encoding, live, startup
-from gaprune_viz.config import ModelSpec, Scope
+from benchmarks import _render, calibration, encoding, live, refit, startup
+from gaprune_viz.config import ModelSpec, RefitSpec, Scope
+from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import in_scope, inventory
@@ -38,6 +39,21 @@ def test_a_small_made_up_analysis_is_previewed_exactly(tmp_path: Path) -> None:
     assert row["sketch"] == row["weights"]
     assert max(found["largest"] for found in row["preview"].values()) < 1e-9
     assert row["refresh_ms"]["p50"] > 0
+
+
+def test_a_refit_is_timed_beside_its_products_and_retraining(
+    model: EmbeddingModel, tiny_triplets: tuple[Path, Path]
+) -> None:
+    targets = inventory(model).targets
+    masks = {t.name: t.weight.abs() > t.weight.abs().median() for t in targets}
+    triplets = {s: load_triplets(str(p)).triplets for s, p in zip(("domain", "general"), tiny_triplets, strict=True)}
+    spec = RefitSpec(refit=True, samples=12)
+    found = refit.measure(model, targets, masks, triplets, spec, repeats=1, steps=1, batch_size=4)
+    assert found["refit_over_products"] > 0
+    assert found["refit_over_retraining_processor"] > 0
+    assert found["floor_gflop"] > 0
+    text = _render.document({"refit": {"load_average": 0.5, "time": {**found, "refit_over_products": 9.0}}})
+    assert "| refit / the matrix products it needs | ≤ 1.5 | 9 | **no** |" in text
 
 
 def test_starting_is_timed() -> None:

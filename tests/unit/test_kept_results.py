@@ -22,7 +22,7 @@ from gaprune_viz.app.frame.address import look_query, matrix_at, params_of, sett
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
 from gaprune_viz.calibration.progress import drain
-from gaprune_viz.config import Allocation, ScoreSpec, Settings, StudySpec
+from gaprune_viz.config import Allocation, RunSpec, ScoreSpec, Settings, StudySpec
 from gaprune_viz.config.presets import PRESETS, preset
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.evaluation.comparison import compare_models, comparison_document, load_pair
@@ -58,7 +58,8 @@ def test_the_same_weights_are_pruned_from_it(kept: Path, tmp_path: Path) -> None
     document = prune(kept / "analysis", preset("balanced").settings, tmp_path / "again")
     before = json.loads((kept / "export" / "gaprune.json").read_text(encoding="utf-8"))
     assert Settings.parse(document["settings"]) == Settings.parse(before["settings"])
-    for key in ("format", "run", "dense", "analysis", "data", "zeros", "scope_weights", "sentence"):
+    assert RunSpec.parse(document["run"]) == RunSpec.parse(before["run"])
+    for key in ("format", "dense", "analysis", "data", "zeros", "scope_weights", "sentence"):
         assert document[key] == before[key]
     for key in ("kappa", "term_shares", "overlap_with_magnitude", "pruned_fraction"):
         assert document[key] == pytest.approx(before[key])

@@ -185,7 +185,9 @@ def test_sizes_are_places_of_their_own() -> None:
 def test_an_entry_that_lacks_a_cell_is_named_and_not_compared() -> None:
     rows = [row("general", "a", 90, 90), row("chebi", "a", 80, 80), row("general", "b", 99, 99)]
     found = summary(rows)
-    assert found["incomplete"] == ["b"] and [one["settings"] for one in found["settings"]] == ["a"]
+    assert [one["settings"] for one in found["partly"]] == ["b"] and [one["settings"] for one in found["settings"]] == [
+        "a"
+    ]
     assert found["left_out"]["chosen"] == "a"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import Live, matrix_label
 from gaprune_viz.app.tuning.controls import settings_line
+from gaprune_viz.calibration.description import NO_LABELS
 from gaprune_viz.experiments.sweep import LEVELS, collapses
 from gaprune_viz.figures.experiments.sweep_words import collapse_sentence
 from gaprune_viz.figures.kit import panels
@@ -33,7 +34,7 @@ def headline_html(now: Live) -> str:
         "Gradients in conflict", percent(preview.disagreement), "of the weights: domain and general pull apart"
     )
     if not now.analysis.live.aligned:
-        conflict = panels.Card("Gradients in conflict", "off", "plain texts have no labels")
+        conflict = panels.Card("Gradients in conflict", "off", NO_LABELS)
     rank = preview.rank_correlation
     cards = [
         panels.Card("Sparsity of the scope", percent(zeros / sizes.sum()), note),

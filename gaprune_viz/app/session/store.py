@@ -75,6 +75,11 @@ class Cache(Generic[T]):
             return self._values.get(key)
 
 
+def _kept_under(analysis: Analysis, settings: Settings) -> tuple[str, str]:
+    """What some settings of an analysis are kept under: allocation `auto` and what it stands for are the same."""
+    return str(analysis.folder), settled(settings).key()
+
+
 class Store:
     """All caches of the process."""
 
@@ -155,21 +160,21 @@ class Store:
 
     def preview(self, analysis: Analysis, settings: Settings) -> Preview:
         """What the sketch says of some settings: one answer for all handlers that follow a slider's move."""
-        key = (str(analysis.folder), id(analysis), settled(settings).key())
+        key = (id(analysis), *_kept_under(analysis, settings))
         return self._previews.get(key, lambda: analysis.live.preview(settings))
 
     def masks(self, analysis: Analysis, settings: Settings) -> MaskResult:
         """The exact masks of some settings."""
-        key = (str(analysis.folder), settled(settings).key())
+        key = _kept_under(analysis, settings)
         return self._masks.get(key, lambda: self.scope(analysis)[0].masks(settings))
 
     def known_masks(self, analysis: Analysis, settings: Settings) -> MaskResult | None:
         """The exact masks, where they were made already."""
-        return self._masks.peek((str(analysis.folder), settled(settings).key()))
+        return self._masks.peek(_kept_under(analysis, settings))
 
     def losses(self, analysis: Analysis, settings: Settings) -> Losses:
         """What the exact masks of some settings do to rows and neurons."""
-        key = (str(analysis.folder), settled(settings).key())
+        key = _kept_under(analysis, settings)
         return self._losses.get(
             key, lambda: losses_of(self.masks(analysis, settings).masks, analysis.statistics.matrices)
         )
@@ -178,14 +183,14 @@ class Store:
         """The same, where the exact masks were made already."""
         known = self.known_masks(analysis, settings)
         if known is None:
-            return self._losses.peek((str(analysis.folder), settled(settings).key()))
+            return self._losses.peek(_kept_under(analysis, settings))
         return self.losses(analysis, settings)
 
     def embeddings(
         self, analysis: Analysis, task: RetrievalTask, settings: Settings | None, make: Callable[[], TaskEmbeddings]
     ) -> TaskEmbeddings:
         """Embeddings of a task by a model: dense where `settings` is None, else under their mask."""
-        side = "dense" if settings is None else (str(analysis.folder), settled(settings).key())
+        side = "dense" if settings is None else _kept_under(analysis, settings)
         return self._embeddings.get((analysis.run.model.key(), side, task.content_hash), make)
 
     def speed(self, analysis: Analysis) -> Speed:
@@ -199,7 +204,7 @@ class Store:
     def keep_retrained(self, analysis: Analysis, settings: Settings, model: EmbeddingModel) -> str:
         """Keep a retrained model for a while; its id, which nobody can guess."""
         name = secrets.token_hex(8)
-        self._retrained.get((name, str(analysis.folder), settled(settings).key()), lambda: model)
+        self._retrained.get((name, *_kept_under(analysis, settings)), lambda: model)
         return name
 
     def retrained(self, analysis: Analysis, settings: Settings, name: str) -> EmbeddingModel:
@@ -208,7 +213,7 @@ class Store:
         Raises:
             GapruneError: it was made from other settings, or is no longer kept.
         """
-        found = self._retrained.peek((name, str(analysis.folder), settled(settings).key()))
+        found = self._retrained.peek((name, *_kept_under(analysis, settings)))
         if found is None:
             raise GapruneError(
                 "The retrained model belongs to other settings, or is no longer kept.",

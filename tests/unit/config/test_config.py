@@ -23,6 +23,7 @@ from gaprune_viz.config import (
     ModelSpec,
     Pooling,
     RecommendSpec,
+    RefitSpec,
     RetrainSpec,
     RunSpec,
     Sampling,
@@ -40,7 +41,16 @@ from gaprune_viz.config.fields import field_info
 from gaprune_viz.config.presets import PRESETS, Preset, preset
 from gaprune_viz.errors import GapruneError
 
-SPECS: tuple[type[Spec], ...] = (ModelSpec, CalibrationSpec, ScoreSpec, MaskSpec, RetrainSpec, RecommendSpec, ServeSpec)
+SPECS: tuple[type[Spec], ...] = (
+    ModelSpec,
+    CalibrationSpec,
+    ScoreSpec,
+    MaskSpec,
+    RefitSpec,
+    RetrainSpec,
+    RecommendSpec,
+    ServeSpec,
+)
 FIELDS = [(spec, name) for spec in SPECS for name in spec.model_fields]
 FIELD_IDS = [f"{spec.__name__}.{name}" for spec, name in FIELDS]
 
@@ -216,6 +226,16 @@ def test_the_presets_are_those_that_are_documented() -> None:
                 alignment=Alignment.CORRELATION, alpha=0.2, beta=0.3, gamma=1, fisher_scale="auto", fisher_power=0.5
             )
         ),
+        "robust": paper.with_(
+            score=ScoreSpec(
+                criterion="joint",
+                gamma=1,
+                fisher_scale="auto",
+                fisher_power=0.5,
+                fisher_estimate=FisherEstimate.SHRUNK,
+            ),
+            mask=MaskSpec(whole_neurons=True),
+        ),
         "magnitude": paper.with_(score=ScoreSpec(criterion="magnitude")),
         "obd": paper.with_(score=ScoreSpec(criterion="obd_joint")),
         "nm-2-4": paper.with_(mask=MaskSpec(pattern="2:4")),
@@ -234,7 +254,8 @@ def test_an_unknown_preset_is_answered_with_the_known_ones() -> None:
 def test_every_criterion_of_a_preset_exists() -> None:
     from gaprune_viz.criteria.registry import criterion
 
-    assert {criterion(p.settings.score.criterion).name for p in PRESETS.values()} == {"dai", "magnitude", "obd_joint"}
+    found = {criterion(p.settings.score.criterion).name for p in PRESETS.values()}
+    assert found == {"dai", "joint", "magnitude", "obd_joint"}
 
 
 @pytest.mark.parametrize("spec", [ModelSpec(), CalibrationSpec(), ScoreSpec(), MaskSpec(), Settings(), RunSpec()])

@@ -9,6 +9,7 @@ import pytest
 from gaprune_viz.config import STARTER_DOMAINS, MaskSpec, Scope
 from gaprune_viz.data.starter import SPLITS, StarterPassage, starter_passages, starter_triplets
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.cached import CachedEncoder
 from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import encode_task
@@ -90,16 +91,16 @@ def test_unknown_names() -> None:
 
 @pytest.mark.minilm
 @pytest.mark.parametrize("domain", STARTER_DOMAINS)
-def test_hard_enough_to_measure_with_the_default_model(domain: str, minilm: EmbeddingModel) -> None:
+def test_hard_enough_to_measure_with_the_default_model(domain: str, dense_minilm: CachedEncoder) -> None:
     task = load_task(domain)
-    dense = evaluate(task, *encode_task(minilm, task)).means["ndcg_at_10"]
+    dense = evaluate(task, *encode_task(dense_minilm, task)).means["ndcg_at_10"]
     assert 0.6 <= dense <= 0.95
 
 
 @pytest.mark.minilm
-def test_pruning_by_magnitude_costs_retrieval(minilm: EmbeddingModel) -> None:
+def test_pruning_by_magnitude_costs_retrieval(minilm: EmbeddingModel, dense_minilm: CachedEncoder) -> None:
     task = load_task("chemistry")
-    dense = evaluate(task, *encode_task(minilm, task)).means["ndcg_at_10"]
+    dense = evaluate(task, *encode_task(dense_minilm, task)).means["ndcg_at_10"]
     targets = find_targets(minilm, Scope.LINEAR)
     scores = {t.name: t.weight.abs() for t in targets}
     masks = make_masks(scores, {t.name: t.layer for t in targets}, MaskSpec(sparsity=0.7)).masks

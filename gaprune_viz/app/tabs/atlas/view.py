@@ -6,13 +6,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gaprune_viz.app.session.view import Live, Shown
+from gaprune_viz.calibration.description import NO_LABELS
 from gaprune_viz.criteria.registry import criteria
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import count, number, percent
 from gaprune_viz.figures.kit.metrics import METRICS, ROLE_LABELS
 from gaprune_viz.figures.weights import atlas, matrix, profiles
 
-OFF = "plain texts have no labels"
 ALIGNMENTS = ("alignment_cosine", "sign_agreement")
 """Metrics that need gradients of both sides."""
 
@@ -21,7 +21,7 @@ def atlas_html(shown: Shown) -> str:
     """The clickable heatmap."""
     view, now = shown.view, shown.now
     off = view.metric in ALIGNMENTS and not now.analysis.live.aligned
-    said = panels.notice(f"{METRICS[view.metric].label} is off: {OFF}.") if off else ""
+    said = panels.notice(f"{METRICS[view.metric].label} is off: {NO_LABELS}.") if off else ""
     return said + atlas.heatmap_html(
         now.table,
         view.metric if view.metric in METRICS else "pruned_fraction",
@@ -48,7 +48,7 @@ def detail_html(shown: Shown) -> str:
             panels.Card("Sign agreement", percent(row["sign_agreement"]), "50 % is chance"),
         ]
     else:
-        cards += [panels.Card(name, "off", OFF) for name in ("Alignment cosine", "Sign agreement")]
+        cards += [panels.Card(name, "off", NO_LABELS) for name in ("Alignment cosine", "Sign agreement")]
     title = f"Layer {row['layer']}, {ROLE_LABELS[row['role']]}"
     shape = f"{row['rows']:,} × {row['columns']:,}"
     return panels.section_title(title, f"{name} · {shape}") + panels.stat_cards(cards)

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from gaprune_viz.app.session.view import Live, Shown, place_of
+from gaprune_viz.calibration.description import NO_LABELS
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.weights import distributions, inside, terms
 from gaprune_viz.sketch.weight_kinds import kinds_of
@@ -33,7 +34,7 @@ def densities(now: Live) -> dict[str, go.Figure]:
             alignments.edges,
             alignments.counts,
             list(live_scope.layers),
-            title="Alignment s by layer" if live_scope.aligned else "Alignment s is off: plain texts have no labels",
+            title="Alignment s by layer" if live_scope.aligned else f"Alignment s is off: {NO_LABELS}",
             x_title="s: −1 conflict, +1 agreement",
             thresholds=None,
         ),
@@ -77,7 +78,7 @@ def kinds_html(shown: Shown, only: str) -> str:
     """The four kinds of weights, counted."""
     now = shown.now
     if not now.analysis.live.aligned:
-        return panels.notice("Kinds of weights are off: plain texts have no labels, so nothing agrees or conflicts.")
+        return panels.notice(f"Kinds of weights are off: {NO_LABELS}, so nothing agrees or conflicts.")
     return inside.kinds_table_html(kinds_of(now.analysis.live, now.preview, _matrix_index(shown, only)).quadrants)
 
 

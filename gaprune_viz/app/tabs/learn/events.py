@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -104,7 +105,7 @@ def tried(analysis: Analysis, report: Any, stopped: Any, *, whole: bool) -> Tria
     _, cut = _searched(analysis, CUT_WHOLE, second, query, report, stopped)
     one, other = (STORE.masks(analysis, settings).masks for settings in (FISHER_ALONE, CUT_WHOLE))
     differ = sum(int((one[name] != other[name]).sum()) for name in one)
-    return Trial(**{**vars(trial), "whole": cut, "differ": (differ, sum(m.size for m in matrices))})
+    return replace(trial, whole=cut, differ=(differ, sum(m.size for m in matrices)))
 
 
 def collection_of(analysis: Analysis) -> str:
