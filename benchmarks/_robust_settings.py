@@ -18,7 +18,13 @@ def _smooth(score: ScoreSpec, kind: FisherEstimate = FisherEstimate.RANK_ONE) ->
 
 CANDIDATES: dict[str, Settings] = {
     "magnitude": Settings(score=ScoreSpec(criterion="magnitude")),
+    "magnitude, whole neurons": Settings(score=ScoreSpec(criterion="magnitude"), mask=WHOLE),
     "wanda": Settings(score=ScoreSpec(criterion="wanda")),
+    "wanda, whole neurons": Settings(score=ScoreSpec(criterion="wanda"), mask=WHOLE),
+    "obd_domain, whole neurons": Settings(score=ScoreSpec(criterion="obd_domain"), mask=WHOLE),
+    "taylor_domain, whole neurons": Settings(score=ScoreSpec(criterion="taylor_domain"), mask=WHOLE),
+    "DAI of the paper, whole neurons": Settings(mask=WHOLE),
+    "DAI as released, whole neurons": Settings(score=ScoreSpec(criterion="dai_released"), mask=WHOLE),
     "obd_joint": Settings(score=OBD),
     "obd_joint, whole neurons": Settings(score=OBD, mask=WHOLE),
     "obd_joint, row ceiling 0.9": Settings(score=OBD, mask=CEILING),
