@@ -32,6 +32,7 @@ from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import masked
+from gaprune_viz.pruning.pruned import pruned
 
 FORMAT = 1
 LONGEST = 256
@@ -81,8 +82,9 @@ class Bench:
         scope, targets = self._scope(source, calibration)
 
         def masks() -> dict[str, Any]:
-            made = scope.masks(settings).masks
-            return {"masks": made, "targets": targets, "waking": waking_count(made, scope.statistics.matrices)}
+            made = drain(pruned(scope.statistics, self.model, scope, targets, settings))
+            waking = waking_count(made.masks, scope.statistics.matrices)
+            return {"masks": made.masks, "weights": made.weights, "targets": targets, "waking": waking}
 
         return self._measure(source, self._key(source, _content(source, calibration, settings)), masks)
 
@@ -93,7 +95,7 @@ class Bench:
 
     def _measure(self, source: Source, key: str, masks: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         began, made = time.monotonic(), masks()
-        with masked(self.model, made.get("targets", ()), made.get("masks", {})):
+        with masked(self.model, made.get("targets", ()), made.get("masks", {}), made.get("weights")):
             scores = {
                 side: evaluate(task, *encode_task(self.model, task)).scores["ndcg_at_10"].tolist()
                 for side, task in tasks_of(source).items()

@@ -149,7 +149,8 @@ def compare(
         task: a starter name, or the path of a BEIR folder.
 
     Returns:
-        means of dense and pruned (refitted where the settings say so; then also `mask_only`), differences with 95 % paired intervals and p values, overlap of the first ten.
+        means of dense and pruned (refitted where the settings say so; then also `mask_only`), differences with 95 %
+        paired intervals and p values, overlap of the first ten.
     """
     try:
         found, chosen, source = _opened(analysis), settings_of(preset, settings), _text("task", task)

@@ -100,7 +100,12 @@ class StudySpec(Spec):
     model: ModelSpec = ModelSpec()
     calibration: CalibrationSpec = CalibrationSpec(samples=600, sampling=Sampling.RANDOM, scope=Scope.LINEAR)
     retrain: RetrainSpec = RetrainSpec()
-    refit: RefitSpec = Field(default=RefitSpec(), json_schema_extra={"later": True})
+    refit: RefitSpec = Field(
+        default=RefitSpec(),
+        description="Where it is on, every row is also measured with its kept weights fitted anew, and retrained from "
+        "there.",
+        json_schema_extra={"label": "Refit", "later": True},
+    )
     task: str = Field(
         default="chemistry",
         min_length=1,
@@ -218,7 +223,11 @@ class RecommendSpec(Spec):
         "the `worst`.",
         json_schema_extra={"label": "Objective", "later": True},
     )
-    refit: RefitSpec = Field(default=RefitSpec(), json_schema_extra={"later": True})
+    refit: RefitSpec = Field(
+        default=RefitSpec(),
+        description="Where it is on, everything that is tried or compared has its kept weights fitted anew.",
+        json_schema_extra={"label": "Refit", "later": True},
+    )
     seed: int = Field(
         default=0,
         ge=0,

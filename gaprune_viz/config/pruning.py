@@ -196,7 +196,11 @@ class Settings(Spec):
 
     score: ScoreSpec = ScoreSpec()
     mask: MaskSpec = MaskSpec()
-    refit: RefitSpec = Field(default=RefitSpec(), json_schema_extra={"later": True})
+    refit: RefitSpec = Field(
+        default=RefitSpec(),
+        description="What becomes of the weights that stay: as they were, or fitted anew.",
+        json_schema_extra={"label": "Refit", "later": True},
+    )
 
     @property
     def mask_only(self) -> Self:

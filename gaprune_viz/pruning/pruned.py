@@ -1,4 +1,4 @@
-"""What some settings do to an analysed model: the exact mask, and the kept weights fitted anew where that is asked for."""
+"""What some settings do to an analysed model: the exact mask, and what stays fitted anew where they ask for it."""
 
 from __future__ import annotations
 

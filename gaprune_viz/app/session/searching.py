@@ -91,9 +91,7 @@ def compare_query(
     return Ranked(query, ranked(settings), before)
 
 
-def rerank_query(
-    analysis: Analysis, settings: Settings, asked: Asked, report: Report, stopped: Stopped
-) -> Ranked:
+def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: Report, stopped: Stopped) -> Ranked:
     """The dense model's best passages for the query on screen, ranked by it and by the pruned model.
 
     Only these and the query are encoded, with the exact mask.
@@ -148,9 +146,7 @@ def _row(task: RetrievalTask, query_id: str | None, text: str) -> int | None:
     return list(task.queries).index(str(query_id))
 
 
-def _embed_query(
-    analysis: Analysis, settings: Settings, text: str, report: Report, stopped: Stopped
-) -> np.ndarray:
+def _embed_query(analysis: Analysis, settings: Settings, text: str, report: Report, stopped: Stopped) -> np.ndarray:
     model, made = STORE.dense(analysis), STORE.pruned(analysis, settings, report, stopped)
     with masked(model, STORE.scope(analysis)[1], made.masks, made.weights):
         return model.encode([text], "query")[0]

@@ -56,15 +56,15 @@ def settings_from(held: Mapping[str, Any]) -> Settings:
     for name, spec in FIELDS.items():
         read[spec][field_of(name)] = _number(name, held[name])
     return Settings(
-        score=ScoreSpec.parse(read[ScoreSpec]), mask=MaskSpec.parse(read[MaskSpec]), refit=RefitSpec.parse(read[RefitSpec])
+        score=ScoreSpec.parse(read[ScoreSpec]),
+        mask=MaskSpec.parse(read[MaskSpec]),
+        refit=RefitSpec.parse(read[RefitSpec]),
     )
 
 
 def held_by(settings: Settings) -> dict[str, Any]:
     """What the controls show for some settings, by field."""
-    return {
-        name: shown(name, getattr(getattr(settings, HELD[spec]), field_of(name))) for name, spec in FIELDS.items()
-    }
+    return {name: shown(name, getattr(getattr(settings, HELD[spec]), field_of(name))) for name, spec in FIELDS.items()}
 
 
 def field_of(name: str) -> str:

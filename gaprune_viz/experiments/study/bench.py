@@ -95,9 +95,7 @@ class Bench:
         else:
             checkpoint = self.folder / "checkpoints" / f"{self.key(cell)}.safetensors"
             lessons = self.triplets["domain"].triplets
-            work = train(
-                self.model, targets, masks, lessons, cell.retrain, weights=weights, checkpoint=checkpoint
-            )
+            work = train(self.model, targets, masks, lessons, cell.retrain, weights=weights, checkpoint=checkpoint)
             trained = yield from relayed(work, lambda update: update.progress)
             found["curve"] = trained.curve.document()
             evaluations = yield from self._evaluate(trained.model)

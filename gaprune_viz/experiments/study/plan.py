@@ -25,7 +25,8 @@ class Cell:
 
     Attributes:
         part: `main`, `ablation` or `samples`.
-        row: name of a criterion or preset, `dense`, the same with ` + refit`, or what an ablation moves, such as `paper, alpha 0.5`.
+        row: name of a criterion or preset, `dense`, the same with ` + refit`, or what an ablation moves, such as
+            `paper, alpha 0.5`.
         sparsity: 0 for the dense model.
         settings: None for the dense model.
         retrain: None for one-shot.

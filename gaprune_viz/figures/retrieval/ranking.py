@@ -16,7 +16,13 @@ TITLE_LENGTH = 110
 
 
 def ranking_html(
-    query: str, sides: SideBySide, mask_only: SideBySide | None = None, *, k: int = 10, note: str = "", refitted: bool = False
+    query: str,
+    sides: SideBySide,
+    mask_only: SideBySide | None = None,
+    *,
+    k: int = 10,
+    note: str = "",
+    refitted: bool = False,
 ) -> str:
     """Dense and pruned top k side by side; on a phone one below the other. All text is escaped.
 

@@ -247,7 +247,10 @@ def test_blocks_with_something_between_them_are_refused(model: EmbeddingModel, t
 def test_other_weights_come_off_to_the_bit(tiny_model_folder: Callable[..., Path]) -> None:
     model = load_model(ModelSpec(model=str(tiny_model_folder("gpt2")), device="cpu"))
     targets, before = inventory(model).targets, bits(model)
-    with pytest.raises(RuntimeError), masked(model, targets, half(model), {targets[1].name: torch.ones(targets[1].shape)}):
+    with (
+        pytest.raises(RuntimeError),
+        masked(model, targets, half(model), {targets[1].name: torch.ones(targets[1].shape)}),
+    ):
         assert bool((targets[1].weight == 1).all())
         raise RuntimeError
     assert_untouched(model, before)

@@ -124,7 +124,8 @@ def test_a_plain_export_is_refitted_when_it_is_compared(run: Run, both: tuple[Pa
     before = {path.name: path.read_bytes() for path in both[0].iterdir() if path.is_file()}
     flags = ("--refit", "--refit-ridge", 0.05)
     found, exported = (
-        run("compare", folder, "--task", beir, *own, "--json").json() for folder, own in ((both[0], flags), (both[1], ()))
+        run("compare", folder, "--task", beir, *own, "--json").json()
+        for folder, own in ((both[0], flags), (both[1], ()))
     )
     assert found == exported
     assert {path.name: path.read_bytes() for path in both[0].iterdir() if path.is_file()} == before

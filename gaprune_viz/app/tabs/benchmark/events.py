@@ -36,7 +36,7 @@ def wire(tab: BenchmarkTab, page: Wiring) -> None:
     """Connect the pickers, the benchmark, and the retraining panel."""
     frame, panel = page.frame, tab.training
     pickers = [tab.own.submit, tab.own.blur, tab.retrained.input, *(one.input for one in tab.groups)]
-    costing = listener(say_cost(tab, frame), [frame.view, tab.retrained, *tab.pickers], [tab.estimate])
+    costing = listener(say_cost(tab, frame), [*frame.state, tab.retrained, *tab.pickers], [tab.estimate])
     gr.on([page.tab.select, *pickers], **costing)
     reads = [panel.kept, tab.retrained, *tab.pickers]
     tab.run.click(
@@ -70,7 +70,8 @@ def say_cost(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
                 yield {place: progress_html("Measuring how fast the model reads", None)}
                 flag = begin(request)
                 yield from steps(watched(lambda report, stopped: STORE.speed(analysis), flag), flag, place)
-            versions = 3 if values[tab.retrained] else 2
+            refitted = frame.tuning.settings(values).refit.refit
+            versions = 2 + bool(values[tab.retrained]) + refitted
             found = estimate(tasks, STORE.dense(analysis), versions, STORE.speed(analysis))
             yield {place: panels.notice(estimate_text(found))}
         except Cancelled:
@@ -116,9 +117,7 @@ def run_benchmark(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
     return handler
 
 
-def versions_of(
-    analysis: Analysis, settings: Settings, kept: str, report: Report, stopped: Stopped
-) -> list[Variant]:
+def versions_of(analysis: Analysis, settings: Settings, kept: str, report: Report, stopped: Stopped) -> list[Variant]:
     """Dense, pruned, refitted where the settings ask for it, and the retrained model with this id.
 
     Raises:

@@ -83,6 +83,6 @@ def live_note(count: int, settings: Settings) -> str:
     cut = percent(mask.sparsity) if mask.pattern == "unstructured" else mask.pattern
     refit = ", refitted" if settings.refit.refit else ""
     return (
-        f"Live: the dense top {count} re-ranked under the exact mask at {cut}{refit}. Passages beyond them cannot come in; "
-        "press Compare to search the whole collection."
+        f"Live: the dense top {count} re-ranked under the exact mask at {cut}{refit}. Passages beyond them cannot come "
+        "in; press Compare to search the whole collection."
     )
