@@ -103,12 +103,10 @@ def render(rows: Sequence[Row], halves: Any, dense: Any, samples: int) -> str:
 
 
 def _introduction(rows: Sequence[Row], samples: int) -> Iterator[str]:
-    seeds = sorted({row["seed"] for row in rows})
     yield "## What it gives back"
     yield (
         f"Percent of the dense model's nDCG@10, domain / general; all-MiniLM-L6-v2, all linear weights, texts cut "
-        f"after {LONGEST} tokens; {samples} + {samples} calibration triplets, mean over {len(seeds)} calibration seed"
-        f"{'s' * (len(seeds) > 1)}. Queries, and what answers them, are of topics or classes that calibration never "
+        f"after {LONGEST} tokens; {samples} + {samples} calibration triplets, mean over calibration seeds. Queries, and what answers them, are of topics or classes that calibration never "
         "sees. Neither training nor labels of the evaluation have a part. In brackets: what the refit adds to its mask "
         "on the same queries, with the 95 % interval of a paired bootstrap over them. "
         "Made by `benchmarks/refit_quality.py --write`."
@@ -124,8 +122,9 @@ def _given_back(rows: Sequence[Row], dense: Any) -> Iterator[str]:
             for name in (preset, f"{preset} + refit"):
                 cells = [_cell(rows, source, sparsity, name, preset, dense) for source in names]
                 if all(cells):
-                    lines.append((f"`{name}`", *cells))
-        yield table(("settings", *names), lines)
+                    seeds = {r["seed"] for r in rows if (r["settings"], r["sparsity"]) == (name, sparsity)}
+                    lines.append((f"`{name}`", str(len(seeds)), *cells))
+        yield table(("settings", "seeds", *names), lines)
 
 
 def _cell(rows: Sequence[Row], source: str, sparsity: float, name: str, preset: str, dense: Any) -> str:
@@ -160,10 +159,12 @@ def _choice(rows: Sequence[Row], halves: Any, dense: Any) -> Iterator[str]:
     )
     for sparsity in sorted({row["sparsity"] for row in rows}):
         found: dict[str, dict[str, float]] = defaultdict(dict)
-        for name in dict.fromkeys(r["settings"] for r in rows if r["settings"].startswith(f"{CHOSEN_ON} + refit")):
+        # Of one seed, as the others were measured with the default alone.
+        own = [r for r in rows if r["seed"] == rows[0]["seed"]]
+        for name in dict.fromkeys(r["settings"] for r in own if r["settings"].startswith(f"{CHOSEN_ON} + refit")):
             for half in ("first", "second"):
                 for side in SIDES:
-                    values = [_half(rows, s, sparsity, name, side, half, halves, dense) for s in dense]
+                    values = [_half(own, s, sparsity, name, side, half, halves, dense) for s in dense]
                     if None not in values:
                         found[name][f"{half} {side}"] = float(np.mean([v for v in values if v is not None]))
         whole = {name: values for name, values in found.items() if len(values) == 4}

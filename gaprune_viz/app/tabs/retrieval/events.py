@@ -150,8 +150,7 @@ def measure(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
             parts = [measures_html(r.comparison, r.task.name, r.mask_only) + geometry_html(r.geometry) for r in results]
             return {
                 tab.metrics: sides_html([(r.task.name, r.comparison, r.mask_only) for r in results], parts),
-                tab.blocks: _drawn(errors, block_errors_figure),
-                tab.blocks_table: _drawn(errors, block_errors_table),
+                **_blocks(tab, errors),
                 **{plot: _side(by_side.get(side), drawn) for side, plot in tab.per_query.items()},
                 **{plot: _side(by_side.get(side), mapped) for side, plot in tab.maps.items()},
                 tab.per_query_table: per_query_table({r.task.name: r.comparison.per_query for r in results}),
@@ -163,9 +162,13 @@ def measure(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
     return handler
 
 
-def _drawn(errors: dict[str, list[float]] | None, draw: Callable[[dict[str, list[float]]], Any]) -> Any:
-    """What is known of a refit; nothing where there is none."""
-    return gr.update(visible=False) if errors is None else gr.update(value=draw(errors), visible=True)
+def _blocks(tab: RetrievalTab, errors: dict[str, list[float]] | None) -> Changes:
+    """Where a refit takes the error back; nothing where there is none."""
+    shown: Changes = {tab.blocks_box: gr.update(visible=errors is not None)}
+    if errors is None:
+        return {**shown, tab.blocks: gr.update(visible=False)}
+    figure = gr.update(value=block_errors_figure(errors), visible=True)
+    return {**shown, tab.blocks: figure, tab.blocks_table: block_errors_table(errors)}
 
 
 def _side(one: search.Measured | None, draw: Callable[[search.Measured], Any]) -> Any:

@@ -20,8 +20,6 @@ from gaprune_viz.figures.kit import panels
 # The browser's way to open a query: a click on its bar in the chart of all.
 OPEN_JS = "window.gv = window.gv || {}; window.gv.openQuery = (data) => trigger('select', data);"
 
-BLOCKS = "Error of each block's output, mask only beside refit"
-
 
 @dataclass(frozen=True)
 class RetrievalTab:
@@ -50,6 +48,7 @@ class RetrievalTab:
     maps: dict[str, gr.Plot]
     map_table: gr.Dataframe
     blocks: gr.Plot
+    blocks_box: gr.Accordion
     blocks_table: gr.Dataframe
 
     def on_run(self, shown: Shown) -> Changes:
@@ -81,7 +80,12 @@ class RetrievalTab:
     def measured(self) -> list[Any]:
         """What the measures of all queries change."""
         figures = [*self.per_query.values(), *self.maps.values()]
-        return [self.metrics, *figures, self.per_query_table, self.map_table, self.blocks, self.blocks_table]
+        return [self.metrics, *figures, self.per_query_table, self.map_table, *self.refitted]
+
+    @property
+    def refitted(self) -> list[Any]:
+        """What a refit alone has."""
+        return [self.blocks, self.blocks_box, self.blocks_table]
 
     @property
     def stepping(self) -> list[tuple[gr.Button, int]]:
@@ -135,7 +139,8 @@ def build(frame: Frame, shown: Shown) -> RetrievalTab:
         stop = gr.Button("Stop", variant="stop", elem_id="gv-stop-retrieval", min_width=90)
     metrics = html("", elem_id="gv-metrics")
     blocks = gr.Plot(visible=False, show_label=False, elem_id="gv-block-errors", min_width=320)
-    blocks_table = gr.Dataframe(visible=False, interactive=False, label=BLOCKS, elem_id="gv-block-errors-table")
+    with gr.Accordion("Every block as a table", open=False, visible=False) as blocks_box:
+        blocks_table = gr.Dataframe(interactive=False, elem_id="gv-block-errors-table")
     per_query, maps = {}, {}
     with gr.Row():
         for side in SIDES:
@@ -158,5 +163,6 @@ def build(frame: Frame, shown: Shown) -> RetrievalTab:
         maps=maps,
         map_table=points,
         blocks=blocks,
+        blocks_box=blocks_box,
         blocks_table=blocks_table,
     )
