@@ -106,10 +106,10 @@ def _introduction(rows: Sequence[Row], samples: int) -> Iterator[str]:
     yield "## What it gives back"
     yield (
         f"Percent of the dense model's nDCG@10, domain / general; all-MiniLM-L6-v2, all linear weights, texts cut "
-        f"after {LONGEST} tokens; {samples} + {samples} calibration triplets, mean over calibration seeds. Queries, and what answers them, are of topics or classes that calibration never "
-        "sees. Neither training nor labels of the evaluation have a part. In brackets: what the refit adds to its mask "
-        "on the same queries, with the 95 % interval of a paired bootstrap over them. "
-        "Made by `benchmarks/refit_quality.py --write`."
+        f"after {LONGEST} tokens; {samples} + {samples} calibration triplets, mean over calibration seeds. Queries, "
+        "and what answers them, are of topics or classes that calibration never sees. Neither training nor labels of "
+        "the evaluation have a part. In brackets: what the refit adds to its mask on the same queries, with the 95 % "
+        "interval of a paired bootstrap over them. Made by `benchmarks/refit_quality.py --write`."
     )
 
 
