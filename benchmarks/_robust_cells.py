@@ -37,6 +37,8 @@ from gaprune_viz.pruning.pruned import pruned
 FORMAT = 1
 LONGEST = 256
 Scores = dict[str, list[float]]
+Changes = Mapping[str, Any]
+NOTHING: Changes = {}
 
 
 @dataclass
@@ -64,21 +66,28 @@ class Bench:
         found = self.store.read(key, "scores") or self._measure(source, key, lambda: {})
         return found["scores"]
 
-    def known(self, source: Source, samples: int, seed: int, settings: Settings) -> dict[str, Any] | None:
+    def known(
+        self, source: Source, samples: int, seed: int, settings: Settings, changes: Changes = NOTHING
+    ) -> dict[str, Any] | None:
         """A cell that is on disk; None where there is none."""
-        calibration = _calibration(source, samples, seed)
+        calibration = _calibration(source, samples, seed, changes)
         return self.store.read(self._key(source, _content(source, calibration, settings)), "scores")
 
-    def cell(self, source: Source, samples: int, seed: int, settings: Settings) -> dict[str, Any]:
+    def cell(
+        self, source: Source, samples: int, seed: int, settings: Settings, changes: Changes = NOTHING
+    ) -> dict[str, Any]:
         """A cell, from disk where it is there.
+
+        Args:
+            changes: what differs in the calibration.
 
         Returns:
             `scores`: nDCG@10 of every query under the mask, by side; `waking`: how many neurons it wakes; `seconds`:
             of the mask and its evaluation.
         """
-        if not self.again and (found := self.known(source, samples, seed, settings)) is not None:
+        if not self.again and (found := self.known(source, samples, seed, settings, changes)) is not None:
             return found
-        calibration = _calibration(source, samples, seed)
+        calibration = _calibration(source, samples, seed, changes)
         scope, targets = self._scope(source, calibration)
 
         def masks() -> dict[str, Any]:
@@ -115,9 +124,9 @@ class Bench:
         return self._opened[1], self._opened[2]
 
 
-def _calibration(source: Source, samples: int, seed: int) -> CalibrationSpec:
+def _calibration(source: Source, samples: int, seed: int, changes: Changes) -> CalibrationSpec:
     return CalibrationSpec(
-        domain=source.calibration, general=source.general, samples=samples, seed=seed, scope=Scope.LINEAR
+        domain=source.calibration, general=source.general, samples=samples, seed=seed, scope=Scope.LINEAR, **changes
     )
 
 
@@ -146,12 +155,14 @@ def grid(
     seeds: Sequence[int],
     sparsities: Sequence[float],
     settings: Mapping[str, Settings],
+    calibrated: Mapping[str, Changes] = NOTHING,
     *,
     kept_only: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Every cell, analysis by analysis: what it is, percent of dense by side, and the scores of its queries.
 
     Args:
+        calibrated: what differs in the calibration of some settings.
         kept_only: measure nothing but the dense model; leave out what is not on disk.
     """
     for source in chosen:
@@ -159,7 +170,9 @@ def grid(
         places = itertools.product(sizes, seeds, settings.items(), sparsities)
         for samples, seed, (name, at), sparsity in places:
             wanted = at.with_(mask=at.mask.with_(sparsity=sparsity))
-            found = (bench.known if kept_only else bench.cell)(source, samples, seed, wanted)
+            found = (bench.known if kept_only else bench.cell)(
+                source, samples, seed, wanted, calibrated.get(name, NOTHING)
+            )
             if found is None:
                 continue
             kept = {side: 100 * float(np.mean(found["scores"][side])) / dense[side] for side in dense}

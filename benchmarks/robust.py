@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks._robust_cells import LONGEST, Bench, grid, tasks_of
 from benchmarks._robust_document import render
 from benchmarks._robust_results import Measured, summarise
-from benchmarks._robust_settings import ABLATION, CANDIDATES
+from benchmarks._robust_settings import ABLATION, CALIBRATED, CANDIDATES
 from benchmarks._robust_sources import PACKAGES, Source, sources
 from gaprune_viz.config import SIDES, CalibrationSpec, Scope
 from gaprune_viz.criteria.registry import criterion, settled
@@ -40,7 +40,7 @@ def main() -> None:
     chosen = {name: CANDIDATES[name] for name in asked.settings}
     bench, given = Bench(asked.folder, again=asked.again), sources(asked.folder / "texts", asked.sources)
     rows = []
-    for row in grid(bench, given, asked.sizes, asked.seeds, asked.sparsities, chosen, kept_only=asked.kept):
+    for row in grid(bench, given, asked.sizes, asked.seeds, asked.sparsities, chosen, CALIBRATED, kept_only=asked.kept):
         rows.append(row)
         print(line(row), file=sys.stderr, flush=True)
     if not rows:
@@ -129,6 +129,7 @@ def _told(name: str) -> str:
     shown = {"criterion": score["criterion"], **{k: score[k] for k in knobs if k in score}}
     plain = type(settings.mask)().content()
     shown |= {k: v for k, v in mask.items() if k != "sparsity" and (k == "allocation" or v != plain.get(k))}
+    shown |= CALIBRATED.get(name, {})
     return ", ".join(f"{key}={value}" for key, value in shown.items())
 
 
