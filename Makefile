@@ -80,11 +80,12 @@ bench: $(READY) browser ## Run the benchmarks (20 minutes), keep their JSON, wri
 		mv docs/benchmarks/$$name.part docs/benchmarks/$$name.json; done
 	@$(BIN)/python benchmarks/_render.py docs/benchmarks docs/performance.md
 
-robust: $(READY) ## Settings by their worst source, measured anew (hours): docs/robust.md
-	$(BIN)/python benchmarks/robust.py --markdown docs/robust.md
-
 fidelity: $(READY) ## Compare the released procedure with the definition anew: docs/fidelity.md
 	$(BIN)/python benchmarks/fidelity.py --write docs/fidelity.md
+
+# Hours on two cores from nothing; what is in build/robust is not measured again.
+robust: $(READY) ## Compare settings by their worst source: docs/robust.md (hours)
+	$(BIN)/python benchmarks/robust.py --write docs/robust.md
 
 # About five hours on two cores from nothing; what is in docs/study is not measured again. Ablation and sample sizes
 # are left out here: `gaprune-viz study` has them by default.

@@ -1,8 +1,9 @@
 """Sources that differ in kind, for choosing settings by their worst case: texts, tasks, and how both are split.
 
-Three starter domains, two ontologies, docstrings of installed packages (long, noisy, technical), and names of anatomy
-with their synonyms (a few words). All of them install offline; none of their texts is kept in this project.
-Calibration and evaluation never share a group: a topic, a parent class, a source file.
+Three starter domains, two ontologies, docstrings of installed packages (long, noisy, technical), functions of Python's
+own library (code), and names of anatomy with their synonyms (a few words). All of them install offline; of those that
+are made here, no text is kept in this project. What is asked in calibration and in evaluation never shares a group: a
+topic, a parent class, a source file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import hashlib
 import importlib.util
 import json
 import re
+import sysconfig
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +27,9 @@ from gaprune_viz.evaluation.tasks import Passage, RetrievalTask
 
 PACKAGES = ("sklearn", "scipy", "pandas", "networkx", "sympy", "torch")
 LEAST_WORDS, MOST_WORDS = 80, 300
+LEAST_CODE, MOST_CODE = 20, 200
+APART = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "pydoc_data"}
+"""Parts of Python's library whose code is not its own, or tests, or a whole program."""
 PASSAGES, QUERIES = 300, 150
 ONTOLOGY_PASSAGES = 400
 
@@ -65,6 +71,7 @@ def sources(folder: Path, names: Iterable[str] = ()) -> list[Source]:
         "mondo": lambda: _ontology("mondo", "definitions of diseases"),
         "docstrings": lambda: _made(folder, "docstrings", "long, noisy, technical", docstrings()),
         "anatomy": lambda: _made(folder, "anatomy", "names and synonyms, a few words", anatomy()),
+        "code": lambda: _made(folder, "code", "source code", code()),
     }
     return [made[name]() for name in names or made]
 
@@ -148,15 +155,48 @@ def docstrings() -> Iterator[Item]:
 
 
 def _documented(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError):
-        return
-    for node in tree.body:
+    for node in _parsed(path).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
             text = ast.get_docstring(node)
             if text:
                 yield node.name, text
+
+
+def _parsed(path: Path) -> ast.Module:
+    """The tree of a file; an empty one where it is no Python of this version."""
+    try:
+        with warnings.catch_warnings():
+            # What a package warns of in its own files is nothing to us.
+            warnings.simplefilter("ignore")
+            return ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError, ValueError):
+        return ast.Module([], [])
+
+
+def code() -> Iterator[Item]:
+    """Functions and methods of Python's library: the first sentence of the docstring asks for the body."""
+    root, seen = Path(sysconfig.get_path("stdlib")), set[str]()
+    for path in sorted(root.rglob("*.py")):
+        where = path.relative_to(root).as_posix()
+        if APART & set(where.split("/")) or where.startswith("_"):
+            continue
+        for name, summary, body in _functions(path):
+            query, passage = _one_line(summary), " ".join(body.split())
+            fit = 4 <= len(query.split()) <= 30 and LEAST_CODE <= len(passage.split()) <= MOST_CODE
+            if fit and {query.casefold(), passage.casefold()}.isdisjoint(seen):
+                seen |= {query.casefold(), passage.casefold()}
+                yield Item(f"{where}:{name}", query, passage, where)
+
+
+def _functions(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Name, first paragraph of the docstring, and the lines below it, of each public function of a file."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for node in ast.walk(_parsed(path)):
+        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or len(node.body) == 1:
+            continue
+        if text := ast.get_docstring(node):
+            body = lines[node.body[1].lineno - 1 : node.end_lineno]
+            yield f"{node.name}:{node.lineno}", text.partition("\n\n")[0], "\n".join(body)
 
 
 def anatomy() -> Iterator[Item]:

@@ -43,7 +43,7 @@ from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
-from gaprune_viz.pruning.applying import masked, reweighted
+from gaprune_viz.pruning.applying import masked
 from gaprune_viz.pruning.refit.batches import Batch
 from gaprune_viz.pruning.refit.gram import GramSum
 from gaprune_viz.pruning.refit.refit import Refit, prepared, refit
@@ -257,7 +257,7 @@ def quality(
         lines = [{"version": "mask only", **scores()}]
     for ridge in ridges:
         result: Refit = drain(refit(model, targets, masks, triplets, spec.with_(ridge=ridge)))
-        with reweighted(model, targets, result.weights):
+        with masked(model, targets, masks, result.weights):
             lines.append({"version": f"refit, ridge {ridge:g}", "errors": result.errors, **scores()})
         print(f"{label}: {lines[-1]}", file=sys.stderr, flush=True)
     return [

@@ -22,7 +22,7 @@ from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.widgets.events import COMPUTE
 from gaprune_viz.calibration.progress import drain
-from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
+from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RefitSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.config.presets import preset as preset_named
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.comparison import comparison_document
@@ -149,13 +149,17 @@ def compare(
         task: a starter name, or the path of a BEIR folder.
 
     Returns:
-        means of dense and pruned, differences with 95 % paired intervals and p values, overlap of the first ten.
+        means of dense and pruned (refitted where the settings say so; then also `mask_only`), differences with 95 %
+        paired intervals and p values, overlap of the first ten.
     """
     try:
         found, chosen, source = _opened(analysis), settings_of(preset, settings), _text("task", task)
         work: Work[Any] = lambda report, stopped: measure_tasks(found, chosen, [source], report, stopped)[0]  # noqa: E731
         measured = _waited(work)
-        return _plain({"task": measured.task.name, **comparison_document(measured.comparison)})
+        document = {"task": measured.task.name, **comparison_document(measured.comparison)}
+        if measured.mask_only is not None:
+            document["mask_only"] = comparison_document(measured.mask_only)["pruned"]
+        return _plain(document)
     except GapruneError as error:
         raise _said(error) from error
 
@@ -177,7 +181,7 @@ def export(analysis: str, preset: str = "paper", settings: dict[str, str | float
         now = live(View(analysis=analysis), chosen)
 
         def work(report: Any, stopped: Any) -> str:
-            return zipped(exported(now, report))
+            return zipped(exported(now, report, stopped))
 
         return str(_waited(work))
     except GapruneError as error:
@@ -191,16 +195,19 @@ def settings_of(preset: str, changes: dict[str, str | float] | None) -> Settings
         GapruneError: there is no such preset or field, or a value is out of bounds.
     """
     base = preset_named(_text("preset", preset)).settings
-    score, mask = base.score.model_dump(), base.mask.model_dump()
+    score, mask, refit = base.score.model_dump(), base.mask.model_dump(), base.refit.model_dump()
     if not isinstance(changes or {}, dict):
         raise GapruneError(
             f"settings: an object is needed (got {reprlib.repr(changes)}).", 'Give for example {"sparsity": 0.7}.'
         )
     for flag, value in (changes or {}).items():
         name = flag.replace("-", "_")
+        if name.startswith("refit"):
+            refit[name.removeprefix("refit_")] = value
+            continue
         holder = score if name in ScoreSpec.model_fields else mask
         holder[name] = value
-    return Settings(score=ScoreSpec.parse(score), mask=MaskSpec.parse(mask))
+    return Settings(score=ScoreSpec.parse(score), mask=MaskSpec.parse(mask), refit=RefitSpec.parse(refit))
 
 
 def _text(name: str, value: Any) -> str:

@@ -80,8 +80,7 @@ def prune(
     """Prune the analysed model and export it for sentence-transformers."""
     from gaprune_viz.pruning.export import pruning
 
-    refit = build(RefitSpec, flags, prefix="refit")
-    document = with_progress(pruning(analysis, settings_of(flags, preset_name), out, refit=refit))
+    document = with_progress(pruning(analysis, settings_of(flags, preset_name), out))
     refitted = document.get("refit")
     for note in refitted["notes"] if refitted else ():
         print(f"gaprune-viz: {note}", file=sys.stderr)
@@ -102,19 +101,22 @@ def prune(
 
 
 @app.command()
+@spec_flags(refit=RefitSpec)
 def compare(
     model_dir: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Folder of a pruned model.")],
     task: Annotated[
         str, typer.Option("--task", help="Starter name (chemistry, finance, general), ontology:chebi, or BEIR folder.")
     ],
+    flags: Flags,
     json_: Json = False,
 ) -> None:
     """Compare the retrieval of a pruned model with its dense origin; of a refitted one also with its mask alone."""
     from gaprune_viz.evaluation.comparison import COMPARED, compare_models, comparison_document, load_pair, mask_only
+    from gaprune_viz.evaluation.refitted_pair import refitted_pair
     from gaprune_viz.evaluation.task_sources import load_task
 
     loaded = load_task(task)
-    pair = load_pair(model_dir)
+    pair = with_progress(refitted_pair(load_pair(model_dir), model_dir, build(RefitSpec, flags, prefix="refit")))
     comparison, _, _ = compare_models(pair, loaded)
     document = {"task": loaded.name, **comparison_document(comparison)}
     if pair.refitted:

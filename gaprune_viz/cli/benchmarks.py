@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gaprune_viz.cli.base import Json, app, print_json, with_reports
+from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags, with_progress, with_reports
+from gaprune_viz.config import RefitSpec
 from gaprune_viz.errors import GapruneError
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@spec_flags(refit=RefitSpec)
 def benchmark(
+    flags: Flags,
     model_dir: Annotated[Path | None, typer.Argument(metavar="MODEL_DIR", help="Folder of a pruned model.")] = None,
     tasks: Annotated[
         str | None,
@@ -46,12 +49,20 @@ def benchmark(
     from gaprune_viz.evaluation.mteb.catalogue import find_tasks
     from gaprune_viz.evaluation.mteb.model_card import default_tasks, variants_of
     from gaprune_viz.evaluation.mteb.running import Failure, Score, run
+    from gaprune_viz.evaluation.refitted_pair import refitted_pair
 
     given = None if tasks is None else find_tasks(tasks.split(","))
+    refit = build(RefitSpec, flags, prefix="refit")
+    if refit.refit and write:
+        raise GapruneError(
+            "--write keeps scores in the model's folder, which has other weights than the refit.",
+            "Prune with --refit, and benchmark that folder.",
+        )
     pair = load_pair(model_dir)
     chosen = given or find_tasks(default_tasks(pair))
     if estimate:
         return _estimate(chosen, pair.dense, json_)
+    pair = with_progress(refitted_pair(pair, model_dir, refit))
     found: list[Score | Failure] = []
 
     def work(report: Report) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gaprune_viz.cli.base import Flags, Json, Preset, app, print_json, settings_of, spec_flags, with_progress
-from gaprune_viz.config import SWEEP_KINDS, MaskSpec, ScoreSpec
+from gaprune_viz.config import SWEEP_KINDS, MaskSpec, RefitSpec, ScoreSpec
 
 
 def _list(flag: str, kind: str, *, column: bool = False) -> Any:
@@ -20,7 +20,7 @@ def _list(flag: str, kind: str, *, column: bool = False) -> Any:
 
 
 @app.command()
-@spec_flags(ScoreSpec, MaskSpec)
+@spec_flags(ScoreSpec, MaskSpec, refit=RefitSpec)
 def sweep(
     analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
     flags: Flags,

@@ -9,14 +9,15 @@ import typer
 
 from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags, with_progress
 from gaprune_viz.cli.sweeps import numbers, split
-from gaprune_viz.config import CalibrationSpec, ModelSpec, RecommendSpec, RetrainSpec, Settings, StudySpec
+from gaprune_viz.config import CalibrationSpec, ModelSpec, RecommendSpec, RefitSpec, RetrainSpec, Settings, StudySpec
 from gaprune_viz.errors import GapruneError
 
+INSIDE = ("model", "calibration", "retrain", "refit")
 LISTS = ("rows", "sparsities", "sample_sizes")
 
 
 @app.command()
-@spec_flags(RetrainSpec)
+@spec_flags(RetrainSpec, refit=RefitSpec)
 def retrain(
     model_dir: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Folder of a pruned model.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the retrained model.")],
@@ -29,7 +30,8 @@ def retrain(
     """Retrain a pruned model on its domain's triplets; what was pruned stays zero. A stopped run goes on."""
     from gaprune_viz.experiments.retrained_export import retrain_export
 
-    document = with_progress(retrain_export(model_dir, build(RetrainSpec, flags), out, task=task))
+    refit = build(RefitSpec, flags, prefix="refit")
+    document = with_progress(retrain_export(model_dir, build(RetrainSpec, flags), out, task=task, refit=refit))
     if json_:
         print_json({"out": str(out), **document["retrained"]})
         return
@@ -45,7 +47,7 @@ def retrain(
 
 
 @app.command()
-@spec_flags(ModelSpec, CalibrationSpec, StudySpec, leave_out=("model", "calibration", "retrain"), retrain=RetrainSpec)
+@spec_flags(ModelSpec, CalibrationSpec, StudySpec, leave_out=INSIDE, retrain=RetrainSpec, refit=RefitSpec)
 def study(
     out: Annotated[Path, typer.Option("--out", help="Folder of the study: cells, study.json, tables, report.html.")],
     flags: Flags,
@@ -67,7 +69,7 @@ def study(
 
 
 @app.command()
-@spec_flags(RecommendSpec)
+@spec_flags(RecommendSpec, leave_out=("refit",), refit=RefitSpec)
 def recommend(
     analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
     flags: Flags,
@@ -78,7 +80,7 @@ def recommend(
     from gaprune_viz.experiments.recommend import recommend as search
     from gaprune_viz.experiments.saved_presets import save_preset
 
-    document = with_progress(search(analysis, build(RecommendSpec, flags)))
+    document = with_progress(search(analysis, recommend_spec(flags)))
     if save:
         save_preset(save, Settings.parse(document["settings"]), document["sentence"])
     if json_:
@@ -112,6 +114,12 @@ def study_report(
     print(f"Written to {markdown}.")
 
 
+def recommend_spec(flags: Flags) -> RecommendSpec:
+    """A search from flags."""
+    own = {name: value for name, value in flags.items() if name in RecommendSpec.model_fields and name != "refit"}
+    return RecommendSpec.parse({**own, "refit": build(RefitSpec, flags, prefix="refit")})
+
+
 def study_spec(flags: Flags) -> StudySpec:
     """A study from flags: lists are separated by commas, `--sample-sizes none` leaves that part out.
 
@@ -126,12 +134,13 @@ def study_spec(flags: Flags) -> StudySpec:
         lists["sparsities"] = numbers(flags["sparsities"], "sparsities")
     if "sample_sizes" in flags:
         lists["sample_sizes"] = _whole_numbers(flags["sample_sizes"])
-    own = {k: v for k, v in flags.items() if k in StudySpec.model_fields and k not in (*LISTS, "model")}
+    own = {k: v for k, v in flags.items() if k in StudySpec.model_fields and k not in (*LISTS, *INSIDE)}
     return StudySpec.parse(
         {
             "model": build(ModelSpec, flags, usual.model),
             "calibration": build(CalibrationSpec, flags, usual.calibration),
             "retrain": build(RetrainSpec, flags, usual.retrain, prefix="retrain"),
+            "refit": build(RefitSpec, flags, usual.refit, prefix="refit"),
             **own,
             **lists,
         }

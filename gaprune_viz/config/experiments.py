@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from gaprune_viz.config.analysis import CalibrationSpec, ModelSpec, Sampling, Scope
 from gaprune_viz.config.base import Spec
+from gaprune_viz.config.refit import RefitSpec
 
 STUDY_ROWS = (
     "random",
@@ -99,6 +100,12 @@ class StudySpec(Spec):
     model: ModelSpec = ModelSpec()
     calibration: CalibrationSpec = CalibrationSpec(samples=600, sampling=Sampling.RANDOM, scope=Scope.LINEAR)
     retrain: RetrainSpec = RetrainSpec()
+    refit: RefitSpec = Field(
+        default=RefitSpec(),
+        description="Where it is on, every row is also measured with its kept weights fitted anew, and retrained from "
+        "there.",
+        json_schema_extra={"label": "Refit", "later": True},
+    )
     task: str = Field(
         default="chemistry",
         min_length=1,
@@ -215,6 +222,11 @@ class RecommendSpec(Spec):
         description="What is made as large as possible: both sides' percent of dense, `weighted`, or the smaller one, "
         "the `worst`.",
         json_schema_extra={"label": "Objective", "later": True},
+    )
+    refit: RefitSpec = Field(
+        default=RefitSpec(),
+        description="Where it is on, everything that is tried or compared has its kept weights fitted anew.",
+        json_schema_extra={"label": "Refit", "later": True},
     )
     seed: int = Field(
         default=0,

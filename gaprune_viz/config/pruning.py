@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from gaprune_viz.config.base import Spec
+from gaprune_viz.config.refit import RefitSpec
 
 FISHER_POWERS = (1.0, 0.5)
 
@@ -191,15 +192,26 @@ class MaskSpec(Spec):
 
 
 class Settings(Spec):
-    """What the tuning bar holds."""
+    """What the tuning bar holds: which weights go, and what becomes of those that stay."""
 
     score: ScoreSpec = ScoreSpec()
     mask: MaskSpec = MaskSpec()
+    refit: RefitSpec = Field(
+        default=RefitSpec(),
+        description="What becomes of the weights that stay: as they were, or fitted anew.",
+        json_schema_extra={"label": "Refit", "later": True},
+    )
+
+    @property
+    def mask_only(self) -> Self:
+        """The same mask, with the kept weights as they were."""
+        return self.with_(refit=RefitSpec())
 
     def at(self, sparsity: float) -> Self:
         """The same way to choose weights, unstructured, at a sparsity: what experiments compare.
 
-        Scores, allocation and what holds for rows and neurons stay; a pattern, and bounds of matrices, do not.
+        Scores, allocation, what holds for rows and neurons, and the refit stay; a pattern, and bounds of matrices, do
+        not.
         """
         kept = {name: getattr(self.mask, name) for name in ("allocation", "row_ceiling", "whole_neurons")}
         return self.with_(mask=MaskSpec.parse({"sparsity": sparsity, **kept}))

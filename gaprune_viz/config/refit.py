@@ -22,7 +22,7 @@ class RefitSpec(Spec):
         le=1,
         description="Share of the domain's texts in what is fitted; the general texts have the rest. At 0 or 1 the "
         "other side's texts are not read.",
-        json_schema_extra={"label": "Domain share", "step": 0.05},
+        json_schema_extra={"label": "Refit, domain share", "step": 0.05},
     )
     ridge: float = Field(
         default=0.3,
@@ -30,14 +30,14 @@ class RefitSpec(Spec):
         le=100,
         description="Pull towards the weights as they were, in units of the mean power of a layer's inputs. Less fits "
         "the texts more closely, more keeps to what the model knew.",
-        json_schema_extra={"label": "Ridge", "step": 0.01, "ui_maximum": 2},
+        json_schema_extra={"label": "Refit, ridge", "step": 0.01, "ui_maximum": 2},
     )
     samples: int = Field(
         default=128,
         ge=2,
         le=100_000,
         description="Triplets of each side whose texts are read; at most those of the analysis.",
-        json_schema_extra={"label": "Samples", "unit": "triplets", "ui_maximum": 512},
+        json_schema_extra={"label": "Refit, samples", "unit": "triplets", "ui_maximum": 512},
     )
     tolerance: float = Field(
         default=1e-5,
@@ -46,5 +46,5 @@ class RefitSpec(Spec):
         description="Relative residual at which the iteration stops. At 0.001 the objective is within one in ten "
         "thousand of the exact solution's already; the default also makes the weights the same, to five digits, for "
         "any number of threads.",
-        json_schema_extra={"label": "Tolerance", "ui_maximum": 0.01},
+        json_schema_extra={"label": "Refit, tolerance", "ui_maximum": 0.01},
     )

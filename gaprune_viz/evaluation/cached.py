@@ -96,6 +96,7 @@ class CachedEncoder:
         model: dense.
         cache: where vectors are kept.
         targets, masks: the mask; masks None for the dense model.
+        weights: of a refit under the mask, by target name; None where the kept ones are the model's.
     """
 
     def __init__(
@@ -104,9 +105,11 @@ class CachedEncoder:
         cache: EmbeddingCache,
         targets: Sequence[Target] = (),
         masks: Mapping[str, Tensor] | None = None,
+        weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.model, self.cache, self.targets, self.masks = model, cache, targets, masks
+        self.model, self.cache, self.targets, self.masks, self.weights = model, cache, targets, masks, weights
         self.mask_hash = "" if masks is None else mask_hash(masks)
+        self.refit_hash = "" if weights is None else weights_hash(weights)
 
     def key(self, texts: Sequence[str], kind: str) -> str:
         """A hash of all that determines the vectors. The device is no part of it: it changes the time."""
@@ -120,6 +123,8 @@ class CachedEncoder:
             "mask": self.mask_hash,
             "texts": texts,
         }
+        if self.refit_hash:
+            content["refit"] = self.refit_hash
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -147,7 +152,9 @@ class CachedEncoder:
         # torch comes with it: not wanted by those who only read a task.
         from gaprune_viz.pruning.applying import masked
 
-        return nullcontext() if self.masks is None else masked(self.model, self.targets, self.masks)
+        if self.masks is None:
+            return nullcontext()
+        return masked(self.model, self.targets, self.masks, self.weights)
 
 
 def mask_hash(masks: Mapping[str, Tensor]) -> str:
@@ -157,6 +164,19 @@ def mask_hash(masks: Mapping[str, Tensor]) -> str:
         bits = masks[name].cpu().numpy()
         digest.update(f"{name}:{bits.shape}\n".encode())
         digest.update(np.packbits(bits).tobytes())
+    return digest.hexdigest()
+
+
+def weights_hash(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and bytes of weights, whatever the order of the names."""
+    # Not wanted by those who only read a task.
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        weight = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tuple(weight.shape)}:{weight.dtype}\n".encode())
+        digest.update(weight.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gaprune_viz.analysis.exact import exact_scope, load_dense
-from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.calibration.progress import Progress, drain
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import SIDES, Alignment, FisherEstimate, MaskSpec, Objective, RecommendSpec, ScoreSpec, Settings
 from gaprune_viz.config.fields import field_info
@@ -29,6 +30,7 @@ from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.experiments.cells import content_key, rounded, study_cells
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.pruning.applying import masked
+from gaprune_viz.pruning.pruned import Pruned, pruned
 
 FOLDER = "recommend"
 COMPARED = ("magnitude", "paper", "balanced", "obd")
@@ -84,8 +86,9 @@ def recommend(
         done = len(search.trials)
         label = f"Trial {done}: {trial.of_dense['domain']:.1f} % of dense on validation"
         yield Progress(label, done, max(done, spec.trials), time.monotonic() - began)
-    winner = Settings(score=search.best.score, mask=MaskSpec(sparsity=spec.sparsity))
-    rows = {"recommended": winner, **{name: PRESETS[name].settings.at(spec.sparsity) for name in COMPARED}}
+    winner = _at(spec, search.best.score)
+    presets = {name: PRESETS[name].settings.at(spec.sparsity).with_(refit=spec.refit) for name in COMPARED}
+    rows = {"recommended": winner, **presets}
     measured: dict[str, dict[str, np.ndarray]] = {}
     yield Progress("Test: dense", 0, len(rows), time.monotonic() - began)
     dense = {side: bench.dense(task) for side, task in test.items()}
@@ -117,7 +120,7 @@ class _Measure:
         self.statistics, self.model, self.sparsity = statistics, model, sparsity
         self.scope, self.targets = exact_scope(statistics, model)
         self.store = study_cells(statistics.folder / FOLDER)
-        self._masks: tuple[str, dict[str, Any]] = ("", {})
+        self._last: tuple[str, Pruned] | None = None
 
     def values(self, settings: Settings | None, task: RetrievalTask) -> np.ndarray:
         """float64 [queries]; `settings` None for the dense model."""
@@ -125,7 +128,8 @@ class _Measure:
         key = content_key({"settings": chosen, "task": task.content_hash, "analysis": self.statistics.document["key"]})
         found = self.store.read(key)
         if found is None:
-            with masked(self.model, self.targets, self._masks_of(settings)):
+            made = None if settings is None else self._pruned(settings)
+            with nullcontext() if made is None else masked(self.model, self.targets, made.masks, made.weights):
                 evaluation = evaluate(task, *encode_task(self.model, task))
             found = self.store.write(key, {"ndcg_at_10": evaluation.scores["ndcg_at_10"].tolist()})
         return np.asarray(found["ndcg_at_10"], dtype=np.float64)
@@ -145,12 +149,11 @@ class _Measure:
             )
         return found
 
-    def _masks_of(self, settings: Settings | None) -> dict[str, Any]:
-        if settings is None:
-            return {}
-        if self._masks[0] != settings.key():
-            self._masks = (settings.key(), self.scope.masks(settings).masks)
-        return self._masks[1]
+    def _pruned(self, settings: Settings) -> Pruned:
+        if self._last is None or self._last[0] != settings.key():
+            work = pruned(self.statistics, self.model, self.scope, self.targets, settings)
+            self._last = (settings.key(), drain(work))
+        return self._last[1]
 
 
 class _Search:
@@ -200,7 +203,7 @@ class _Search:
                         yield base.with_(**{name: value})
 
     def _measure(self, score: ScoreSpec) -> Trial:
-        settings = Settings(score=score, mask=MaskSpec(sparsity=self.spec.sparsity))
+        settings = _at(self.spec, score)
         of_dense = {
             side: float(100 * self.bench.values(settings, task).mean() / self.dense[side])
             for side, task in self.tasks.items()
@@ -208,6 +211,11 @@ class _Search:
         trial = Trial(score, of_dense, _objective(self.spec, of_dense))
         self.trials.append(trial)
         return trial
+
+
+def _at(spec: RecommendSpec, score: ScoreSpec) -> Settings:
+    """A score at the sparsity that is searched, refitted where that is asked for."""
+    return Settings(score=score, mask=MaskSpec(sparsity=spec.sparsity), refit=spec.refit)
 
 
 def _objective(spec: RecommendSpec, of_dense: Mapping[str, float]) -> float:

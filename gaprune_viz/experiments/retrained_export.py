@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from gaprune_viz.calibration.progress import Progress, relayed
-from gaprune_viz.config import RetrainSpec, RunSpec
+from gaprune_viz.config import RefitSpec, RetrainSpec, RunSpec
 from gaprune_viz.data.triplets import calibration_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import load_pair
+from gaprune_viz.evaluation.refitted_pair import refitted_pair
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.experiments.training import Curve, train
 from gaprune_viz.models.targets import inventory
@@ -22,7 +23,7 @@ from gaprune_viz.versions import versions
 
 
 def retrain_export(
-    model_dir: Path, spec: RetrainSpec, out: Path, *, task: str | None = None
+    model_dir: Path, spec: RetrainSpec, out: Path, *, task: str | None = None, refit: RefitSpec | None = None
 ) -> Generator[Progress, None, dict[str, Any]]:
     """Retrain a pruned export on the triplets of its domain. Closing the generator keeps a checkpoint.
 
@@ -31,6 +32,7 @@ def retrain_export(
         spec: how.
         out: folder of the result; its checkpoint is beside it until the result is whole.
         task: measured before, on the way and at the end.
+        refit: fit the kept weights anew first; None, or off, begins with the weights of the export.
 
     Returns:
         what is in the new `gaprune.json`: that of the export with `retrained`.
@@ -41,7 +43,7 @@ def retrain_export(
     if out.resolve() == model_dir.resolve():
         raise GapruneError(f"{out} is the pruned model itself.", "Choose another folder with --out.")
     yield Progress("Loading the model", 0, 1, 0.0)
-    pair = load_pair(model_dir)
+    pair = yield from refitted_pair(load_pair(model_dir), model_dir, refit or RefitSpec())
     masks = read_masks(model_dir)
     found = [t for t in inventory(pair.pruned).targets if t.name in masks]
     calibration = RunSpec.parse(pair.document["run"]).calibration

@@ -66,6 +66,7 @@ def try_retraining(
     tasks: Mapping[str, RetrievalTask],
     cache: EmbeddingCache,
     *,
+    weights: Mapping[str, Tensor] | None = None,
     control: bool = True,
 ) -> Generator[Progress, None, Trial]:
     """Measure the dense and the pruned model, retrain the pruned one, and then the dense one as long.
@@ -79,6 +80,7 @@ def try_retraining(
         triplets: what both learn from.
         tasks: side ("domain", "general") -> task.
         cache: for the embeddings of the models that are not trained.
+        weights: of a refit, from which the pruned one starts; None where the kept weights are the model's.
         control: whether the dense model is retrained too.
 
     Returns:
@@ -89,14 +91,15 @@ def try_retraining(
     """
     for version, encoder in (
         (DENSE, CachedEncoder(model, cache)),
-        (PRUNED, CachedEncoder(model, cache, targets, masks)),
+        (PRUNED, CachedEncoder(model, cache, targets, masks, weights)),
     ):
         for side, task in tasks.items():
             yield Progress(f"Measuring {task.name}, {version}", 0, 0, 0.0)
             found = evaluate(task, *encode_task(encoder, task))
             trial.evaluations.setdefault(version, {})[side] = found
-    for version, kept in ((RETRAINED, masks), *(((CONTROL, {}),) if control else ())):
-        yield from _train(trial, version, model, targets, kept, triplets, spec, tasks)
+    yield from _train(trial, RETRAINED, model, targets, masks, triplets, spec, tasks, weights)
+    if control:
+        yield from _train(trial, CONTROL, model, targets, {}, triplets, spec, tasks)
     return trial
 
 
@@ -109,9 +112,10 @@ def _train(
     triplets: Sequence[Sample],
     spec: RetrainSpec,
     tasks: Mapping[str, RetrievalTask],
+    weights: Mapping[str, Tensor] | None = None,
 ) -> Generator[Progress, None, None]:
     every = max(1, min(EVALUATE_EVERY, spec.steps // 4))
-    work = train(model, targets, masks, triplets, spec, tasks=tasks, every=every)
+    work = train(model, targets, masks, triplets, spec, weights=weights, tasks=tasks, every=every)
 
     def told(update: Update) -> Progress:
         trial.curves[version] = update.curve

@@ -81,6 +81,7 @@ def train(
     triplets: Sequence[Sample],
     spec: RetrainSpec,
     *,
+    weights: Mapping[str, Tensor] | None = None,
     tasks: Mapping[str, RetrievalTask] | None = None,
     every: int = EVALUATE_EVERY,
     checkpoint: Path | None = None,
@@ -92,6 +93,7 @@ def train(
         targets: its weight matrices that the masks belong to.
         masks: bool [out, in] by target name, True = kept; {} for the dense control.
         triplets: what it learns from.
+        weights: of a refit, from which it starts, by target name; None to start from the model's own.
         tasks: side ("domain", "general") -> task, measured before the first step, after every `every` steps and at
             the end.
         checkpoint: where the state is kept, so that a run that was stopped goes on.
@@ -102,7 +104,7 @@ def train(
     Raises:
         GapruneError: as `core.retraining.retrain`, or an embedding that is not finite.
     """
-    with masked(model, targets, masks):
+    with masked(model, targets, masks, weights):
         student = clone(model)
     curve, evaluations = Curve(), dict[str, Evaluation]()
     steps = retrain(student, own_targets(student, targets), masks, triplets, spec, checkpoint=checkpoint)

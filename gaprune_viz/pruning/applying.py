@@ -1,4 +1,4 @@
-"""Put a mask on a live model and take it off without a trace; count what is left; export."""
+"""Put a mask, or a mask and refitted weights, on a live model and take them off without a trace; count what is left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from gaprune_viz.models.targets import Target
 
 
 @contextmanager
-def masked(model: EmbeddingModel, targets: Sequence[Target], masks: Mapping[str, Tensor]) -> Iterator[None]:
+def masked(
+    model: EmbeddingModel,
+    targets: Sequence[Target],
+    masks: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | None = None,
+) -> Iterator[None]:
     """Zero the pruned weights for as long as the block runs; afterwards every bit is as before.
 
     The model's lock is held throughout, so that nobody sees another person's mask.
@@ -20,44 +25,24 @@ def masked(model: EmbeddingModel, targets: Sequence[Target], masks: Mapping[str,
     Args:
         targets: where the masks belong; a target without a mask stays dense.
         masks: bool [out, in] by target name, True = kept.
+        weights: of a refit, [out, in] by target name, 0 where the mask is; None leaves what is kept as it is.
     """
     with model.lock:
-        saved: list[tuple[Tensor, Tensor, Tensor]] = []
+        saved: list[tuple[Tensor, Tensor | slice, Tensor]] = []
         try:
             for target in targets:
-                if target.name in masks:
-                    weight = target.weight
+                weight = target.weight
+                if weights and target.name in weights:
+                    saved.append((weight, slice(None), weight.clone()))
+                    weight.copy_(weights[target.name])
+                elif target.name in masks:
                     pruned = ~masks[target.name].to(weight.device)
                     saved.append((weight, pruned, weight[pruned]))
                     weight.masked_fill_(pruned, 0)
             yield
         finally:
-            for weight, pruned, values in saved:
-                weight[pruned] = values
-
-
-@contextmanager
-def reweighted(model: EmbeddingModel, targets: Sequence[Target], weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Put other weights in for as long as the block runs; afterwards every bit is as before.
-
-    The model's lock is held throughout.
-
-    Args:
-        targets: where the weights belong; a target without one stays as it is.
-        weights: [out, in] by target name.
-    """
-    with model.lock:
-        saved: list[tuple[Tensor, Tensor]] = []
-        try:
-            for target in targets:
-                if target.name in weights:
-                    weight = target.weight
-                    saved.append((weight, weight.clone()))
-                    weight.copy_(weights[target.name])
-            yield
-        finally:
-            for weight, values in saved:
-                weight.copy_(values)
+            for weight, where, values in saved:
+                weight[where] = values
 
 
 def census(model: EmbeddingModel, masks: Mapping[str, Tensor]) -> dict[str, float | int]:

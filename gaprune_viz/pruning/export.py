@@ -13,14 +13,15 @@ from torch import Tensor
 from gaprune_viz.analysis.exact import exact_scope, load_dense
 from gaprune_viz.calibration.progress import Progress, drain
 from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import RefitSpec, Settings
+from gaprune_viz.config import Settings
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
-from gaprune_viz.pruning.applying import census, masked, reweighted
+from gaprune_viz.pruning.applying import census, masked
 from gaprune_viz.pruning.model_card import model_card
-from gaprune_viz.pruning.refit.from_analysis import refit_analysed, refit_document
+from gaprune_viz.pruning.pruned import pruned
+from gaprune_viz.pruning.refit.from_analysis import refit_document
 from gaprune_viz.storage.workspace import whole_folder
 from gaprune_viz.versions import versions
 
@@ -49,7 +50,7 @@ def export(
 
     st = model.st
     limit, prompts = st.max_seq_length, dict(st.prompts)
-    with masked(model, targets, masks), reweighted(model, targets, weights or {}):
+    with masked(model, targets, masks, weights):
         try:
             if model.spec.max_length:
                 st.max_seq_length = model.max_length
@@ -87,10 +88,9 @@ def prune(
     out: Path,
     *,
     model: EmbeddingModel | None = None,
-    refit: RefitSpec | None = None,
 ) -> dict[str, Any]:
     """Make the exact mask of some settings and export the pruned model, as `pruning` does, without telling how far."""
-    return drain(pruning(analysis, settings, out, model=model, refit=refit))
+    return drain(pruning(analysis, settings, out, model=model))
 
 
 def pruning(
@@ -99,9 +99,8 @@ def pruning(
     out: Path,
     *,
     model: EmbeddingModel | None = None,
-    refit: RefitSpec | None = None,
 ) -> Generator[Progress, None, dict[str, Any]]:
-    """Make the exact mask of some settings, refit what it keeps where that is wanted, and export the model.
+    """Make the exact mask of some settings, refit what it keeps where they ask for it, and export the model.
 
     Closing the generator leaves an earlier export as it was.
 
@@ -109,7 +108,6 @@ def pruning(
         analysis: folder of a finished analysis.
         out: folder of the pruned model; an earlier export there is replaced.
         model: the dense model, where it is loaded already.
-        refit: how the kept weights are fitted anew; None, or off, leaves them as they are.
 
     Yields:
         Progress of the refit.
@@ -141,10 +139,9 @@ def pruning(
         "waking_neurons": diagnostics.waking,
         "versions": versions(),
     }
-    weights = None
-    if refit is not None and refit.refit:
-        found = yield from refit_analysed(statistics, model, targets, result.masks, refit)
-        weights, document["refit"] = found.weights, refit_document(refit, found)
+    made = yield from pruned(statistics, model, scope, targets, settings, result)
+    if made.refit is not None:
+        document["refit"] = refit_document(settings.refit, made.refit)
     with whole_folder(out, marker=RESULT_FILE) as folder:
-        export(folder, model, targets, result.masks, document, model_card(document), weights)
+        export(folder, model, targets, result.masks, document, model_card(document), made.weights)
     return document

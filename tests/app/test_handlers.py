@@ -44,7 +44,7 @@ from tests.app.conftest import Held, plain
 VIEW = View().model_dump()
 REQUEST: Any = SimpleNamespace(session_hash="test")
 # Controls of the tuning bar.
-TUNED = 15
+TUNED = 18
 
 
 def sent(**data: object) -> Any:

@@ -80,8 +80,8 @@ def test_the_dense_top_50_are_ranked_as_in_the_whole_collection(analysis: Analys
     task = load_task("chemistry")
     pick = next(iter(task.queries))
     text = "what dissolves in water" if typed else ""
-    query, sides = search.rerank_query(analysis, SETTINGS, asked(pick, text), quiet, lambda: False)
-    _, whole = search.compare_query(analysis, SETTINGS, "chemistry", pick, text, quiet, lambda: False)
+    query, sides, _ = search.rerank_query(analysis, SETTINGS, asked(pick, text), quiet, lambda: False)
+    _, whole, _ = search.compare_query(analysis, SETTINGS, "chemistry", pick, text, quiet, lambda: False)
     assert query == (text or task.queries[pick])
     assert sides.passages == search.LIVE_DEPTH == 50
     assert [(p.id, p.dense_rank) for p in sides.dense] == [(p.id, p.dense_rank) for p in whole.dense]
@@ -99,7 +99,7 @@ def test_a_small_collection_is_ranked_whole(analysis: Analysis, tmp_path: Path) 
     from tests.beir_folders import write_beir
 
     source = str(write_beir(tmp_path / "few", 0))
-    _, sides = search.rerank_query(analysis, SETTINGS, {**asked("q0"), "source": source}, quiet, lambda: False)
+    _, sides, _ = search.rerank_query(analysis, SETTINGS, {**asked("q0"), "source": source}, quiet, lambda: False)
     assert sides.passages == len(sides.dense) == 8
 
 

@@ -17,19 +17,20 @@ import pandas as pd
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import Live
 from gaprune_viz.criteria.registry import settled
-from gaprune_viz.pruning.export import prune
+from gaprune_viz.jobs.watching import Report, driven
+from gaprune_viz.pruning.export import pruning
 from gaprune_viz.storage.csv_tables import csv_text
 from gaprune_viz.storage.workspace import workspace
 
 KEPT_SECONDS = 3_600
 
 
-def exported(now: Live, report: Callable[[str, int, int], None]) -> Path:
+def exported(now: Live, report: Report, stopped: Callable[[], bool]) -> Path:
     """Write the pruned model of an analysis with all its tensors; its folder, where it is kept."""
     settings = settled(now.preview.settings)
     place = workspace() / f"export-{now.analysis.key}-{settings.key()}"
     report("Writing the pruned model", 0, 0)
-    prune(now.analysis.folder, settings, place, model=STORE.dense(now.analysis))
+    driven(pruning(now.analysis.folder, settings, place, model=STORE.dense(now.analysis)), report, stopped)
     return place
 
 

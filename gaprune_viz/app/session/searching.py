@@ -14,10 +14,11 @@ from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.cached import CachedEncoder
 from gaprune_viz.evaluation.geometry import Geometry
 from gaprune_viz.evaluation.geometry import measure as geometry_of
-from gaprune_viz.evaluation.ranking import id_order, side_by_side, similarity, top
+from gaprune_viz.evaluation.ranking import SideBySide, id_order, side_by_side, similarity, top
 from gaprune_viz.evaluation.retrieval import Comparison, compare, evaluate
 from gaprune_viz.evaluation.spacemap import TaskMap, task_map
 from gaprune_viz.evaluation.tasks import RetrievalTask, TaskEmbeddings, encode_task
+from gaprune_viz.jobs.watching import Report
 from gaprune_viz.models.encoder import check_finite
 from gaprune_viz.pruning.applying import masked
 
@@ -26,8 +27,15 @@ LONGEST_QUERY = 2_000
 LIVE_DEPTH = 50
 # The collection, the sample query's id and the typed text of what is on screen; empty before the first.
 Asked = dict[str, str]
-Report = Callable[[str, int, int], None]
 Stopped = Callable[[], bool]
+
+
+class Ranked(NamedTuple):
+    """One query: dense beside pruned; of a refitted model also dense beside its mask alone."""
+
+    query: str
+    sides: SideBySide
+    mask_only: SideBySide | None = None
 
 
 def query_choices(source: str) -> list[tuple[str, str]]:
@@ -40,7 +48,8 @@ def task_embeddings(
 ) -> TaskEmbeddings:
     """Embeddings of a task by the dense model (`settings` None) or under a mask; made once."""
     model = STORE.dense(analysis)
-    label = f"{task.name}, {'dense' if settings is None else 'pruned'}"
+    version = "dense" if settings is None else "refitted" if settings.refit.refit else "pruned"
+    label = f"{task.name}, {version}"
 
     def encode() -> TaskEmbeddings:
         def tell(done: int, total: int) -> None:
@@ -49,8 +58,8 @@ def task_embeddings(
         if settings is None:
             return encode_task(CachedEncoder(model, STORE.disk), task, progress=tell, stop=stopped)
         report("Making the exact mask", 0, 0)
-        masks = STORE.masks(analysis, settings).masks
-        encoder = CachedEncoder(model, STORE.disk, STORE.scope(analysis)[1], masks)
+        made = STORE.pruned(analysis, settings, report, stopped)
+        encoder = CachedEncoder(model, STORE.disk, STORE.scope(analysis)[1], made.masks, made.weights)
         return encode_task(encoder, task, progress=tell, stop=stopped)
 
     return STORE.embeddings(analysis, task, settings, encode)
@@ -64,20 +73,25 @@ def compare_query(
     text: str,
     report: Report,
     stopped: Stopped,
-):
-    """Dense and pruned rankings of one query over the whole corpus.
+) -> Ranked:
+    """Dense and pruned rankings of one query over the whole corpus; of a refitted model also under its mask alone.
 
     Raises:
         GapruneError: there is no query.
     """
     task, dense, vector, query, relevant = _asked(analysis, source, query_id, text, report, stopped)
-    pruned = task_embeddings(analysis, task, settings, report, stopped)
     row = _row(task, query_id, text)
-    theirs = _embed_query(analysis, settings, query) if row is None else pruned.queries[row]
-    return query, side_by_side(dense.corpus @ vector, pruned.corpus @ theirs, task.corpus, relevant)
+
+    def ranked(chosen: Settings) -> SideBySide:
+        pruned = task_embeddings(analysis, task, chosen, report, stopped)
+        theirs = pruned.queries[row] if row is not None else _embed_query(analysis, chosen, query, report, stopped)
+        return side_by_side(dense.corpus @ vector, pruned.corpus @ theirs, task.corpus, relevant)
+
+    before = ranked(settings.mask_only) if settings.refit.refit else None
+    return Ranked(query, ranked(settings), before)
 
 
-def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: Report, stopped: Stopped):
+def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: Report, stopped: Stopped) -> Ranked:
     """The dense model's best passages for the query on screen, ranked by it and by the pruned model.
 
     Only these and the query are encoded, with the exact mask.
@@ -93,15 +107,15 @@ def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: R
     best = order[top(scores[order], LIVE_DEPTH)]
     report("Making the exact mask", 0, 0)
     _halt(stopped)
-    masks, model = STORE.masks(analysis, settings).masks, STORE.dense(analysis)
+    made, model = STORE.pruned(analysis, settings, report, stopped), STORE.dense(analysis)
     _halt(stopped)
     passages = [task.corpus[i] for i in best]
     report(f"Encoding the query and {len(passages)} passages", 0, 0)
-    with masked(model, STORE.scope(analysis)[1], masks):
+    with masked(model, STORE.scope(analysis)[1], made.masks, made.weights):
         theirs = model.encode([query], "query", stop=stopped)
         corpus = model.encode([passage.embedding_text for passage in passages], "passage", stop=stopped)
     check_finite(np.concatenate([theirs, corpus]), [query, *(passage.embedding_text for passage in passages)])
-    return query, side_by_side(scores[best], similarity(theirs, corpus)[0], passages, relevant)
+    return Ranked(query, side_by_side(scores[best], similarity(theirs, corpus)[0], passages, relevant))
 
 
 def _halt(stopped: Stopped) -> None:
@@ -132,9 +146,9 @@ def _row(task: RetrievalTask, query_id: str | None, text: str) -> int | None:
     return list(task.queries).index(str(query_id))
 
 
-def _embed_query(analysis: Analysis, settings: Settings, text: str) -> np.ndarray:
-    model = STORE.dense(analysis)
-    with masked(model, STORE.scope(analysis)[1], STORE.masks(analysis, settings).masks):
+def _embed_query(analysis: Analysis, settings: Settings, text: str, report: Report, stopped: Stopped) -> np.ndarray:
+    model, made = STORE.dense(analysis), STORE.pruned(analysis, settings, report, stopped)
+    with masked(model, STORE.scope(analysis)[1], made.masks, made.weights):
         return model.encode([text], "query")[0]
 
 
@@ -158,13 +172,17 @@ def most_changed_query(comparison: Comparison) -> str:
 
 
 class Measured(NamedTuple):
-    """One task, where it is from, dense against pruned: its retrieval, the shape of its space, and a map of it."""
+    """One task, where it is from, dense against pruned: its retrieval, the shape of its space, and a map of it.
+
+    Of a refitted model also dense against its mask alone.
+    """
 
     source: str
     task: RetrievalTask
     comparison: Comparison
     geometry: Geometry
     map: TaskMap
+    mask_only: Comparison | None = None
 
 
 def measure_tasks(
@@ -176,7 +194,12 @@ def measure_tasks(
         task = STORE.task(source)
         dense, pruned = (task_embeddings(analysis, task, spec, report, stopped) for spec in (None, settings))
         report("Comparing", 0, 0)
-        comparison = compare(task, evaluate(task, *dense), evaluate(task, *pruned))
-        shape = geometry_of(task, dense, pruned)
-        results.append(Measured(source, task, comparison, shape, task_map(task, dense, pruned)))
+        reference = evaluate(task, *dense)
+        comparison = compare(task, reference, evaluate(task, *pruned))
+        shape, found = geometry_of(task, dense, pruned), task_map(task, dense, pruned)
+        before = None
+        if settings.refit.refit:
+            alone = task_embeddings(analysis, task, settings.mask_only, report, stopped)
+            before = compare(task, reference, evaluate(task, *alone))
+        results.append(Measured(source, task, comparison, shape, found, before))
     return results

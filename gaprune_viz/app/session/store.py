@@ -23,6 +23,7 @@ from gaprune_viz.evaluation.cached import EmbeddingCache, embedding_cache
 from gaprune_viz.evaluation.mteb.estimate import Speed, measure_speed
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import RetrievalTask, TaskEmbeddings
+from gaprune_viz.jobs.watching import Report, driven
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.masking.masks import MaskResult
 from gaprune_viz.masking.neurons import Losses, losses_of
@@ -31,6 +32,9 @@ from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.memory import release
 from gaprune_viz.models.sources import parameter_count
 from gaprune_viz.models.targets import Target
+from gaprune_viz.pruning.pruned import Pruned, pruned
+from gaprune_viz.pruning.refit.from_analysis import Provenance, errors_analysed
+from gaprune_viz.pruning.refit.refit import Refit
 from gaprune_viz.sketch.preview import Preview
 
 T = TypeVar("T")
@@ -89,6 +93,8 @@ class Store:
         self._analyses: Cache[Analysis] = Cache(8)
         self._scopes: Cache[tuple[EmbeddingModel, ExactScope, tuple[Target, ...]]] = Cache(4)
         self._masks: Cache[MaskResult] = Cache(6)
+        self._refits: Cache[Refit] = Cache(3)
+        self._errors: Cache[dict[str, list[float]]] = Cache(32)
         self._previews: Cache[Preview] = Cache(16)
         self._losses: Cache[Losses] = Cache(32)
         self._tasks: Cache[RetrievalTask] = Cache(12)
@@ -164,16 +170,51 @@ class Store:
         return self._previews.get(key, lambda: analysis.live.preview(settings))
 
     def masks(self, analysis: Analysis, settings: Settings) -> MaskResult:
-        """The exact masks of some settings."""
+        """The exact masks of some settings, whatever becomes of the weights that stay."""
+        settings = settings.mask_only
         key = _kept_under(analysis, settings)
         return self._masks.get(key, lambda: self.scope(analysis)[0].masks(settings))
 
     def known_masks(self, analysis: Analysis, settings: Settings) -> MaskResult | None:
         """The exact masks, where they were made already."""
-        return self._masks.peek(_kept_under(analysis, settings))
+        return self._masks.peek(_kept_under(analysis, settings.mask_only))
+
+    def pruned(self, analysis: Analysis, settings: Settings, report: Report, stopped: Callable[[], bool]) -> Pruned:
+        """The exact masks and, where the settings ask for it, the refitted weights, made once.
+
+        Raises:
+            Cancelled: `stopped` says so.
+        """
+        result = self.masks(analysis, settings)
+        if not settings.refit.refit:
+            return Pruned(result)
+
+        def make() -> Refit:
+            scope, targets = self.scope(analysis)
+            work = pruned(analysis.statistics, self.dense(analysis), scope, targets, settings, result)
+            found = driven(work, report, stopped).refit
+            assert found is not None
+            return found
+
+        return Pruned(result, self._refits.get(_kept_under(analysis, settings), make))
+
+    def block_errors(
+        self, analysis: Analysis, settings: Settings, report: Report, stopped: Callable[[], bool]
+    ) -> dict[str, list[float]]:
+        """Each block's error under the mask alone and refitted, made once."""
+        made = self.pruned(analysis, settings, report, stopped)
+
+        def make() -> dict[str, list[float]]:
+            origin, model = Provenance.of(analysis.statistics), self.dense(analysis)
+            targets = self.scope(analysis)[1]
+            work = errors_analysed(origin, model, targets, made.masks, made.weights, settings.refit)
+            return driven(work, report, stopped)
+
+        return self._errors.get(_kept_under(analysis, settings), make)
 
     def losses(self, analysis: Analysis, settings: Settings) -> Losses:
         """What the exact masks of some settings do to rows and neurons."""
+        settings = settings.mask_only
         key = _kept_under(analysis, settings)
         return self._losses.get(
             key, lambda: losses_of(self.masks(analysis, settings).masks, analysis.statistics.matrices)
@@ -183,7 +224,7 @@ class Store:
         """The same, where the exact masks were made already."""
         known = self.known_masks(analysis, settings)
         if known is None:
-            return self._losses.peek(_kept_under(analysis, settings))
+            return self._losses.peek(_kept_under(analysis, settings.mask_only))
         return self.losses(analysis, settings)
 
     def embeddings(

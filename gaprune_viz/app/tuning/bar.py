@@ -9,11 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.app.tuning.controls import CUSTOM, FIELDS, held_by, settings_from, shown
+from gaprune_viz.app.tuning.controls import CUSTOM, FIELDS, held_by, info_of, settings_from, shown
 from gaprune_viz.app.widgets.elements import html
 from gaprune_viz.app.widgets.events import Changes, Values
-from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, Spec
-from gaprune_viz.config.fields import field_info
+from gaprune_viz.config import Settings
 from gaprune_viz.config.presets import PRESETS, Preset
 from gaprune_viz.criteria.registry import criteria
 
@@ -82,47 +81,45 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
                 scale=2,
             )
             every = [(c.label, c.name) for c in criteria().values()]
-            made["criterion"] = _choice(ScoreSpec, "criterion", every, min_width=150, scale=2)
-            made["sparsity"] = _slider(MaskSpec, "sparsity", scale=3)
-            made["alpha"] = _slider(ScoreSpec, "alpha", scale=3)
+            made["criterion"] = _choice("criterion", every, min_width=150, scale=2)
+            made["sparsity"] = _slider("sparsity", scale=3)
+            made["alpha"] = _slider("alpha", scale=3)
             html(_STEPS, elem_classes=["gv-steps"], min_width=84)
         with gr.Row(elem_classes=["gv-tuning-row"]):
-            made["alignment"] = _choice(ScoreSpec, "alignment", min_width=150, scale=2)
-            made["allocation"] = _choice(MaskSpec, "allocation", min_width=110, scale=2)
+            made["alignment"] = _choice("alignment", min_width=150, scale=2)
+            made["allocation"] = _choice("allocation", min_width=110, scale=2)
             for name in ("beta", "gamma"):
-                made[name] = _slider(ScoreSpec, name, scale=3)
-            made["fisher_scale"] = _choice(
-                ScoreSpec, "fisher_scale", list(KAPPA_CHOICES), custom=True, min_width=110, scale=2
-            )
+                made[name] = _slider(name, scale=3)
+            made["fisher_scale"] = _choice("fisher_scale", list(KAPPA_CHOICES), custom=True, min_width=110, scale=2)
+            made["refit"] = _checkbox("refit", min_width=90)
             with gr.Column(min_width=84, scale=0, elem_classes=["gv-tools"]):
                 pin = gr.Button("Pin", size="sm", min_width=84, elem_id="gv-pin")
                 reset = gr.Button("Reset", size="sm", min_width=84, elem_id="gv-reset")
         with gr.Accordion(
-            "More: power p, Fisher estimate, pattern, floor, ceilings, whole neurons, and what everything means",
+            "More: power p, Fisher estimate, pattern, floor, ceilings, whole neurons, refit, and what everything means",
             open=False,
         ):
             with gr.Row(elem_classes=["gv-tuning-row"]):
-                made["fisher_power"] = _choice(ScoreSpec, "fisher_power", [("1", "1.0"), ("0.5", "0.5")])
-                made["fisher_estimate"] = _choice(ScoreSpec, "fisher_estimate")
-                patterns = field_info(MaskSpec, "pattern")["choices"]
-                made["pattern"] = _choice(MaskSpec, "pattern", patterns, custom=True, min_width=170)
-                made["whole_neurons"] = _checkbox(MaskSpec, "whole_neurons")
+                made["fisher_power"] = _choice("fisher_power", [("1", "1.0"), ("0.5", "0.5")])
+                made["fisher_estimate"] = _choice("fisher_estimate")
+                made["pattern"] = _choice("pattern", custom=True, min_width=170)
+                made["whole_neurons"] = _checkbox("whole_neurons")
             with gr.Row(elem_classes=["gv-tuning-row"]):
-                for name in ("floor", "ceiling", "row_ceiling"):
-                    made[name] = _slider(MaskSpec, name)
+                for name in ("floor", "ceiling", "row_ceiling", "refit_domain_share", "refit_ridge"):
+                    made[name] = _slider(name)
             html(_help_html())
     return TuningBar({name: made[name] for name in FIELDS}, chosen, pin, reset)
 
 
 def _help_html() -> str:
     """What every control does, from the specs; and what the presets are."""
-    rows = [(field_info(spec, name)["label"], field_info(spec, name)["help"]) for name, spec in FIELDS.items()]
+    rows = [(info_of(name)["label"], info_of(name)["help"]) for name in FIELDS]
     rows += [(f"Preset {p.label}", p.sentence) for p in PRESETS.values()]
     return "<dl class='gv-help'>" + "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in rows) + "</dl>"
 
 
-def _slider(spec: type[Spec], name: str, scale: int = 2) -> gr.Slider:
-    info = field_info(spec, name)
+def _slider(name: str, scale: int = 2) -> gr.Slider:
+    info = info_of(name)
     return gr.Slider(
         info["minimum"],
         info["maximum"],
@@ -136,17 +133,17 @@ def _slider(spec: type[Spec], name: str, scale: int = 2) -> gr.Slider:
     )
 
 
-def _checkbox(spec: type[Spec], name: str) -> gr.Checkbox:
-    info = field_info(spec, name)
+def _checkbox(name: str, min_width: int = 150) -> gr.Checkbox:
+    info = info_of(name)
     return gr.Checkbox(
-        info["default"], label=info["label"], elem_id=f"gv-{name.replace('_', '-')}", min_width=150, scale=1
+        info["default"], label=info["label"], elem_id=f"gv-{name.replace('_', '-')}", min_width=min_width, scale=1
     )
 
 
 def _choice(
-    spec: type[Spec], name: str, choices: Any = None, *, custom: bool = False, min_width: int = 140, scale: int = 1
+    name: str, choices: Any = None, *, custom: bool = False, min_width: int = 140, scale: int = 1
 ) -> gr.Dropdown:
-    info = field_info(spec, name)
+    info = info_of(name)
     return gr.Dropdown(
         choices or info["choices"],
         value=shown(name, info["default"]),

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, Spec
+from gaprune_viz.config import MaskSpec, RefitSpec, ScoreSpec, Settings, Spec
 from gaprune_viz.config.fields import field_info
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.criteria.registry import criteria, settled
@@ -31,8 +31,13 @@ FIELDS: dict[str, type[Spec]] = {
     "ceiling": MaskSpec,
     "row_ceiling": MaskSpec,
     "whole_neurons": MaskSpec,
+    "refit": RefitSpec,
+    "refit_domain_share": RefitSpec,
+    "refit_ridge": RefitSpec,
 }
-"""The settings that have a control, each with the spec that holds it."""
+"""The settings that have a control, by the names of their flags, each with the spec that holds it."""
+HELD: dict[type[Spec], str] = {ScoreSpec: "score", MaskSpec: "mask", RefitSpec: "refit"}
+"""Where settings keep each spec."""
 KNOBS = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power", "fisher_estimate")
 """Those that not every criterion reads."""
 CUSTOM = "custom"
@@ -47,16 +52,29 @@ def settings_from(held: Mapping[str, Any]) -> Settings:
     Raises:
         GapruneError: a value is out of bounds; browsers may send anything.
     """
-    read: dict[type[Spec], dict[str, Any]] = {ScoreSpec: {}, MaskSpec: {}}
+    read: dict[type[Spec], dict[str, Any]] = {spec: {} for spec in HELD}
     for name, spec in FIELDS.items():
-        read[spec][name] = _number(name, held[name])
-    return Settings(score=ScoreSpec.parse(read[ScoreSpec]), mask=MaskSpec.parse(read[MaskSpec]))
+        read[spec][field_of(name)] = _number(name, held[name])
+    return Settings(
+        score=ScoreSpec.parse(read[ScoreSpec]),
+        mask=MaskSpec.parse(read[MaskSpec]),
+        refit=RefitSpec.parse(read[RefitSpec]),
+    )
 
 
 def held_by(settings: Settings) -> dict[str, Any]:
     """What the controls show for some settings, by field."""
-    holders = {ScoreSpec: settings.score, MaskSpec: settings.mask}
-    return {name: shown(name, getattr(holders[spec], name)) for name, spec in FIELDS.items()}
+    return {name: shown(name, getattr(getattr(settings, HELD[spec]), field_of(name))) for name, spec in FIELDS.items()}
+
+
+def field_of(name: str) -> str:
+    """The field of its spec that a control is of: flags of a refit begin with that word."""
+    return name.removeprefix("refit_")
+
+
+def info_of(name: str) -> dict[str, Any]:
+    """Label, help, bounds, step and default of a control."""
+    return field_info(FIELDS[name], field_of(name))
 
 
 def preset_of(settings: Settings) -> str:
@@ -91,7 +109,7 @@ def listed(changes: Mapping[str, Any]) -> str:
     """Settings and their values in words."""
     words = {True: "on", False: "off"}
     return ", ".join(
-        f"{field_info(FIELDS[name], name)['label']} {words[value] if isinstance(value, bool) else value}"
+        f"{info_of(name)['label']} {words[value] if isinstance(value, bool) else value}"
         for name, value in changes.items()
     )
 

@@ -23,7 +23,7 @@ class Variant:
     """One version of a model.
 
     Attributes:
-        name: what its column is called: `dense`, `pruned`, `retrained`.
+        name: what its column is called: `dense`, `pruned`, `refitted`, `retrained`.
         model: the model whose weights are, or become, this version.
         revision: identifies the weights. No two versions share one, so that no cache takes one for the other.
         applied: makes a context in which the model has the weights of this version and nobody changes them. Entered
@@ -47,13 +47,19 @@ def whole(name: str, model: EmbeddingModel, key: str = "") -> Variant:
 
 
 def under_mask(
-    name: str, model: EmbeddingModel, targets: Sequence[Target], masks: Mapping[str, Tensor], key: str
+    name: str,
+    model: EmbeddingModel,
+    targets: Sequence[Target],
+    masks: Mapping[str, Tensor],
+    key: str,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> Variant:
     """A model under a mask that is put on for each encoding and taken off after it.
 
     Args:
         masks: bool [out, in] by target name, True = kept.
-        key: identifies the mask, for example `Settings.key()`.
+        key: identifies the mask and the weights, for example `Settings.key()`.
+        weights: of a refit under the mask, by target name.
     """
     revision = f"{model.weight_hash[:HASH_LENGTH]}-{key[:HASH_LENGTH]}"
-    return Variant(name, model, revision, lambda: masked(model, targets, masks))
+    return Variant(name, model, revision, lambda: masked(model, targets, masks, weights))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
+from gaprune_viz.pruning.pruned import Pruned, pruned
 
 Scoped = tuple[ExactScope, tuple[Target, ...]]
 
@@ -48,7 +49,7 @@ class Bench:
         self.triplets = {side: calibration_triplets(spec.calibration, side, self.model.encode) for side in SIDES}
         self.calibration_hash = {side: found.content_hash for side, found in self.triplets.items()}
         self._scopes: dict[int, Scoped] = {}
-        self._masks: tuple[str, dict[str, Tensor]] = ("", {})
+        self._last: tuple[str, Pruned] | None = None
 
     def key(self, cell: Cell) -> str:
         """The name of a cell on disk: a hash of weights, texts, settings and tasks."""
@@ -81,19 +82,20 @@ class Bench:
         """
         yield Progress(cell.label, 0, 0, 0.0)
         masks: dict[str, Tensor] = {}
+        weights: Mapping[str, Tensor] | None = None
         targets: tuple[Target, ...] = ()
         if cell.settings is not None:
             scope, targets = yield from self._scope(cell.samples)
-            masks = self._masks_of(cell.settings, cell.samples, scope)
+            made = yield from self._pruned(cell.settings, cell.samples, scope, targets)
+            masks, weights = made.masks, made.weights
         found: dict[str, Any] = {"row": cell.row, "sparsity": cell.sparsity}
         if cell.retrain is None:
-            with masked(self.model, targets, masks):
+            with masked(self.model, targets, masks, weights):
                 evaluations = yield from self._evaluate(self.model)
         else:
             checkpoint = self.folder / "checkpoints" / f"{self.key(cell)}.safetensors"
-            work = train(
-                self.model, targets, masks, self.triplets["domain"].triplets, cell.retrain, checkpoint=checkpoint
-            )
+            lessons = self.triplets["domain"].triplets
+            work = train(self.model, targets, masks, lessons, cell.retrain, weights=weights, checkpoint=checkpoint)
             trained = yield from relayed(work, lambda update: update.progress)
             found["curve"] = trained.curve.document()
             evaluations = yield from self._evaluate(trained.model)
@@ -127,11 +129,14 @@ class Bench:
             self._scopes = {samples: exact_scope(Statistics.open(place), self.model)}
         return self._scopes[samples]
 
-    def _masks_of(self, settings: Settings, samples: int, scope: ExactScope) -> dict[str, Tensor]:
+    def _pruned(
+        self, settings: Settings, samples: int, scope: ExactScope, targets: tuple[Target, ...]
+    ) -> Generator[Progress, None, Pruned]:
         key = f"{settings.key()}-{samples}"
-        if self._masks[0] != key:
-            self._masks = (key, scope.masks(settings).masks)
-        return self._masks[1]
+        if self._last is None or self._last[0] != key:
+            made = yield from pruned(scope.statistics, self.model, scope, targets, settings)
+            self._last = (key, made)
+        return self._last[1]
 
 
 def _scores(evaluation: Evaluation) -> dict[str, Any]:

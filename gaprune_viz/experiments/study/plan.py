@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gaprune_viz.config import MaskSpec, RetrainSpec, ScoreSpec, Settings, StudySpec
+from gaprune_viz.config import MaskSpec, RefitSpec, RetrainSpec, ScoreSpec, Settings, StudySpec
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
@@ -15,6 +15,7 @@ DENSE = "dense"
 ABLATED = {"alpha": (0.0, 0.2, 0.5, 1.0), "beta": (0.0, 0.3, 0.6, 1.0), "gamma": (0.25, 0.5, 1.0, 2.0)}
 ABLATION_BASES = ("paper", "balanced")
 ABLATION_SPARSITY = 0.5
+REFITTED = " + refit"
 SAMPLE_ROWS = ("obd_joint", "paper", "balanced")
 
 
@@ -24,7 +25,8 @@ class Cell:
 
     Attributes:
         part: `main`, `ablation` or `samples`.
-        row: name of a criterion or preset, `dense`, or what an ablation moves, such as `paper, alpha 0.5`.
+        row: name of a criterion or preset, `dense`, the same with ` + refit`, or what an ablation moves, such as
+            `paper, alpha 0.5`.
         sparsity: 0 for the dense model.
         settings: None for the dense model.
         retrain: None for one-shot.
@@ -70,10 +72,17 @@ def cells(spec: StudySpec) -> list[Cell]:
         for sparsity in spec.sparsities
         for row in spec.rows
     ]
+    if spec.refit.refit:
+        one_shot += [_refitted(cell, spec.refit) for cell in one_shot if cell.settings is not None]
     found = [*one_shot, *_ablation(spec), *_sample_sizes(spec)]
     if spec.retrained:
         found += [dataclasses.replace(cell, retrain=spec.retrain) for cell in one_shot]
     return found
+
+
+def _refitted(cell: Cell, refit: RefitSpec) -> Cell:
+    assert cell.settings is not None
+    return dataclasses.replace(cell, row=f"{cell.row}{REFITTED}", settings=cell.settings.with_(refit=refit))
 
 
 def _ablation(spec: StudySpec) -> Iterator[Cell]:

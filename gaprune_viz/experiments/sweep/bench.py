@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import Settings
 from gaprune_viz.evaluation.cached import CachedEncoder, embedding_cache
@@ -21,6 +22,7 @@ from gaprune_viz.experiments.cells import sweep_cells
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
+from gaprune_viz.pruning.pruned import Pruned, pruned
 
 # The first ten decide the overlap of two rankings; nothing here looks further down.
 RANKS_KEPT = 10
@@ -41,7 +43,7 @@ class Cell:
 
 
 class Bench:
-    """Evaluates one cell after another; the model, the scope and the last mask are made when first needed.
+    """Evaluates one cell after another; the model, the scope, the last mask and its refit are made when first needed.
 
     Args:
         analysis: folder of a finished analysis; cells are kept in it.
@@ -53,7 +55,7 @@ class Bench:
         self.cache = embedding_cache()
         self.scope: tuple[ExactScope, tuple[Target, ...]] | None = None
         self.dense: dict[str, Evaluation] = {}
-        self.masks: tuple[str, dict[str, Any]] = ("", {})
+        self.last: tuple[str, Pruned] | None = None
 
     def known(self, settings: Settings, task: RetrievalTask) -> Cell | None:
         """A cell, where it is on disk."""
@@ -90,10 +92,12 @@ class Bench:
         dense, model = self._dense(task), self.loaded()
         self.scope = self.scope or exact_scope(self.statistics, model)
         scope, targets = self.scope
-        if self.masks[0] != settings.key():
-            self.masks = (settings.key(), scope.masks(settings).masks)
-        pruned = evaluate(task, *encode_task(CachedEncoder(model, self.cache, targets, self.masks[1]), task))
-        found = compare(task, dense, pruned)
+        if self.last is None or self.last[0] != settings.key():
+            self.last = (settings.key(), drain(pruned(self.statistics, model, scope, targets, settings)))
+        made = self.last[1]
+        encoder = CachedEncoder(model, self.cache, targets, made.masks, made.weights)
+        evaluation = evaluate(task, *encode_task(encoder, task))
+        found = compare(task, dense, evaluation)
         low, high = found.intervals["ndcg_at_10"]
         numbers = {
             **{metric: found.pruned[metric] for metric in COMPARED},
@@ -102,7 +106,7 @@ class Bench:
             "high": high,
             "p": found.p_values["ndcg_at_10"],
         }
-        return Cell(numbers, pruned.scores["ndcg_at_10"].to_numpy(float))
+        return Cell(numbers, evaluation.scores["ndcg_at_10"].to_numpy(float))
 
     def _dense(self, task: RetrievalTask) -> Evaluation:
         if task.content_hash not in self.dense:

@@ -87,6 +87,7 @@ class SweepPlan:
             Settings(
                 score=self.base.score.with_(**self._of(ScoreSpec, row, column)),
                 mask=self.base.mask.with_(**self._of(MaskSpec, row, column)),
+                refit=self.base.refit,
             )
         )
 

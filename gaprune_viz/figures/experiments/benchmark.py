@@ -28,7 +28,11 @@ METRIC_LABELS = {
 }
 MIB = 2**20
 ROW_HEIGHT = 34
-LOOKS = {"pruned": (scales.PRUNED, "circle"), "retrained": (scales.KEPT, "square")}
+LOOKS = {
+    "pruned": (scales.PRUNED, "circle"),
+    "refitted": (scales.GENERAL, "cross"),
+    "retrained": (scales.KEPT, "square"),
+}
 OTHER_LOOK = (scales.OTHER_TERM, "diamond")
 NAMES_SHOWN = 3
 

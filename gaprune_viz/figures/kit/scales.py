@@ -10,6 +10,7 @@ from functools import lru_cache
 # contrast of nearly 4 or more on the light and on the dark ground of the page.
 DENSE = "#687d95"
 PRUNED = "#d55e00"
+REFITTED = "#1a7dbd"
 KEPT = "#1a7dbd"
 REMOVED = "#d55e00"
 DOMAIN = "#1a7dbd"

@@ -22,7 +22,19 @@ MEASURES = {
     "recall_at_100": "Recall@100",
     "map": "MAP",
 }
-SIDES = {"dense": ("Dense model", scales.DENSE), "pruned": ("Pruned model", scales.PRUNED)}
+SIDES = {
+    "dense": ("Dense model", scales.DENSE),
+    "pruned": ("Pruned model", scales.PRUNED),
+    "mask_only": ("Mask only", scales.PRUNED),
+    "refitted": ("Refitted model", scales.REFITTED),
+}
+
+
+def measures_html(comparison: Comparison, title: str, mask_only: Comparison | None = None) -> str:
+    """The measures of a pruned model; of a refitted one also those of its mask alone, below."""
+    if mask_only is None:
+        return metrics_html(comparison, title)
+    return metrics_html(comparison, f"{title}, refitted") + metrics_html(mask_only, f"{title}, mask only")
 
 
 def metrics_html(comparison: Comparison, title: str, *, measures: Sequence[str] = tuple(MEASURES)) -> str:
@@ -69,16 +81,23 @@ def metrics_table(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def sides_html(sides: Sequence[tuple[str, Comparison]], panels: Sequence[str]) -> str:
+def sides_html(sides: Sequence[tuple[str, Comparison, Comparison | None]], panels: Sequence[str]) -> str:
     """What the domain keeps and what general data lose in one line, and below it their panels side by side.
 
     Args:
-        sides: names and comparisons; names are escaped here.
+        sides: names and comparisons, of a refitted model also that of its mask alone; names are escaped here.
         panels: HTML, one for each side.
     """
-    said = "; ".join(f"{name} {_kept(comparison)}" for name, comparison in sides)
+    said = "; ".join(f"{name} {_kept(comparison)}{_alone(mask_only)}" for name, comparison, mask_only in sides)
     columns = "".join(f"<div>{panel}</div>" for panel in panels)
     return f'<p class="gv-sentence" role="status">{escape(said)}.</p><div class="gv-sides">{columns}</div>'
+
+
+def _alone(mask_only: Comparison | None, measure: str = "ndcg_at_10") -> str:
+    """`, refitted, where the mask alone keeps 91.2 %`; nothing where there is no refit."""
+    if mask_only is None or mask_only.dense[measure] <= 0:
+        return ""
+    return f", refitted, where the mask alone keeps {percent(mask_only.pruned[measure] / mask_only.dense[measure])}"
 
 
 def _kept(comparison: Comparison, measure: str = "ndcg_at_10") -> str:

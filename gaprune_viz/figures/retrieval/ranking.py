@@ -15,10 +15,21 @@ from gaprune_viz.figures.retrieval.measures import SIDES
 TITLE_LENGTH = 110
 
 
-def ranking_html(query: str, sides: SideBySide, *, k: int = 10, note: str = "") -> str:
+def ranking_html(
+    query: str,
+    sides: SideBySide,
+    mask_only: SideBySide | None = None,
+    *,
+    k: int = 10,
+    note: str = "",
+    refitted: bool = False,
+) -> str:
     """Dense and pruned top k side by side; on a phone one below the other. All text is escaped.
 
     Args:
+        sides: dense beside pruned; beside refitted where `mask_only` is given.
+        mask_only: dense beside the mask alone, for a refitted model.
+        refitted: whether the pruned model is a refitted one; it is where `mask_only` is given.
         note: what the lists are, where they are not rankings of the whole collection.
     """
     dense, pruned = list(sides.dense)[:k], list(sides.pruned)[:k]
@@ -27,10 +38,14 @@ def ranking_html(query: str, sides: SideBySide, *, k: int = 10, note: str = "") 
     if not any(p.relevant for p in (*dense, *pruned)):
         said += "; none of them is known to answer the query"
     told = f'<p class="gv-live" role="status">{escape(note)}</p>' if note else ""
-    lists = "".join(_list(side, passages) for side, passages in (("dense", dense), ("pruned", pruned)))
+    columns = [("dense", dense)]
+    if mask_only is not None:
+        columns.append(("mask_only", list(mask_only.pruned)[:k]))
+    columns.append(("refitted" if refitted or mask_only is not None else "pruned", pruned))
+    lists = "".join(_list(side, passages) for side, passages in columns)
     return (
         f'<section class="gv-panel gv-search"><header><p class="gv-asked">{escape(query)}</p><p>{said}</p>{told}'
-        f'</header><div class="gv-lists">{lists}</div></section>'
+        f'</header><div class="gv-lists" data-lists="{len(columns)}">{lists}</div></section>'
     )
 
 
@@ -65,7 +80,7 @@ def _hit(side: str, passage: RankedPassage, length: int) -> str:
     score = passage.dense_score if side == "dense" else passage.pruned_score
     title = passage.title or shortened(passage.text, TITLE_LENGTH)
     change = ""
-    if side == "pruned":
+    if side != "dense":
         change = f"<small>{signed(passage.pruned_score - passage.dense_score)}</small>"
     tags = '<span class="gv-chip gv-tag-good">✓ relevant</span>' if passage.relevant else ""
     if passage.topic:

@@ -3,23 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from gaprune_viz.analysis.samples import choose_data
+from gaprune_viz.calibration.batching import Sample
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.run_plan import GIB
 from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import SIDES, RefitSpec
+from gaprune_viz.config import SIDES, RefitSpec, RunSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
-from gaprune_viz.pruning.refit.refit import Refit, refit
+from gaprune_viz.pruning.refit.block_errors import block_errors
+from gaprune_viz.pruning.refit.refit import Refit, prepared, refit
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What an analysis was made of.
+
+    Attributes:
+        run: its specs.
+        hashes: of the data, by side.
+    """
+
+    run: RunSpec
+    hashes: Mapping[str, str]
+
+    @classmethod
+    def of(cls, statistics: Statistics) -> Provenance:
+        return cls(statistics.run, _hashes(statistics.document["data"]))
+
+    @classmethod
+    def of_export(cls, document: Mapping[str, Any]) -> Provenance:
+        """From `gaprune.json`.
+
+        Raises:
+            GapruneError: it does not say.
+        """
+        try:
+            return cls(RunSpec.parse(document["run"]), _hashes(document["data"]))
+        except (KeyError, TypeError) as error:
+            raise GapruneError(
+                f"This export does not say what it was made of: {error} is missing.", "Prune again with --refit."
+            ) from error
+
+
+def _hashes(data: Mapping[str, Any]) -> dict[str, str]:
+    return {side: data[side]["content_hash"] for side in SIDES}
 
 
 def refit_analysed(
-    statistics: Statistics,
+    origin: Provenance,
     model: EmbeddingModel,
     targets: Sequence[Target],
     masks: Mapping[str, Tensor],
@@ -30,21 +68,48 @@ def refit_analysed(
     Raises:
         GapruneError: the data have changed since the analysis; or as `refit`.
     """
-    run = statistics.run
+    return (yield from refit(model, targets, masks, _triplets(origin, model), spec, memory=_memory(origin, model)))
+
+
+def errors_analysed(
+    origin: Provenance,
+    model: EmbeddingModel,
+    targets: Sequence[Target],
+    masks: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | None,
+    spec: RefitSpec,
+) -> Generator[Progress, None, dict[str, list[float]]]:
+    """Each block's error under a mask, and with refitted weights, on the texts of a refit: see `block_errors`.
+
+    Raises:
+        GapruneError: as `refit_analysed`.
+    """
+    chosen = [target for target in targets if target.name in masks]
+    batches, layout, _ = prepared(model, chosen, _triplets(origin, model), spec, memory=_memory(origin, model))
+    return (yield from block_errors(model, chosen, masks, weights, layout.modules, batches))
+
+
+def _triplets(origin: Provenance, model: EmbeddingModel) -> dict[str, Sequence[Sample]]:
+    """What the analysis read, by side."""
     triplets = {}
     for side in SIDES:
-        data = choose_data(run, side, model)
-        if data.source.content_hash != statistics.document["data"][side]["content_hash"]:
+        data = choose_data(origin.run, side, model)
+        if data.source.content_hash != origin.hashes[side]:
             raise GapruneError(
                 f"The {side} data ({data.source.name}) have changed since the analysis was made.",
                 "Run the analysis again, or prune without a refit.",
             )
         triplets[side] = data.samples
-    memory = None
-    if run.calibration.memory is not None:
-        own = sum(p.numel() * p.element_size() for p in model.backbone.parameters())
-        memory = max(0, int(run.calibration.memory * GIB) - own)
-    return (yield from refit(model, targets, masks, triplets, spec, memory=memory))
+    return triplets
+
+
+def _memory(origin: Provenance, model: EmbeddingModel) -> int | None:
+    """Bytes that a refit may take on top of the model; None for no limit."""
+    budget = origin.run.calibration.memory
+    if budget is None:
+        return None
+    own = sum(p.numel() * p.element_size() for p in model.backbone.parameters())
+    return max(0, int(budget * GIB) - own)
 
 
 def refit_document(spec: RefitSpec, found: Refit) -> dict[str, Any]:

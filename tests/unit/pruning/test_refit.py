@@ -17,7 +17,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
-from gaprune_viz.pruning.applying import masked, reweighted
+from gaprune_viz.pruning.applying import masked
 from gaprune_viz.pruning.refit.batches import batches_of
 from gaprune_viz.pruning.refit.refit import Refit, plan_of_refit, refit
 
@@ -67,7 +67,7 @@ def test_a_refitted_model_answers_more_like_the_dense_one(model: EmbeddingModel,
     dense = model.encode(texts)
     with masked(model, targets, masks):
         cut = model.encode(texts)
-    with reweighted(model, targets, found.weights):
+    with masked(model, targets, masks, found.weights):
         mended = model.encode(texts)
         assert all(not target.weight[~masks[target.name]].any() for target in targets)
     assert ((dense - mended) ** 2).sum() < 0.3 * ((dense - cut) ** 2).sum()
@@ -247,7 +247,10 @@ def test_blocks_with_something_between_them_are_refused(model: EmbeddingModel, t
 def test_other_weights_come_off_to_the_bit(tiny_model_folder: Callable[..., Path]) -> None:
     model = load_model(ModelSpec(model=str(tiny_model_folder("gpt2")), device="cpu"))
     targets, before = inventory(model).targets, bits(model)
-    with pytest.raises(RuntimeError), reweighted(model, targets, {targets[1].name: torch.ones(targets[1].shape)}):
+    with (
+        pytest.raises(RuntimeError),
+        masked(model, targets, half(model), {targets[1].name: torch.ones(targets[1].shape)}),
+    ):
         assert bool((targets[1].weight == 1).all())
         raise RuntimeError
     assert_untouched(model, before)

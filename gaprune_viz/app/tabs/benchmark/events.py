@@ -36,7 +36,7 @@ def wire(tab: BenchmarkTab, page: Wiring) -> None:
     """Connect the pickers, the benchmark, and the retraining panel."""
     frame, panel = page.frame, tab.training
     pickers = [tab.own.submit, tab.own.blur, tab.retrained.input, *(one.input for one in tab.groups)]
-    costing = listener(say_cost(tab, frame), [frame.view, tab.retrained, *tab.pickers], [tab.estimate])
+    costing = listener(say_cost(tab, frame), [*frame.state, tab.retrained, *tab.pickers], [tab.estimate])
     gr.on([page.tab.select, *pickers], **costing)
     reads = [panel.kept, tab.retrained, *tab.pickers]
     tab.run.click(
@@ -70,7 +70,8 @@ def say_cost(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
                 yield {place: progress_html("Measuring how fast the model reads", None)}
                 flag = begin(request)
                 yield from steps(watched(lambda report, stopped: STORE.speed(analysis), flag), flag, place)
-            versions = 3 if values[tab.retrained] else 2
+            refitted = frame.tuning.settings(values).refit.refit
+            versions = 2 + bool(values[tab.retrained]) + refitted
             found = estimate(tasks, STORE.dense(analysis), versions, STORE.speed(analysis))
             yield {place: panels.notice(estimate_text(found))}
         except Cancelled:
@@ -92,7 +93,8 @@ def run_benchmark(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
             tasks = chosen_tasks([values[picker] for picker in tab.pickers])
             report("Making the exact mask", 0, 0)
             kept = values[tab.training.kept] if values[tab.retrained] else ""
-            found.extend(run(tasks, versions_of(analysis, settings, kept), report=report, stop=stopped))
+            versions = versions_of(analysis, settings, kept, report, stopped)
+            found.extend(run(tasks, versions, report=report, stop=stopped))
 
         def live() -> Changes:
             scores = [one for one in list(found) if isinstance(one, Score)]
@@ -115,18 +117,19 @@ def run_benchmark(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
     return handler
 
 
-def versions_of(analysis: Analysis, settings: Settings, kept: str) -> list[Variant]:
-    """Dense, pruned, and the retrained model with this id.
+def versions_of(analysis: Analysis, settings: Settings, kept: str, report: Report, stopped: Stopped) -> list[Variant]:
+    """Dense, pruned, refitted where the settings ask for it, and the retrained model with this id.
 
     Raises:
         GapruneError: the retrained model is of other settings, or no longer there.
     """
-    model = STORE.dense(analysis)
-    masks = STORE.masks(analysis, settings).masks
-    versions = [
-        whole("dense", model),
-        under_mask("pruned", model, STORE.scope(analysis)[1], masks, settled(settings).key()),
-    ]
+    model, targets = STORE.dense(analysis), STORE.scope(analysis)[1]
+    made = STORE.pruned(analysis, settings, report, stopped)
+    alone = settled(settings.mask_only).key()
+    versions = [whole("dense", model), under_mask("pruned", model, targets, made.masks, alone)]
+    if made.weights is not None:
+        key = settled(settings).key()
+        versions.append(under_mask("refitted", model, targets, made.masks, key, made.weights))
     if kept:
         versions.append(whole("retrained", STORE.retrained(analysis, settings, kept), kept))
     return versions

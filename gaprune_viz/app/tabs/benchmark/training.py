@@ -44,9 +44,10 @@ def run_retraining(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
             report("Reading the triplets", 0, 0)
             triplets = calibration_triplets(analysis.run.calibration, "domain", model.encode).triplets
             report("Making the exact mask", 0, 0)
-            masks, targets = STORE.masks(analysis, settings).masks, STORE.scope(analysis)[1]
+            made, targets = STORE.pruned(analysis, settings, report, stopped), STORE.scope(analysis)[1]
             control = bool(values[panel.control])
-            steps = try_retraining(trial, model, targets, masks, triplets, spec[0], tasks, STORE.disk, control=control)
+            given = (triplets, spec[0], tasks, STORE.disk)
+            steps = try_retraining(trial, model, targets, made.masks, *given, weights=made.weights, control=control)
             driven(steps, report, stopped)
             assert trial.model is not None
             return STORE.keep_retrained(analysis, settings, trial.model)

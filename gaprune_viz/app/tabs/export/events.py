@@ -38,7 +38,7 @@ def export_model(tab: ExportTab, frame: Frame) -> Callable[..., Steps]:
 
     def handler(values: Values, request: gr.Request) -> Steps:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> str:
-            place = exported(live(shown, settings), report)
+            place = exported(live(shown, settings), report, stopped)
             report("Packing", 0, 0)
             return zipped(place)
 
@@ -56,7 +56,7 @@ def measure(tab: ExportTab, frame: Frame) -> Callable[..., Steps]:
 
     def handler(values: Values, request: gr.Request) -> Steps:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> dict[str, Any]:
-            place = exported(live(shown, settings), report)
+            place = exported(live(shown, settings), report, stopped)
 
             def tick(done: int, total: int) -> None:
                 report("Encoding", done, total)

@@ -15,10 +15,11 @@ def shell_text(run: RunSpec, settings: Settings) -> str:
     """Commands that give the same numbers: the analysis, what decides, the pruned model, retrieval before and after."""
     analyze = _flags(run.model) + _flags(run.calibration)
     chosen = _flags(settings.score) + _flags(settings.mask)
+    refit = _flags(settings.refit, "refit")
     lines = (
         ["gaprune-viz analyze", *analyze, "--out run"],
         ["gaprune-viz diagnose run", *chosen, "--json"],
-        ["gaprune-viz prune run", *chosen, "--out pruned"],
+        ["gaprune-viz prune run", *chosen, *refit, "--out pruned"],
         ["gaprune-viz compare pruned --task", shlex.quote(_task(run)), "--json"],
     )
     return "\n".join(" ".join(line) for line in lines)
@@ -67,9 +68,10 @@ def _unusual(spec: Spec) -> dict[str, Any]:
     return found
 
 
-def _flags(spec: Spec) -> list[str]:
+def _flags(spec: Spec, prefix: str = "") -> list[str]:
     """The fields that differ from the default, as flags."""
-    return [_flag(name.replace("_", "-"), value) for name, value in _unusual(spec).items()]
+    names = {name: name if prefix in ("", name) else f"{prefix}_{name}" for name in type(spec).model_fields}
+    return [_flag(names[name].replace("_", "-"), value) for name, value in _unusual(spec).items()]
 
 
 def _flag(name: str, value: Any) -> str:

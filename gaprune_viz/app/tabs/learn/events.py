@@ -117,7 +117,7 @@ def collection_of(analysis: Analysis) -> str:
 def _searched(
     analysis: Analysis, settings: Settings, measured: search.Measured, query: str, report: Any, stopped: Any
 ) -> tuple[str, Searched]:
-    text, sides = search.compare_query(analysis, settings, measured.source, query, "", report, stopped)
+    text, sides, _ = search.compare_query(analysis, settings, measured.source, query, "", report, stopped)
     table = measured.comparison.per_query
     row = table[table["qid"] == query].iloc[0].to_dict()
     scores = (float(row["dense_ndcg_at_10"]), float(row["pruned_ndcg_at_10"]))

@@ -12,6 +12,7 @@ from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.tab import Wiring
 from gaprune_viz.app.frame.work import heavy_job, heavy_listener, stopping
 from gaprune_viz.app.session import searching as search
+from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.retrieval import live, queries
 from gaprune_viz.app.tabs.retrieval.layout import RetrievalTab
@@ -27,8 +28,9 @@ from gaprune_viz.app.widgets.events import (
     listener,
 )
 from gaprune_viz.config import SIDES, Settings
+from gaprune_viz.figures.retrieval.block_errors import block_errors_figure, block_errors_table
 from gaprune_viz.figures.retrieval.geometry import geometry_html
-from gaprune_viz.figures.retrieval.measures import metrics_html, sides_html
+from gaprune_viz.figures.retrieval.measures import measures_html, sides_html
 from gaprune_viz.figures.retrieval.per_query import per_query_figure, per_query_table
 from gaprune_viz.figures.retrieval.ranking import ranking_html
 from gaprune_viz.figures.retrieval.spacemap import map_figure, map_table
@@ -132,7 +134,9 @@ def measure(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
     def handler(values: Values, request: gr.Request) -> Steps:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
             sources = search.both_sides(analysis, values[tab.task])
-            return search.measure_tasks(analysis, settings, sources, report, stopped)
+            results = search.measure_tasks(analysis, settings, sources, report, stopped)
+            errors = STORE.block_errors(analysis, settings, report, stopped) if settings.refit.refit else None
+            return results, errors
 
         def drawn(one: search.Measured) -> Any:
             return per_query_figure(one.comparison.per_query, name=one.task.name, source=one.source)
@@ -140,11 +144,13 @@ def measure(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
         def mapped(one: search.Measured) -> Any:
             return map_figure(one.map, f"Map of {one.task.name}")
 
-        def show(results: Any) -> Changes:
+        def show(found: Any) -> Changes:
+            results, errors = found
             by_side: dict[str, search.Measured] = dict(zip(SIDES, results, strict=False))
-            parts = (metrics_html(r.comparison, r.task.name) + geometry_html(r.geometry) for r in results)
+            parts = [measures_html(r.comparison, r.task.name, r.mask_only) + geometry_html(r.geometry) for r in results]
             return {
-                tab.metrics: sides_html([(r.task.name, r.comparison) for r in results], list(parts)),
+                tab.metrics: sides_html([(r.task.name, r.comparison, r.mask_only) for r in results], parts),
+                **_blocks(tab, errors),
                 **{plot: _side(by_side.get(side), drawn) for side, plot in tab.per_query.items()},
                 **{plot: _side(by_side.get(side), mapped) for side, plot in tab.maps.items()},
                 tab.per_query_table: per_query_table({r.task.name: r.comparison.per_query for r in results}),
@@ -154,6 +160,15 @@ def measure(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
         yield from heavy_job(frame, tab.progress, work, show, values, request)
 
     return handler
+
+
+def _blocks(tab: RetrievalTab, errors: dict[str, list[float]] | None) -> Changes:
+    """Where a refit takes the error back; nothing where there is none."""
+    shown: Changes = {tab.blocks_box: gr.update(visible=errors is not None)}
+    if errors is None:
+        return {**shown, tab.blocks: gr.update(visible=False)}
+    figure = gr.update(value=block_errors_figure(errors), visible=True)
+    return {**shown, tab.blocks: figure, tab.blocks_table: block_errors_table(errors)}
 
 
 def _side(one: search.Measured | None, draw: Callable[[search.Measured], Any]) -> Any:

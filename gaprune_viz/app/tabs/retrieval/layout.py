@@ -47,6 +47,9 @@ class RetrievalTab:
     per_query_table: gr.Dataframe
     maps: dict[str, gr.Plot]
     map_table: gr.Dataframe
+    blocks: gr.Plot
+    blocks_box: gr.Accordion
+    blocks_table: gr.Dataframe
 
     def on_run(self, shown: Shown) -> Changes:
         """The collection of the domain, where it is a starter's."""
@@ -77,7 +80,12 @@ class RetrievalTab:
     def measured(self) -> list[Any]:
         """What the measures of all queries change."""
         figures = [*self.per_query.values(), *self.maps.values()]
-        return [self.metrics, *figures, self.per_query_table, self.map_table]
+        return [self.metrics, *figures, self.per_query_table, self.map_table, *self.refitted]
+
+    @property
+    def refitted(self) -> list[Any]:
+        """What a refit alone has."""
+        return [self.blocks, self.blocks_box, self.blocks_table]
 
     @property
     def stepping(self) -> list[tuple[gr.Button, int]]:
@@ -130,6 +138,9 @@ def build(frame: Frame, shown: Shown) -> RetrievalTab:
         measure = gr.Button("Measure all sample queries", variant="primary", elem_id="gv-measure", min_width=220)
         stop = gr.Button("Stop", variant="stop", elem_id="gv-stop-retrieval", min_width=90)
     metrics = html("", elem_id="gv-metrics")
+    blocks = gr.Plot(visible=False, show_label=False, elem_id="gv-block-errors", min_width=320)
+    with gr.Accordion("Every block as a table", open=False, visible=False) as blocks_box:
+        blocks_table = gr.Dataframe(interactive=False, elem_id="gv-block-errors-table")
     per_query, maps = {}, {}
     with gr.Row():
         for side in SIDES:
@@ -151,4 +162,7 @@ def build(frame: Frame, shown: Shown) -> RetrievalTab:
         per_query_table=table,
         maps=maps,
         map_table=points,
+        blocks=blocks,
+        blocks_box=blocks_box,
+        blocks_table=blocks_table,
     )

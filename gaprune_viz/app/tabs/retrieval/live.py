@@ -63,8 +63,9 @@ def rerank(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
             return settings, rerank_query(analysis, settings, asked, report, lambda: stopped() or moved.is_set())
 
         def show(result: Any) -> Changes:
-            settings, (query, sides) = result
-            return {tab.ranking: ranking_html(query, sides, note=live_note(sides.passages, settings))}
+            settings, ranked = result
+            note = live_note(ranked.sides.passages, settings)
+            return {tab.ranking: ranking_html(*ranked, note=note, refitted=settings.refit.refit)}
 
         try:
             yield from heavy_job(frame, tab.progress, work, show, values, request)
@@ -80,7 +81,8 @@ def live_note(count: int, settings: Settings) -> str:
     """What a live ranking is, and what it is not."""
     mask = settings.mask
     cut = percent(mask.sparsity) if mask.pattern == "unstructured" else mask.pattern
+    refit = ", refitted" if settings.refit.refit else ""
     return (
-        f"Live: the dense top {count} re-ranked under the exact mask at {cut}. Passages beyond them cannot come in; "
-        "press Compare to search the whole collection."
+        f"Live: the dense top {count} re-ranked under the exact mask at {cut}{refit}. Passages beyond them cannot come "
+        "in; press Compare to search the whole collection."
     )

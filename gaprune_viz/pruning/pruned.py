@@ -1,0 +1,70 @@
+"""What some settings do to an analysed model: the exact mask, and what stays fitted anew where they ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.calibration.statistics import Statistics
+from gaprune_viz.config import Settings
+from gaprune_viz.masking.from_statistics import ExactScope
+from gaprune_viz.masking.masks import MaskResult
+from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.targets import Target
+from gaprune_viz.pruning.refit.from_analysis import Provenance, refit_analysed
+from gaprune_viz.pruning.refit.refit import Refit
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """An exact mask and what became of the weights that stay.
+
+    Attributes:
+        result: of the mask.
+        refit: None where the kept weights are as they were.
+    """
+
+    result: MaskResult
+    refit: Refit | None = None
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """bool [out, in] by target name, True = kept."""
+        return self.result.masks
+
+    @property
+    def weights(self) -> Mapping[str, Tensor] | None:
+        """Refitted ones, [out, in] by target name, 0 where the mask is; None where there are none."""
+        return None if self.refit is None else self.refit.weights
+
+
+def pruned(
+    statistics: Statistics,
+    model: EmbeddingModel,
+    scope: ExactScope,
+    targets: Sequence[Target],
+    settings: Settings,
+    masks: MaskResult | None = None,
+) -> Generator[Progress, None, Pruned]:
+    """The exact mask of some settings and, where they ask for it, the refit.
+
+    Args:
+        model: dense; it stays as it is.
+        scope, targets: as `exact_scope` gives them for the model.
+        masks: where they were made already.
+
+    Yields:
+        Progress of the refit; nothing where there is none.
+
+    Raises:
+        GapruneError: the settings cannot be met; or as `refit_analysed`.
+    """
+    result = masks or scope.masks(settings)
+    if not settings.refit.refit:
+        return Pruned(result)
+    origin = Provenance.of(statistics)
+    found = yield from refit_analysed(origin, model, targets, result.masks, settings.refit)
+    return Pruned(result, found)
