@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 
-from gaprune_viz.app import build, launch
-from gaprune_viz.config import ServeSpec
+from gaprune_viz.jobs import threads
+
+# Before anything loads a library that computes.
+threads.settle()
+
+from gaprune_viz.app import build, launch  # noqa: E402
+from gaprune_viz.config import ServeSpec  # noqa: E402
 
 
 def main() -> None:
@@ -19,7 +24,7 @@ def main() -> None:
     parser.add_argument("--public", action="store_true", help="serve strangers, as on Spaces; see docs/deploy.md")
     arguments = parser.parse_args()
     serve = ServeSpec.here(**({"public": True} if arguments.public else {}))
-    launch(host=arguments.host, port=arguments.port, demo=build(serve), serve=serve)
+    launch(host=arguments.host, port=arguments.port, demo=build(serve), serve=serve, warm=True)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,6 @@ def write(
     targets: Sequence[Target],
     seed: int,
     sketch_cap: int,
-    keep_tensors: bool,
     began: float,
 ) -> None:
     """Write everything but the tensors, which calibration has put into the folder already.
@@ -95,7 +94,6 @@ def write(
         targets: the weights that were calibrated, in the order of the description.
         seed: of the sketch.
         sketch_cap: most weights of the sketch.
-        keep_tensors: False deletes the tensors once the sketch is made.
         began: when the run did, on the monotonic clock.
     """
     import pandas as pd
@@ -118,12 +116,8 @@ def write(
         builder.add(stats)
         for side in SIDES:
             totals[side] += float(getattr(stats, f"fisher_{side}").double().sum())
-    digests = {}
-    if keep_tensors:
-        names = ((info.name, field) for info in infos for field in fields_of(info.role))
-        digests = {f"{name}:{field}": tensor_digest(read_tensor(folder, name, field)) for name, field in names}
-    else:
-        (folder / TENSOR_FILE).unlink()
+    names = ((info.name, field) for info in infos for field in fields_of(info.role))
+    digests = {f"{name}:{field}": tensor_digest(read_tensor(folder, name, field)) for name, field in names}
     sketch = builder.build()
     sketch.save(folder / SKETCH_FILE)
     document["scales"] = scales_of(sketch, totals, sum(info.size for info in infos))

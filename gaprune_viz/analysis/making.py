@@ -37,7 +37,6 @@ def analyze(
     *,
     model: EmbeddingModel | None = None,
     sketch_cap: int = SKETCH_CAP,
-    keep_tensors: bool = True,
 ) -> Generator[Progress, None, Path]:
     """Run an analysis, batch by batch. Closing the generator stops it and leaves no trace.
 
@@ -46,7 +45,6 @@ def analyze(
         out: folder of the result; None for the workspace, where the same run is found again by its content.
         model: the model of `run.model`, where it is loaded already.
         sketch_cap: most weights of the sketch.
-        keep_tensors: False keeps the sketch only, as the bundled demo does.
 
     Yields:
         Progress; the last stage is "Writing".
@@ -94,7 +92,7 @@ def analyze(
                 with enough_memory("while the result was written"):
                     document = describe(run, model, found, targets, sides, results, key)
                     document["notes"] += told
-                    write(folder, document, targets, run.calibration.seed, sketch_cap, keep_tensors, began)
+                    write(folder, document, targets, run.calibration.seed, sketch_cap, began)
     peers.wait()
     if out is None and peers.is_main:
         clean(place.parent, keep=place)

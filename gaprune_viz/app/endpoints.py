@@ -143,7 +143,7 @@ def compare(
     """Search with the dense model and with the exactly pruned one, and compare every sample query.
 
     Args:
-        analysis: id from `analyze`. `demo` holds a sketch only and cannot be compared.
+        analysis: id from `analyze`, or `demo`, whose masks come from compact statistics, nearly the exact ones.
         preset: as in `tune`.
         settings: as in `tune`.
         task: a starter name, or the path of a BEIR folder.
@@ -168,7 +168,7 @@ def export(analysis: str, preset: str = "paper", settings: dict[str, str | float
     """Write the pruned model as one zip: a sentence-transformers folder with mask, settings and model card.
 
     Args:
-        analysis: id from `analyze`.
+        analysis: id from `analyze`, or `demo`, as in `compare`.
         preset: as in `tune`.
         settings: as in `tune`.
 

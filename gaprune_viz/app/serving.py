@@ -17,11 +17,15 @@ from gradio.themes import Base
 from gaprune_viz.app import endpoints, tour
 from gaprune_viz.app.frame.tab import Tab
 from gaprune_viz.app.page import build
+from gaprune_viz.app.session import searching
+from gaprune_viz.app.session.access import DEMO
 from gaprune_viz.app.session.closing import MOST_SESSIONS, keep_few_events
 from gaprune_viz.app.session.gate import REFUSALS, Gate
+from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.tabs import TABS
 from gaprune_viz.app.widgets import scripts, style
 from gaprune_viz.config import ServeSpec
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.jobs import process
 from gaprune_viz.jobs.host import LIBRARIES
 from gaprune_viz.jobs.line import MOST_WAITING
@@ -58,11 +62,22 @@ def theme() -> gr.Theme:
     )
 
 
-def warm_up() -> None:
-    """Load what the first job needs and the page does not; five seconds in which Python does little else."""
+def warm_up(*, public: bool) -> None:
+    """Load what the first comparison needs and the page does not: libraries, the bundled analysis' model, and what it
+    says of the collection that is searched first. A few seconds in which Python does little else.
+
+    Args:
+        public: also what the first run needs: a visitor's would load it with everybody else's sliders waiting.
+    """
     for name in LIBRARIES:
         importlib.import_module(name)
-    process.ready()
+    if public:
+        process.ready()
+    try:
+        searching.prepare(STORE.analysis(DEMO))
+    except GapruneError as error:
+        # Whoever asks for a comparison is told in its place.
+        logging.getLogger(__name__).warning("The first comparison is not prepared: %s", error)
     # What is here now stays: collecting garbage, which holds everybody up, need not look at it again.
     gc.collect()
     gc.freeze()
@@ -74,6 +89,7 @@ def launch(
     demo: gr.Blocks | None = None,
     serve: ServeSpec | None = None,
     tabs: Sequence[Tab[Any]] = TABS,
+    warm: bool = False,
     **options: Any,
 ) -> Any:
     """Serve the page.
@@ -84,6 +100,7 @@ def launch(
         demo: the page, where it is built already, for the same `serve`.
         serve: whom it is for; None for the defaults of this machine.
         tabs: what it shows; those of `demo`, where that is given.
+        warm: whether what the first comparison needs is loaded now; for a public page it always is.
         options: passed on to `gr.Blocks.launch`.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -91,9 +108,8 @@ def launch(
     serve = serve or ServeSpec.here()
     demo = demo or build(serve, tabs)
     keep_few_events()
-    if serve.public:
-        # The first visitor's run would load them with everybody else's sliders waiting.
-        threading.Thread(target=warm_up, daemon=True).start()
+    if serve.public or warm:
+        threading.Thread(target=warm_up, kwargs={"public": serve.public}, daemon=True).start()
     demo.queue(default_concurrency_limit=8)
     return demo.launch(
         server_name=host,

@@ -40,6 +40,8 @@ def check_described(document: Any) -> None:
             _check(found, {"mean_loss": float}, f"data.{side}.")
     if (effective := document.get("effective_samples")) is not None:
         _check(effective, {"domain": float, "general": float}, "effective_samples.")
+    if (compact := document.get("compact")) is not None:
+        _check(compact, {"largest_difference": float}, "compact.")
     names = set()
     for number, row in enumerate(document["matrices"]):
         _check(row, _MATRIX, f"matrices.{number}.")

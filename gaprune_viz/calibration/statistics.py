@@ -3,8 +3,9 @@
 A folder holds `spec.json`, `statistics.safetensors` (`NAME:fisher_domain`, `NAME:fisher_general`, `NAME:grad_domain`,
 `NAME:grad_general` float32 [out, in]; `NAME:act_domain`, `NAME:act_general` float32 [in]; of `down` matrices also
 `NAME:mean_domain`, `NAME:on_domain`, `NAME:mean_general`, `NAME:on_general` float32 [in]), `histograms.npz` and
-`sketch.npz`. Analyses from before these were measured lack those of the neurons. Every matrix is in the orientation
-[out, in], also where the layer's parameter is [in, out].
+`sketch.npz`. In place of the tensors there may be `compact.npz`, from which they are decoded, nearly as they were.
+Analyses from before these were measured lack those of the neurons. Every matrix is in the orientation [out, in], also
+where the layer's parameter is [in, out].
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gaprune_viz.calibration.compact.file import COMPACT_FILE, CompactStatistics
 from gaprune_viz.calibration.description import check_described, gradients_of
 from gaprune_viz.config import RunSpec
 from gaprune_viz.errors import GapruneError
@@ -117,6 +119,8 @@ class Statistics:
         # How many samples the Fisher information of each side rests on; not known of analyses of before.
         self.effective_samples: dict[str, float] | None = document.get("effective_samples")
         self._file: Any = None
+        shapes = {info.name: (info.rows, info.columns) for info in self.matrices}
+        self._compact = CompactStatistics(folder / COMPACT_FILE, shapes)
 
     @classmethod
     def open(cls, folder: Path) -> Statistics:
@@ -147,17 +151,41 @@ class Statistics:
         return float(self.document["data"][side]["samples"])
 
     @property
-    def has_tensors(self) -> bool:
-        """False for the bundled demo, which holds a sketch only."""
+    def exact(self) -> bool:
+        """Whether the tensors are there as they were measured."""
         return (self.folder / TENSOR_FILE).is_file()
+
+    @property
+    def has_tensors(self) -> bool:
+        """Whether there are statistics of every weight: measured, or compact ones, as of the bundled analysis."""
+        return self.exact or (self.folder / COMPACT_FILE).is_file()
+
+    @property
+    def off(self) -> float | None:
+        """Of compact statistics, the largest share of the pruned weights in which a mask differed from the exact one,
+        over every criterion and preset, when they were made; None where the tensors are there."""
+        if self.exact:
+            return None
+        found = self.document.get("compact")
+        return float(found["largest_difference"]) if found else None
+
+    def check_compact(self) -> None:
+        """Compare compact statistics with their checksum; nothing where the tensors are there.
+
+        Raises:
+            GapruneError: they were altered.
+        """
+        if not self.exact and not self._compact.checked:
+            check(self.document, self.folder, whole=True)
+            self._compact.checked = True
 
     @cached_property
     def has_neurons(self) -> bool:
         """Whether it holds what the neurons do. False for a sketch alone, for a scope without `down` matrices, and for
         analyses that were made before this was measured."""
-        return self.has_tensors and any(
-            key.endswith(f":{NEURON_FIELDS[0]}") for key in list(_mapped(self.folder).keys())
-        )
+        if not self.exact:
+            return self.has_tensors and any(matrix.role == "down" for matrix in self.matrices)
+        return any(key.endswith(f":{NEURON_FIELDS[0]}") for key in list(_mapped(self.folder).keys()))
 
     def neurons(self, name: str) -> NeuronStatistics:
         """What the neurons of a `down` matrix do.
@@ -175,6 +203,9 @@ class Statistics:
         """
         from safetensors import SafetensorError
 
+        if not self.exact:
+            self.check_compact()
+            return self._compact.tensor(name, field)
         try:
             if self._file is None:
                 self._file = _mapped(self.folder)

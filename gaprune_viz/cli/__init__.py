@@ -11,6 +11,7 @@ import typer
 from gaprune_viz.cli import analysis, benchmarks, experiments, planning, serving, speed, studies
 from gaprune_viz.cli.base import app, speaks
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.jobs import threads
 
 # Typer carries a click of its own in some versions: the base of its public error is the right one in all.
 USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -20,6 +21,7 @@ __all__ = ["analysis", "app", "benchmarks", "experiments", "main", "planning", "
 
 def main() -> None:
     """Run the command line; a GapruneError is one line on standard error and exit status 2."""
+    threads.settle()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a letter shows its number: no result is lost for that.
         if isinstance(stream, io.TextIOWrapper):

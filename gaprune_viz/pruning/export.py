@@ -139,6 +139,8 @@ def pruning(
         "waking_neurons": diagnostics.waking,
         "versions": versions(),
     }
+    if statistics.off is not None:
+        document["compact"] = {"largest_difference": statistics.off}
     made = yield from pruned(statistics, model, scope, targets, settings, result)
     if made.refit is not None:
         document["refit"] = refit_document(settings.refit, made.refit)

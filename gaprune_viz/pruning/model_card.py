@@ -35,7 +35,7 @@ Made with gaprune_viz after {PAPER}.
 |---|---|
 | criterion | `{score["criterion"]}` (alignment `{score["alignment"]}`, alpha {score["alpha"]}, beta {score["beta"]}, \
 gamma {score["gamma"]}, kappa {document["kappa"]:g}, Fisher power {score["fisher_power"]:g}) |
-| mask | {mask["pattern"]}, allocation `{mask["allocation"]}`{_bounds(mask)} |
+| mask | {mask["pattern"]}, allocation `{mask["allocation"]}`{_bounds(mask)}{_near(document.get("compact"))} |
 | zeros | {document["zeros"]:,} of {document["scope_weights"]:,} weights in scope `{run["calibration"]["scope"]}` |
 | sparsity of the whole model | {document["model_sparsity"]:.1%} of {document["model_weights"]:,} parameters |
 | kept weights | {_refitted(document.get("refit"))} |
@@ -62,6 +62,14 @@ model = SentenceTransformer("path/to/this/folder")
 
 def _loss(value: float | None) -> str:
     return "none: plain texts" if value is None else f"{value:.4f}"
+
+
+def _near(compact: dict[str, Any] | None) -> str:
+    """How far the mask may be from the exact one, where it is from compact statistics."""
+    if compact is None:
+        return ""
+    off = f"{compact['largest_difference']:.2%}"
+    return f", from compact statistics: at most {off} of the pruned weights off the exact mask"
 
 
 def _refitted(told: dict[str, Any] | None) -> str:

@@ -97,8 +97,14 @@ def test_the_same_are_tools_of_an_mcp_server(address: str, client: Client) -> No
 def test_a_wrong_call_says_what_is_wrong(client: Client) -> None:
     with pytest.raises(Exception, match="sparsity"):
         client.predict(settings={"sparsity": 7}, api_name="/tune")
-    with pytest.raises(Exception, match="sketch only"):
-        client.predict("demo", api_name="/compare")
+    with pytest.raises(Exception, match="not here"):
+        client.predict("analysis-of-nobody", api_name="/compare")
+
+
+@pytest.mark.minilm
+def test_the_bundled_analysis_is_compared_at_once(client: Client) -> None:
+    found = client.predict("demo", "robust", {"sparsity": 0.7}, api_name="/compare")
+    assert 0 < found["pruned"]["ndcg_at_10"] < found["dense"]["ndcg_at_10"]
 
 
 def test_settings_start_from_a_preset() -> None:

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 
 from gaprune_viz.app.session.store import STORE
-from gaprune_viz.app.session.view import Live, matrix_label
+from gaprune_viz.app.session.view import Live, mask_words, matrix_label
 from gaprune_viz.app.tuning.controls import settings_line
 from gaprune_viz.calibration.description import NO_LABELS
 from gaprune_viz.experiments.sweep import LEVELS, collapses
@@ -28,7 +28,8 @@ def headline_html(now: Live) -> str:
     if exact is not None:
         by_matrix = np.array([1 - float(exact.masks[m.name].float().mean()) for m in now.analysis.live.matrices])
         off = float(np.abs(by_matrix - preview.pruned_fraction).max())
-        note = f"exact mask: {percent(sparsity_of(exact.masks))}; preview off by {100 * off:.2f} points at most"
+        made = f"{percent(sparsity_of(exact.masks))}; preview off by {100 * off:.2f} points at most"
+        note = f"{mask_words(now.analysis)}: {made}"
     woken = now.losses.woken if now.losses else 0
     conflict = panels.Card(
         "Gradients in conflict", percent(preview.disagreement), "of the weights: domain and general pull apart"

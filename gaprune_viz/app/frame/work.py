@@ -12,7 +12,7 @@ import gradio as gr
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.session.access import visitor
-from gaprune_viz.app.session.guard import session_of
+from gaprune_viz.app.session.guard import session_of, warn
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, run_line
 from gaprune_viz.app.widgets.events import HEAVY, Changes, Listener, Steps, Values, listener
@@ -87,16 +87,34 @@ def analysis_of(run: RunSpec) -> Work[Path]:
     return work
 
 
-def full(frame: Frame, view: View, flag: Any, place: Any) -> Generator[Changes, None, tuple[View, Analysis]]:
-    """The analysis with all its tensors: the bundled demo holds a sketch only, so its run is made first."""
+def full(
+    frame: Frame, view: View, flag: Any, place: Any, *, exact: bool = False
+) -> Generator[Changes, None, tuple[View, Analysis]]:
+    """The analysis with statistics of every weight; where it holds a sketch only, its run is made first.
+
+    Args:
+        exact: whether they must be as they were measured: the bundled analysis has compact ones.
+    """
     analysis = STORE.analysis(view.analysis)
-    if analysis.statistics.has_tensors:
+    if analysis.statistics.exact or (not exact and _near(analysis)):
         return view, analysis
     folder = yield from steps(watched(analysis_of(analysis.run), flag), flag, place)
     view = view.with_(analysis=visitor().admit(folder))
     analysis = STORE.analysis(view.analysis)
     yield {frame.view: view.model_dump(), frame.sidebar.current: run_line(analysis, view.analysis)}
     return view, analysis
+
+
+def _near(analysis: Analysis) -> bool:
+    """Whether there are compact statistics. Where they were altered, this is said, and the run is made instead."""
+    if not analysis.statistics.has_tensors:
+        return False
+    try:
+        analysis.statistics.check_compact()
+    except GapruneError as error:
+        warn(GapruneError(error.message, "The analysis is computed instead."))
+        return False
+    return True
 
 
 def heavy_job(
@@ -109,10 +127,12 @@ def heavy_job(
     *,
     live: Callable[[], Changes] | None = None,
     stopped: str = UNCHANGED,
+    exact: bool = False,
 ) -> Steps:
     """Heavy work on the full analysis with progress at `place`; `show` turns its result into changes.
 
     Args:
+        exact: as for `full`.
         live: asked at every step, and when the work ends early, what of it can be shown already.
         stopped: what to say when the person stopped it.
     """
@@ -120,7 +140,7 @@ def heavy_job(
     yield {place: progress_html("Starting", None)}
     try:
         settings = frame.tuning.settings(values)
-        shown, analysis = yield from full(frame, frame.view_of(values), flag, place)
+        shown, analysis = yield from full(frame, frame.view_of(values), flag, place, exact=exact)
         job = watched(lambda report, stopped: work(shown, analysis, settings, report, stopped), flag)
         result = yield from steps(job, flag, place, live)
         yield {place: "", **show(result)}

@@ -28,7 +28,8 @@ KEPT_SECONDS = 3_600
 def exported(now: Live, report: Report, stopped: Callable[[], bool]) -> Path:
     """Write the pruned model of an analysis with all its tensors; its folder, where it is kept."""
     settings = settled(now.preview.settings)
-    place = workspace() / f"export-{now.analysis.key}-{settings.key()}"
+    near = "" if now.analysis.statistics.exact else "-compact"
+    place = workspace() / f"export-{now.analysis.key}-{settings.key()}{near}"
     report("Writing the pruned model", 0, 0)
     driven(pruning(now.analysis.folder, settings, place, model=STORE.dense(now.analysis)), report, stopped)
     return place

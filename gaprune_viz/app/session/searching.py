@@ -65,6 +65,18 @@ def task_embeddings(
     return STORE.embeddings(analysis, task, settings, encode)
 
 
+def prepare(analysis: Analysis) -> None:
+    """Load the model of an analysis, and read its first collection with it.
+
+    Raises:
+        GapruneError: the model is not there.
+    """
+    domain = analysis.run.calibration.domain
+    source = domain if domain in STARTER_DOMAINS else general_source(analysis)
+    STORE.scope(analysis)
+    task_embeddings(analysis, STORE.task(source), None, lambda *_: None, lambda: False)
+
+
 def compare_query(
     analysis: Analysis,
     settings: Settings,

@@ -17,6 +17,7 @@ from gaprune_viz.calibration.statistics import MatrixInfo
 from gaprune_viz.config import Fisher, Settings, Spec
 from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.figures.kit import panels
+from gaprune_viz.figures.kit.formatting import percent
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
 from gaprune_viz.masking.neurons import Losses
 from gaprune_viz.sketch.preview import Overlaps, Preview
@@ -122,6 +123,14 @@ def place_of(name: str, matrices: Sequence[MatrixInfo]) -> str:
 def matrix_label(row: Mapping[Any, Any]) -> str:
     """A matrix as people read it."""
     return f"layer {row['layer']} {ROLE_LABELS[row['role']]}"
+
+
+def mask_words(analysis: Analysis) -> str:
+    """What a mask over all weights is: exact, or how near to it."""
+    off = analysis.statistics.off
+    if off is None:
+        return "exact mask"
+    return f"mask from compact statistics (at most {percent(off)} of its weights off the exact one)"
 
 
 def run_line(analysis: Analysis, name: str) -> str:

@@ -66,7 +66,7 @@ def build(frame: Frame, shown: Shown) -> MatrixTab:
         panels.empty_state(
             "Not looked inside yet",
             "Press Look inside to see the matrix selected in the Atlas, block by block, down to single weights. "
-            "The exact mask is made first, which takes some seconds; on the bundled example the run is made once.",
+            "A mask over all weights is made first, which takes some seconds.",
         ),
         js_on_load=of_element("inside"),
         elem_id="gv-inside",

@@ -130,7 +130,7 @@ def build(frame: Frame, shown: Shown) -> RetrievalTab:
         panels.empty_state(
             "No query compared yet",
             "Pick a sample query or type one, then press Compare: the dense and the pruned model rank the same "
-            "passages side by side. The first time, the exact mask is made, which takes some seconds.",
+            "passages side by side. The first time, a mask over all weights is made, which takes a second or two.",
         ),
         elem_id="gv-ranking",
     )

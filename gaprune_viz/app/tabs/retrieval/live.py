@@ -16,7 +16,7 @@ from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.work import heavy_job
 from gaprune_viz.app.session.guard import session_of
 from gaprune_viz.app.session.searching import rerank_query
-from gaprune_viz.app.session.view import View
+from gaprune_viz.app.session.view import View, mask_words
 from gaprune_viz.app.tabs.retrieval.layout import RetrievalTab
 from gaprune_viz.app.widgets.events import Changes, Steps, Values
 from gaprune_viz.config import Settings
@@ -60,11 +60,15 @@ def rerank(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
             with _lock:
                 _running[session] = (settings.key(), moved)
-            return settings, rerank_query(analysis, settings, asked, report, lambda: stopped() or moved.is_set())
+            return (
+                analysis,
+                settings,
+                rerank_query(analysis, settings, asked, report, lambda: stopped() or moved.is_set()),
+            )
 
         def show(result: Any) -> Changes:
-            settings, ranked = result
-            note = live_note(ranked.sides.passages, settings)
+            analysis, settings, ranked = result
+            note = live_note(ranked.sides.passages, settings, mask_words(analysis))
             return {tab.ranking: ranking_html(*ranked, note=note, refitted=settings.refit.refit)}
 
         try:
@@ -77,12 +81,16 @@ def rerank(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
     return handler
 
 
-def live_note(count: int, settings: Settings) -> str:
-    """What a live ranking is, and what it is not."""
+def live_note(count: int, settings: Settings, mask_of: str = "exact mask") -> str:
+    """What a live ranking is, and what it is not.
+
+    Args:
+        mask_of: `mask_words` of the analysis.
+    """
     mask = settings.mask
     cut = percent(mask.sparsity) if mask.pattern == "unstructured" else mask.pattern
     refit = ", refitted" if settings.refit.refit else ""
     return (
-        f"Live: the dense top {count} re-ranked under the exact mask at {cut}{refit}. Passages beyond them cannot come "
+        f"Live: the dense top {count} re-ranked under the {mask_of} at {cut}{refit}. Passages beyond them cannot come "
         "in; press Compare to search the whole collection."
     )

@@ -108,7 +108,8 @@ def run_sweep(tab: SweepTab, frame: Frame) -> Callable[..., Steps]:
         def show(result: tuple[Swept, pd.DataFrame]) -> Changes:
             return swept_changes(tab, kind, *result)
 
-        yield from heavy_job(frame, tab.progress, work, show, values, request)
+        # Its cells are kept in the folder of the analysis.
+        yield from heavy_job(frame, tab.progress, work, show, values, request, exact=True)
 
     return handler
 
