@@ -87,6 +87,7 @@ class Tab:
             page = self.opened.page
             page.evaluate(BEGINNING, query.removeprefix("?"))
             page.wait_for_selector(f"html[data-gv-settled] {WHOLE}", timeout=60_000)
+            quiet(page)
         self.left |= leaves
         return self.opened.page
 
