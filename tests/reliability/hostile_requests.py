@@ -92,7 +92,7 @@ def private_calls() -> Iterator[tuple[str, str]]:
         ("analyze", ["default", "/dev/zero", "general", "mlp", 4, 0]),
         ("analyze", ["default", "chemistry", "general", "mlp", 10**9, 0]),
         ("analyze", ["default", "chemistry", "general", "mlp", "many", 0]),
-        ("compare", ["demo", "paper", None, "chemistry"]),
+        ("compare", ["analysis-0000000000000000", "paper", None, "chemistry"]),
         ("export", ["analysis-0000000000000000", "paper", {}]),
     ):
         yield f"{name}({', '.join(map(repr, values))})", _called(called(caller, name, values))
