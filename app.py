@@ -7,8 +7,7 @@ import os
 
 from gaprune_viz.jobs import threads
 
-# Before anything loads a library that computes.
-threads.settle()
+threads.settle()  # Before anything loads a library that computes.
 
 from gaprune_viz.app import build, launch  # noqa: E402
 from gaprune_viz.config import ServeSpec  # noqa: E402

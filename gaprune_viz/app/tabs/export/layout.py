@@ -62,8 +62,8 @@ def build(frame: Frame, shown: Shown) -> ExportTab:
         settings = gr.DownloadButton("Settings (.json)", elem_id="gv-download-settings", min_width=140)
     gr.Markdown(
         "**Reproduce this**: the same analysis, the same mask, the same numbers. Counts and shares are those of the "
-        "exact mask, which the cards above show once it is made; until then they show a preview. On the bundled example "
-        "the page's masks come from compact statistics, nearly the exact ones; *Run* makes the exact ones here too."
+        "exact mask, which the cards above show once it is made; until then they show a preview. On the bundled "
+        "example the page's masks come from compact statistics, nearly the exact ones; *Run* makes the exact ones."
     )
     run, chosen = now.analysis.run, now.preview.settings
     look: dict[str, Any] = {"wrap_lines": True, "min_width": 320}
