@@ -5,6 +5,7 @@ They drive the command line's flags, the page's controls, URL parameters, storag
 
 from gaprune_viz.config.analysis import (
     DEFAULT_MODEL,
+    LEFT_OUT,
     SIDES,
     SKETCH_CAP,
     SKETCH_PER_MATRIX,
@@ -39,6 +40,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "ENOUGH",
     "FISHER_POWERS",
+    "LEFT_OUT",
     "SIDES",
     "SKETCH_CAP",
     "SKETCH_PER_MATRIX",
