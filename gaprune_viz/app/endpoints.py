@@ -146,7 +146,8 @@ def compare(
         analysis: id from `analyze`. `demo` holds a sketch only and cannot be compared.
         preset: as in `tune`.
         settings: as in `tune`.
-        task: a starter name, or the path of a BEIR folder.
+        task: a starter name, or the path of a BEIR folder or .zip; `#identical-ids=keep` (or `leave-out`) behind it
+            says whether a query finds the passage of its own id.
 
     Returns:
         means of dense and pruned, differences with 95 % paired intervals and p values, overlap of the first ten.

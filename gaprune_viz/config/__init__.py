@@ -22,6 +22,7 @@ from gaprune_viz.config.analysis import (
     column_mapping,
 )
 from gaprune_viz.config.base import Spec, help_text
+from gaprune_viz.config.evaluation import IDENTICAL_IDS_HELP, IDENTICAL_IDS_MARK, IdenticalIds, task_source
 from gaprune_viz.config.experiments import STUDY_ROWS, Objective, RecommendSpec, RetrainSpec, StudySpec
 from gaprune_viz.config.pruning import (
     FISHER_POWERS,
@@ -40,6 +41,8 @@ __all__ = [
     "DEFAULT_MODEL",
     "ENOUGH",
     "FISHER_POWERS",
+    "IDENTICAL_IDS_HELP",
+    "IDENTICAL_IDS_MARK",
     "LEFT_OUT",
     "SIDES",
     "SKETCH_CAP",
@@ -54,6 +57,7 @@ __all__ = [
     "Dtype",
     "Fisher",
     "FisherEstimate",
+    "IdenticalIds",
     "MaskSpec",
     "ModelSpec",
     "Objective",
@@ -72,4 +76,5 @@ __all__ = [
     "SweepKind",
     "column_mapping",
     "help_text",
+    "task_source",
 ]

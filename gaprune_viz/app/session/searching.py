@@ -74,7 +74,10 @@ def compare_query(
     pruned = task_embeddings(analysis, task, settings, report, stopped)
     row = _row(task, query_id, text)
     theirs = _embed_query(analysis, settings, query) if row is None else pruned.queries[row]
-    return query, side_by_side(dense.corpus @ vector, pruned.corpus @ theirs, task.corpus, relevant)
+    before, after, passages = dense.corpus @ vector, pruned.corpus @ theirs, list(task.corpus)
+    if (own := _own_passage(task, row, query_id)) is not None:
+        before, after, passages = np.delete(before, own), np.delete(after, own), passages[:own] + passages[own + 1 :]
+    return query, side_by_side(before, after, passages, relevant)
 
 
 def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: Report, stopped: Stopped):
@@ -90,6 +93,8 @@ def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: R
     task, dense, vector, query, relevant = _asked(analysis, source, pick, text, report, stopped)
     scores = similarity(vector[None], dense.corpus)[0]
     order = id_order(task.corpus)
+    if (own := _own_passage(task, _row(task, pick, text), pick)) is not None:
+        order = order[order != own]
     best = order[top(scores[order], LIVE_DEPTH)]
     report("Making the exact mask", 0, 0)
     _halt(stopped)
@@ -102,6 +107,13 @@ def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: R
         corpus = model.encode([passage.embedding_text for passage in passages], "passage", stop=stopped)
     check_finite(np.concatenate([theirs, corpus]), [query, *(passage.embedding_text for passage in passages)])
     return query, side_by_side(scores[best], similarity(theirs, corpus)[0], passages, relevant)
+
+
+def _own_passage(task: RetrievalTask, row: int | None, query_id: str | None) -> int | None:
+    """Position of the passage that a sample query does not find: its own, where the task leaves that out."""
+    if row is None or query_id not in task.own_passages:
+        return None
+    return next(i for i, passage in enumerate(task.corpus) if passage.id == query_id)
 
 
 def _halt(stopped: Stopped) -> None:

@@ -133,12 +133,14 @@ def _of_table(path: Path, told: Told) -> Iterator[Judgement]:
     table = open_table(path)
     for where, values in table.rows(None):
         place = f"{_place(path)}, {where}"
-        found = [next((values[name] for name in names if name in values), None) for names in _FIELDS.values()]
-        if None in found:
+        query, passage, grade = (
+            next((values[name] for name in names if name in values), None) for names in _FIELDS.values()
+        )
+        if query is None or passage is None or grade is None:
             raise GapruneError(
                 f"{place}: query-id, corpus-id or score is missing.", "Give every row a query-id, a corpus-id, a score."
             )
-        yield Judgement(place, *map(_plain, found))
+        yield Judgement(place, _plain(query), _plain(passage), _plain(grade))
     told.remarks += table.remarks
 
 
