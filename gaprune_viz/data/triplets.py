@@ -93,7 +93,7 @@ def load_samples(
     if source.startswith("hub:"):
         table = open_hub(source)
         return load_table(source, source.removeprefix("hub:"), table, columns, embed, seed=seed, left_out=left_out)
-    path = _place(source)
+    path = source_place(source)
     if is_collection(path):
         _refuse_columns(columns, path.name)
         return _load_beir(path, embed, seed, left_out)
@@ -113,7 +113,7 @@ def check_source(source: str) -> None:
     if source.startswith("hub:"):
         parse_hub(source)
     else:
-        _place(source)
+        source_place(source)
 
 
 def calibration_samples(spec: CalibrationSpec, side: str, embed: Embed | None = None) -> TripletSet | TextSet:
@@ -176,7 +176,12 @@ def load_table(
     return replace(found, report=replace(found.report, left_out=found.report.left_out + left))
 
 
-def _place(source: str) -> Path:
+def source_place(source: str) -> Path:
+    """The file or folder behind a path or an upload.
+
+    Raises:
+        GapruneError: as `local_path` and `upload_path`.
+    """
     return upload_path(source) if source.startswith(UPLOAD_PREFIX) else local_path(source)
 
 
