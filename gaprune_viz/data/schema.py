@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -19,6 +20,7 @@ MAX_TEXT = 20_000
 MAX_NEGATIVES = 100
 MAX_TOTAL_TEXT = 512 * 1024 * 1024
 MAX_NOTES = 100
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 Embed = Callable[[Sequence[str], str], np.ndarray]
 """(texts, kind "query" | "passage") -> float32 [n, d], unit rows, in the order of the texts."""
@@ -138,7 +140,7 @@ def check_text(value: object, name: str, place: str) -> str:
             f"{place}: {name} has {len(text):,} characters; the limit is {MAX_TEXT:,}.",
             "Models read a few hundred words: shorten the text, or split it into passages.",
         )
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if HALF_CHARACTER.search(text):
         raise GapruneError(f"{place}: {name} holds half a character (a lone surrogate).", "Write that text anew.")
     return text
 

@@ -13,7 +13,7 @@ from gaprune_viz.data.readers.csv_table import open_csv
 from gaprune_viz.data.readers.opening import open_table
 from gaprune_viz.data.readers.streams import plain_ending
 from gaprune_viz.data.readers.table import Row
-from gaprune_viz.data.schema import Notes, until_broken
+from gaprune_viz.data.schema import HALF_CHARACTER, Notes, until_broken
 from gaprune_viz.data.shapes.passages import TEXTS
 from gaprune_viz.errors import GapruneError
 
@@ -134,6 +134,6 @@ def _text(values: Mapping[str, object], name: str, place: str) -> str:
     if not isinstance(value, str):
         what = f"is {json_kind(value)}" if name in values else "is missing"
         raise GapruneError(f"{place}: {name} {what}; a text was expected.", "Mend that line, or leave it out.")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if HALF_CHARACTER.search(value):
         raise GapruneError(f"{place}: {name} holds half a character (a lone surrogate).", "Mend that line.")
     return value.strip()
