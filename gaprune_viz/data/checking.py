@@ -140,6 +140,16 @@ def check_data(
     return DataReport(**found.known, lengths=lengths, scripts=scripts, leakage=leakage)  # type: ignore[arg-type]
 
 
+def texts_of(source: str, *, columns: dict[str, str] | None = None, left_out: float = LEFT_OUT) -> TextPair:
+    """The queries and the passages of data, each once, in their order.
+
+    Raises:
+        GapruneError: as `check_data`.
+    """
+    found = _read(source, columns, left_out)
+    return found.queries, found.passages
+
+
 def _read(source: str, columns: dict[str, str] | None, left_out: float) -> _Found:
     if source in STARTER_DOMAINS or source.startswith("ontology:"):
         return _of_samples(load_samples(source, columns=columns), "built in")
