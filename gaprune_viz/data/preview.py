@@ -44,6 +44,7 @@ class UploadPreview:
         problem: why it cannot be used as it is, and what to do; empty when it can.
         remarks: what a person should know of the file: its encoding, a missing header, negatives that are mined.
         pairs: whether these are pairs, whose negatives are mined with a model; `kept` counts them.
+        passages: of a collection, all of which a model would embed.
     """
 
     name: str
@@ -58,6 +59,7 @@ class UploadPreview:
     problem: str
     remarks: tuple[str, ...] = ()
     pairs: bool = False
+    passages: int = 0
 
     @property
     def plain(self) -> bool:
@@ -150,7 +152,9 @@ def _inspect_beir(path: Path) -> UploadPreview:
     )
     count = len(data.qrels)
     columns = ("query", "judged passage")
-    return UploadPreview(name, "BEIR", columns, shown, {}, count, count, 0, (), "", data.notes)
+    return UploadPreview(
+        name, "BEIR", columns, shown, {}, count, count, 0, (), "", data.notes, passages=len(data.corpus)
+    )
 
 
 def _cell(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -31,16 +32,21 @@ def open_excel(path: Path) -> Table:
 
     def rows(only: Sequence[str] | None) -> Iterator[Row]:
         for number, values in enumerate(frame.itertuples(index=False, name=None), 2):
-            row = {name: value for name, value in zip(names, values, strict=True) if only is None or name in only}
+            row = {n: _text(value) for n, value in zip(names, values, strict=True) if only is None or n in only}
             if any(value.strip() for value in row.values()):
                 yield f"row {number}", row
 
     return Table("Excel", names, rows)
 
 
+def _text(value: Any) -> str:
+    """A cell as text; an empty one may come as None or as a number that is none."""
+    return value if isinstance(value, str) else "" if value is None or value != value else str(value)
+
+
 def _frame(path: Path) -> Any:
     try:
-        import openpyxl  # noqa: F401
+        from openpyxl.utils.exceptions import InvalidFileException
     except ModuleNotFoundError as error:
         raise GapruneError(
             f"{path.name} needs the package openpyxl, which is not installed.",
@@ -51,10 +57,13 @@ def _frame(path: Path) -> Any:
     file = seekable(path)
     _check_members(path, file)
     try:
-        return pd.read_excel(file, dtype=str, keep_default_na=False, nrows=MAX_ROWS + 1, engine="openpyxl")
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError, EOFError) as error:
-        raise _bad(path, error) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        with warnings.catch_warnings():
+            # About styles and validations, which are not read.
+            warnings.simplefilter("ignore")
+            return pd.read_excel(file, dtype=str, keep_default_na=False, nrows=MAX_ROWS + 1, engine="openpyxl")
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, SyntaxError, EOFError, ArithmeticError) as e:
+        raise _bad(path, e) from e
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, AssertionError, InvalidFileException) as error:
         raise _bad(path, error) from error
 
 

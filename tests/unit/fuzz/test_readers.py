@@ -8,6 +8,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -155,7 +156,14 @@ def workbook(draw: st.DrawFn) -> bytes:
     names = draw(st.lists(st.sampled_from(["query", "positive", "negative", "x"]), min_size=1, unique=True))
     frame = pd.DataFrame({n: draw(st.lists(cells, min_size=length, max_size=length)) for n in names})
     frame.to_excel(box, index=False)
-    return box.getvalue()
+    # The same at every hour; and a change inside a member, where no checksum finds it.
+    changed = io.BytesIO()
+    with zipfile.ZipFile(box) as old, zipfile.ZipFile(changed, "w", zipfile.ZIP_STORED) as new:
+        struck = draw(st.sampled_from(["", *old.namelist()]))
+        for name in old.namelist():
+            content = re.sub(rb"\d{4}-\d\d-\d\dT[\d:]+Z", b"2000-01-01T00:00:00Z", old.read(name))
+            new.writestr(zipfile.ZipInfo(name), draw(mutated(st.just(content))) if name == struck else content)
+    return changed.getvalue()
 
 
 FILES[".xlsx"] = st.one_of(workbook(), mutated(workbook()), st.binary(max_size=200))

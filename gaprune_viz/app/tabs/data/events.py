@@ -63,7 +63,7 @@ class SideEvents:
             return self.clear()
         try:
             preview = look(path, None)
-            visitor().access.check_rows(preview.rows)
+            check_size(preview)
             return {**self._pickers(preview), **self._report(path, preview, values)}
         except GapruneError as error:
             hidden = {**self._hidden(), self.tab.rows: gr.update(visible=False), self.tab.use: _button(False)}
@@ -92,7 +92,7 @@ class SideEvents:
             return {}
         mapping = self._mapping(values)
         try:
-            visitor().access.check_rows(look(path, mapping).rows)
+            check_size(look(path, mapping))
             upload = keep_upload(Path(path))
         except GapruneError as error:
             return {self.tab.report: panels.error_card(error.message, error.hint)}
@@ -136,6 +136,15 @@ class SideEvents:
             column: gr.update(visible=False, choices=[], value=[] if field in SEVERAL else None)
             for field, column in self.tab.columns.items()
         }
+
+
+def check_size(preview: UploadPreview) -> None:
+    """Refuse an upload with more rows, or more passages to embed, than this server takes from strangers.
+
+    Raises:
+        GapruneError: so.
+    """
+    visitor().access.check_rows(max(preview.rows, preview.passages))
 
 
 def _button(usable: bool) -> Any:
