@@ -142,7 +142,23 @@ def archives(folder: Path) -> Iterator[tuple[str, Path]]:
     yield "a zip of 20,000 files", box("many.zip", [*whole, *((f"sea/{n}", b"") for n in range(20_000))])
     sheet = b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'bb'>]><a>&b;</a>"
     yield "a workbook that declares entities", box("entities.xlsx", [("xl/workbook.xml", sheet)])
+    yield "a workbook with one far cell in each row", _far_cells(folder)
     yield "a workbook of 300 MiB", box("large.xlsx", [("xl/workbook.xml", b" " * (300 * 2**20))])
+
+
+def _far_cells(folder: Path) -> Path:
+    import pandas as pd
+
+    near, place = folder / "near.xlsx", folder / "far.xlsx"
+    pd.DataFrame({"query": ["a"], "positive": ["b"], "negative": ["c"]}).to_excel(near, index=False)
+    cell = '<row r="{0}"><c r="XFD{0}" t="inlineStr"><is><t>x</t></is></c></row>'
+    far = "".join(cell.format(row) for row in range(1, 100_001))
+    sheet = f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{far}'
+    with zipfile.ZipFile(near) as old, zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            ours = name == "xl/worksheets/sheet1.xml"
+            new.writestr(name, f"{sheet}</sheetData></worksheet>" if ours else old.read(name))
+    return place
 
 
 def _arrow_bomb(folder: Path) -> Path:

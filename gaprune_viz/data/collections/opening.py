@@ -85,8 +85,9 @@ def _check_directory(path: Path) -> None:
         size = file.seek(0, 2)
         file.seek(max(0, size - 66_000))
         tail = file.read()
-    end = tail.rfind(b"PK\x05\x06")
-    listed = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
+    # Which of several such records counts is for the library to say: the largest is looked at.
+    ends = (found.start() for found in re.finditer(rb"(?=PK\x05\x06)", tail))
+    listed = max((int.from_bytes(tail[end + 12 : end + 16], "little") for end in ends), default=0)
     if listed > _DIRECTORY_BYTES or b"PK\x06\x07" in tail:
         raise GapruneError(
             f"{path.name} lists more files than a collection has.", "Pack the folder of one collection alone."

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gaprune_viz.data.files import MAX_ROWS, raw_lines, too_many_rows
 from gaprune_viz.data.readers.encodings import Remarks, tell
 from gaprune_viz.data.readers.streams import plain_ending
-from gaprune_viz.data.readers.table import Row, Table, refuse_many_columns
+from gaprune_viz.data.readers.table import Row, Table, refuse_many_columns, refuse_same_names
 from gaprune_viz.errors import GapruneError
 
 TRIPLE = ("query", "positive", "negative")
@@ -104,9 +103,7 @@ def _delimiter(path: Path, header: str) -> str:
 def _header(path: Path, record: list[str]) -> tuple[str, ...]:
     header = tuple(name.strip() for name in record)
     refuse_many_columns(path, len(header))
-    twice = sorted(name for name, count in Counter(header).items() if count > 1 and name)
-    if twice:
-        raise GapruneError(f"{path.name} has two columns called {twice[0]!r}.", "Give every column its own name.")
+    refuse_same_names(path, header)
     return header
 
 

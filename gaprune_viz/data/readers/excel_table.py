@@ -1,4 +1,8 @@
-"""Excel workbooks as rows: the first sheet, its first row the header. Needs the optional package openpyxl."""
+"""Excel workbooks as rows: the first sheet, its first row the header. Needs the optional package openpyxl.
+
+Rows are taken one by one, and no row wider than a table may be: a sheet that names one far cell in each row would fill
+the memory as a whole table.
+"""
 
 from __future__ import annotations
 
@@ -10,61 +14,70 @@ from pathlib import Path
 from typing import Any
 
 from gaprune_viz.data.files import MAX_ROWS, MIB, too_many_rows
-from gaprune_viz.data.readers.limits import MAX_FILE_BYTES
 from gaprune_viz.data.readers.streams import seekable
-from gaprune_viz.data.readers.table import Row, Table, refuse_many_columns
+from gaprune_viz.data.readers.table import MAX_COLUMNS, Row, Table, refuse_many_columns, refuse_same_names
 from gaprune_viz.errors import GapruneError
 
+MAX_WORKBOOK_BYTES = 64 * MIB
 _MEMBERS = 1_000
 
 
 def open_excel(path: Path) -> Table:
-    """A workbook; all of its first sheet is read, every cell as text.
+    """A workbook; its header is read, and every cell is taken as text.
 
     Raises:
         GapruneError: openpyxl is not installed, or the file is no workbook or too large when unpacked.
     """
-    frame = _frame(path)
-    names = tuple(str(name).strip() for name in frame.columns)
+    _check_members(path, seekable(path))
+    header = [name.strip() for name in next(_records(path, MAX_COLUMNS + 1), ())]
+    while header and not header[-1]:
+        header.pop()
+    names = tuple(header)
     refuse_many_columns(path, len(names))
-    if len(frame) > MAX_ROWS:
-        raise too_many_rows(path)
+    refuse_same_names(path, names)
 
     def rows(only: Sequence[str] | None) -> Iterator[Row]:
-        for number, values in enumerate(frame.itertuples(index=False, name=None), 2):
-            row = {n: _text(value) for n, value in zip(names, values, strict=True) if only is None or n in only}
-            if any(value.strip() for value in row.values()):
-                yield f"row {number}", row
+        for number, record in enumerate(_records(path, len(names)) if names else (), 1):
+            if number > MAX_ROWS + 1:
+                raise too_many_rows(path)
+            if number > 1 and any(cell.strip() for cell in record):
+                yield f"row {number}", {n: cell for n, cell in zip(names, record, strict=False) if n}
 
-    return Table("Excel", names, rows)
-
-
-def _text(value: Any) -> str:
-    """A cell as text; an empty one may come as None or as a number that is none."""
-    return value if isinstance(value, str) else "" if value is None or value != value else str(value)
+    return Table("Excel", tuple(name for name in names if name), rows)
 
 
-def _frame(path: Path) -> Any:
+def _records(path: Path, width: int) -> Iterator[tuple[str, ...]]:
+    """The rows of the first sheet, up to some column, as texts."""
     try:
+        from openpyxl import load_workbook
         from openpyxl.utils.exceptions import InvalidFileException
     except ModuleNotFoundError as error:
         raise GapruneError(
             f"{path.name} needs the package openpyxl, which is not installed.",
             "Install it with: pip install 'gaprune-viz[excel]', or save the sheet as CSV.",
         ) from error
-    import pandas as pd
-
-    file = seekable(path)
-    _check_members(path, file)
+    book: Any = None
     try:
         with warnings.catch_warnings():
             # About styles and validations, which are not read.
             warnings.simplefilter("ignore")
-            return pd.read_excel(file, dtype=str, keep_default_na=False, nrows=MAX_ROWS + 1, engine="openpyxl")
+            book = load_workbook(seekable(path), read_only=True, data_only=True)
+            for record in book.worksheets[0].iter_rows(max_col=width, values_only=True):
+                yield tuple(map(_text, record))
     except (OSError, LookupError, ValueError, TypeError, AttributeError, SyntaxError, EOFError, ArithmeticError) as e:
         raise _bad(path, e) from e
     except (zipfile.BadZipFile, zlib.error, RuntimeError, AssertionError, InvalidFileException) as error:
         raise _bad(path, error) from error
+    finally:
+        if book is not None:
+            book.close()
+
+
+def _text(value: object) -> str:
+    """A cell as text; a whole number as people see it."""
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _check_members(path: Path, file: Any) -> None:
@@ -73,13 +86,14 @@ def _check_members(path: Path, file: Any) -> None:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             size = sum(member.file_size for member in members)
-            if len(members) > _MEMBERS or size > MAX_FILE_BYTES:
+            if len(members) > _MEMBERS or size > MAX_WORKBOOK_BYTES:
                 raise GapruneError(
-                    f"{path.name} has more than {MAX_FILE_BYTES // MIB} MiB when unpacked.", "Keep a part of its rows."
+                    f"{path.name} has more than {MAX_WORKBOOK_BYTES // MIB} MiB when unpacked.",
+                    "Save the sheet as CSV or Parquet.",
                 )
             for member in members:
                 # No program writes one, and it can name other files or itself.
-                if member.filename.endswith(".xml") and b"<!DOCTYPE" in archive.read(member):
+                if member.filename.endswith((".xml", ".rels")) and b"<!DOCTYPE" in archive.read(member):
                     raise GapruneError(f"{path.name} declares a document type.", "Save the sheet as CSV.")
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise _bad(path, error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,17 @@ class Table:
     columns: tuple[str, ...] | None
     rows: Callable[[Sequence[str] | None], Iterator[Row]]
     remarks: Remarks = field(default_factory=list)
+
+
+def refuse_same_names(path: Path, names: Sequence[str]) -> None:
+    """Refuse a header that gives one name to two columns.
+
+    Raises:
+        GapruneError: naming it.
+    """
+    twice = sorted(name for name, count in Counter(names).items() if count > 1 and name)
+    if twice:
+        raise GapruneError(f"{path.name} has two columns called {twice[0]!r}.", "Give every column its own name.")
 
 
 def refuse_many_columns(path: Path, columns: int) -> None:

@@ -490,6 +490,24 @@ def test_a_workbook_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         load_triplets(str(tmp_path / "a.xlsx"))
 
 
+def test_a_workbook_is_read_as_people_see_it(tmp_path: Path) -> None:
+    import pandas as pd
+
+    rows = [["what is 2", 2, 3.5], [None, None, None], ["what is 3", 3.0, "four"], ["what is 5", 5, None]]
+    frame = pd.DataFrame(rows, columns=["query", "positive", "negative"])
+    frame.to_excel(tmp_path / "a.xlsx", index=False)
+    with pytest.raises(GapruneError, match="row 5: negative is empty"):
+        load_triplets(str(tmp_path / "a.xlsx"))
+    frame[:3].to_excel(tmp_path / "a.xlsx", index=False)
+    assert load_triplets(str(tmp_path / "a.xlsx")).triplets == (
+        Triplet("what is 2", "2", ("3.5",)),
+        Triplet("what is 3", "3", ("four",)),
+    )
+    pd.DataFrame([["a", "b"]], columns=["query", "query"]).to_excel(tmp_path / "a.xlsx", index=False)
+    with pytest.raises(GapruneError, match="two columns called 'query'"):
+        load_triplets(str(tmp_path / "a.xlsx"))
+
+
 def test_mined_negatives_are_never_the_query_itself(tmp_path: Path) -> None:
     rows = [
         ("salt sea", "salt water of the sea"),
