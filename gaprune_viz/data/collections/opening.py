@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -70,7 +71,7 @@ def _unpacked(path: Path, place: Path) -> Path:
                 total += _copy(path, archive, member, folder / inside, MAX_UNCOMPRESSED_BYTES - total)
     except OSError as error:
         raise unreadable(path, error) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, RuntimeError, ValueError) as error:
         raise GapruneError(f"{path.name} is no whole zip archive ({error}).", "Pack it anew.") from error
     return folder
 
@@ -109,7 +110,7 @@ def _wanted(path: Path, members: list[zipfile.ZipInfo]) -> dict[PurePosixPath, z
         file = Path(name.name)
         table = stem(file) in (*CORPUS, *QUERIES) and plain_ending(file) in TABLES
         judged = (name.parent.name == "qrels" or stem(file).startswith(QRELS[0])) and plain_ending(file) in JUDGEMENTS
-        if not member.is_dir() and (table or judged) and re.fullmatch(r"\w[\w.-]*", file.name):
+        if not member.filename.endswith("/") and (table or judged) and re.fullmatch(r"\w[\w.-]*", file.name):
             found[name] = member
     tops = {name.parent for name in found if stem(Path(name.name)) in CORPUS}
     if len(tops) != 1:

@@ -6,6 +6,7 @@ the memory as a whole table.
 
 from __future__ import annotations
 
+import struct
 import warnings
 import zipfile
 import zlib
@@ -66,7 +67,7 @@ def _records(path: Path, width: int) -> Iterator[tuple[str, ...]]:
                 yield tuple(map(_text, record))
     except (OSError, LookupError, ValueError, TypeError, AttributeError, SyntaxError, EOFError, ArithmeticError) as e:
         raise _bad(path, e) from e
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, AssertionError, InvalidFileException) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, AssertionError, InvalidFileException) as error:
         raise _bad(path, error) from error
     finally:
         if book is not None:
@@ -95,7 +96,9 @@ def _check_members(path: Path, file: Any) -> None:
                 # No program writes one, and it can name other files or itself.
                 if member.filename.endswith((".xml", ".rels")) and b"<!DOCTYPE" in archive.read(member):
                     raise GapruneError(f"{path.name} declares a document type.", "Save the sheet as CSV.")
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+    except (OSError, EOFError, LookupError, ValueError, RuntimeError) as error:
+        raise _bad(path, error) from error
+    except (zipfile.BadZipFile, zlib.error, struct.error) as error:
         raise _bad(path, error) from error
 
 

@@ -36,8 +36,9 @@ def open_saved(folder: Path) -> Table:
         split = next((name for name in _PREFERRED if name in splits), splits[0])
     inner = folder / split if split else folder
     listed = _document(inner / STATE).get("_data_files")
-    files = [entry.get("filename") if isinstance(entry, dict) else None for entry in listed or [None]]
-    if not all(_is_name(name) for name in files):
+    entries = listed if isinstance(listed, list) else []
+    files = [entry.get("filename") if isinstance(entry, dict) else None for entry in entries]
+    if not files or not all(_is_name(name) for name in files):
         raise _damaged(inner, STATE)
     parts = [inner / str(name) for name in files]
     for part in parts:
