@@ -28,7 +28,7 @@ class ChosenData:
 
     def describe(self, asked: int) -> tuple[dict[str, Any], list[str]]:
         """What goes into `spec.json`, and what a person should be told."""
-        notes = list(self.source.report.dropped)
+        notes = [*self.source.report.remarks, *self.source.report.dropped]
         if isinstance(self.source, TextSet):
             notes.insert(0, f"{self.source.name}: {ALIGNMENT_OFF}")
         if len(self.chosen) < asked:

@@ -146,7 +146,8 @@ def compare(
         analysis: id from `analyze`, or `demo`, whose masks come from compact statistics, nearly the exact ones.
         preset: as in `tune`.
         settings: as in `tune`.
-        task: a starter name, or the path of a BEIR folder.
+        task: a starter name, or the path of a BEIR folder or .zip; `#identical-ids=keep` (or `leave-out`) behind it
+            says whether a query finds the passage of its own id.
 
     Returns:
         means of dense and pruned (refitted where the settings say so; then also `mask_only`), differences with 95 %

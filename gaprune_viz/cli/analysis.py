@@ -22,7 +22,16 @@ from gaprune_viz.cli.base import (
     with_progress,
 )
 from gaprune_viz.cli.planning import show_plan
-from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RefitSpec, RunSpec, ScoreSpec
+from gaprune_viz.config import (
+    IDENTICAL_IDS_HELP,
+    IDENTICAL_IDS_MARK,
+    CalibrationSpec,
+    MaskSpec,
+    ModelSpec,
+    RefitSpec,
+    RunSpec,
+    ScoreSpec,
+)
 from gaprune_viz.errors import GapruneError
 
 
@@ -105,9 +114,11 @@ def prune(
 def compare(
     model_dir: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Folder of a pruned model.")],
     task: Annotated[
-        str, typer.Option("--task", help="Starter name (chemistry, finance, general), ontology:chebi, or BEIR folder.")
+        str,
+        typer.Option("--task", help="Starter name (chemistry, finance, general), ontology:chebi, BEIR folder or .zip."),
     ],
     flags: Flags,
+    identical_ids: Annotated[str | None, typer.Option("--identical-ids", help=IDENTICAL_IDS_HELP)] = None,
     json_: Json = False,
 ) -> None:
     """Compare the retrieval of a pruned model with its dense origin; of a refitted one also with its mask alone."""
@@ -115,7 +126,9 @@ def compare(
     from gaprune_viz.evaluation.refitted_pair import refitted_pair
     from gaprune_viz.evaluation.task_sources import load_task
 
-    loaded = load_task(task)
+    loaded = load_task(task if identical_ids is None else f"{task}{IDENTICAL_IDS_MARK}{identical_ids}")
+    for note in loaded.notes:
+        print(f"gaprune-viz: {note}", file=sys.stderr)
     pair = with_progress(refitted_pair(load_pair(model_dir), model_dir, build(RefitSpec, flags, prefix="refit")))
     comparison, _, _ = compare_models(pair, loaded)
     document = {"task": loaded.name, **comparison_document(comparison)}

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from gaprune_viz.cli.base import Flags, Json, Preset, app, print_json, settings_of, spec_flags, with_progress
-from gaprune_viz.config import SWEEP_KINDS, MaskSpec, RefitSpec, ScoreSpec
+from gaprune_viz.config import IDENTICAL_IDS_HELP, SWEEP_KINDS, MaskSpec, RefitSpec, ScoreSpec
+
+TASK_HELP = f"Task of the domain: starter name, ontology:chebi, or BEIR folder. {IDENTICAL_IDS_HELP}"
 
 
 def _list(flag: str, kind: str, *, column: bool = False) -> Any:
@@ -32,9 +34,7 @@ def sweep(
     betas: Annotated[str | None, _list("betas", "kappa", column=True)] = None,
     samples: Annotated[str | None, _list("samples", "samples")] = None,
     seeds: Annotated[str | None, _list("seeds", "samples", column=True)] = None,
-    task: Annotated[
-        str, typer.Option("--task", help="Task of the domain: starter name, ontology:chebi, or BEIR folder.")
-    ] = "chemistry",
+    task: Annotated[str, typer.Option("--task", help=TASK_HELP)] = "chemistry",
     general: Annotated[str, typer.Option("--general", help="General task, of the same kinds.")] = "general",
     preset_name: Preset = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the cells to this file.")] = None,

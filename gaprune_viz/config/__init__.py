@@ -5,6 +5,7 @@ They drive the command line's flags, the page's controls, URL parameters, storag
 
 from gaprune_viz.config.analysis import (
     DEFAULT_MODEL,
+    LEFT_OUT,
     SIDES,
     SKETCH_CAP,
     SKETCH_PER_MATRIX,
@@ -21,6 +22,7 @@ from gaprune_viz.config.analysis import (
     column_mapping,
 )
 from gaprune_viz.config.base import Spec, help_text
+from gaprune_viz.config.evaluation import IDENTICAL_IDS_HELP, IDENTICAL_IDS_MARK, IdenticalIds, task_source
 from gaprune_viz.config.experiments import STUDY_ROWS, Objective, RecommendSpec, RetrainSpec, StudySpec
 from gaprune_viz.config.pruning import (
     FISHER_POWERS,
@@ -39,6 +41,9 @@ __all__ = [
     "DEFAULT_MODEL",
     "ENOUGH",
     "FISHER_POWERS",
+    "IDENTICAL_IDS_HELP",
+    "IDENTICAL_IDS_MARK",
+    "LEFT_OUT",
     "SIDES",
     "SKETCH_CAP",
     "SKETCH_PER_MATRIX",
@@ -52,6 +57,7 @@ __all__ = [
     "Dtype",
     "Fisher",
     "FisherEstimate",
+    "IdenticalIds",
     "MaskSpec",
     "ModelSpec",
     "Objective",
@@ -70,4 +76,5 @@ __all__ = [
     "SweepKind",
     "column_mapping",
     "help_text",
+    "task_source",
 ]

@@ -17,6 +17,8 @@ STARTER_LABELS = {"general": "General knowledge", "finance": "Finance", "chemist
 
 _COLUMN = r"(query|positive|negative|text)=\s*[^=,\s][^=,]*"
 COLUMN_MAPPING = rf"^{_COLUMN}(,{_COLUMN})*$"
+# Share of a file's rows that may be left out because they cannot be used.
+LEFT_OUT = 0.05
 SKETCH_CAP = 262_144
 SKETCH_PER_MATRIX = 1_024
 
@@ -192,6 +194,14 @@ class CalibrationSpec(Spec):
         json_schema_extra={"label": "Memory limit", "unit": "GiB"},
     )
 
+    left_out: float = Field(
+        default=LEFT_OUT,
+        ge=0,
+        le=0.5,
+        description="Share of a file's rows that may be left out because a text is missing, empty or too long; each is "
+        "listed with its reason. Where there are more, the file is refused.",
+        json_schema_extra={"label": "Rows that may be left out", "later": True},
+    )
     fisher: Fisher = Field(
         default=Fisher.CONTRASTIVE,
         description="What the Fisher information is of: `contrastive` squares the gradients of the loss, as the paper "
@@ -211,7 +221,7 @@ class CalibrationSpec(Spec):
 
     def determining(self) -> dict[str, Any]:
         """What changes the numbers, as JSON: batches and memory only change the time; names stand for texts."""
-        aside = {"token_budget", "memory", *SIDES}
+        aside = {"token_budget", "memory", "left_out", *SIDES}
         if self.fisher is not Fisher.EMBEDDING:
             aside.add("projections")
         return {name: value for name, value in self.content().items() if name not in aside}

@@ -110,7 +110,8 @@ class StudySpec(Spec):
         default="chemistry",
         min_length=1,
         max_length=1_024,
-        description="What the domain is measured on: a starter name, ontology:chebi, or a BEIR folder.",
+        description="What the domain is measured on: a starter name, ontology:chebi, or a BEIR folder; "
+        "FOLDER#identical-ids=keep lets a query find the passage of its own id.",
         json_schema_extra={"label": "Domain task"},
     )
     general_task: str = Field(
@@ -185,7 +186,8 @@ class RecommendSpec(Spec):
         default="chemistry",
         min_length=1,
         max_length=1_024,
-        description="What the domain is measured on: a starter name, ontology:chebi, or a BEIR folder. Settings are "
+        description="What the domain is measured on: a starter name, ontology:chebi, or a BEIR folder; "
+        "FOLDER#identical-ids=keep lets a query find the passage of its own id. Settings are "
         "chosen on one part of its topics and reported on the other.",
         json_schema_extra={"label": "Domain task"},
     )

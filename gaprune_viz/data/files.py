@@ -6,13 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gaprune_viz.data.readers.encodings import Remarks, decoded, decoded_lines
+from gaprune_viz.data.readers.limits import MAX_DEPTH, MAX_FILE_BYTES, MAX_ROWS, MIB
+from gaprune_viz.data.readers.streams import open_stream
 from gaprune_viz.errors import GapruneError
-
-MIB = 1024 * 1024
-MAX_FILE_BYTES = 256 * MIB
-MAX_LINE_BYTES = MIB
-MAX_ROWS = 200_000
-MAX_DEPTH = 32
 
 
 def check_file(path: Path) -> None:
@@ -52,73 +49,81 @@ def too_many_rows(path: Path) -> GapruneError:
     )
 
 
-def raw_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file with their ends, counted from 1. A byte-order mark is skipped.
+def raw_lines(path: Path, remarks: Remarks | None = None) -> Iterator[tuple[int, str]]:
+    """The lines of a text file with their ends, counted from 1; unpacked, and decoded as `readers.encodings` says.
 
     No more than `MAX_LINE_BYTES` of a line are ever held in memory.
 
+    Args:
+        remarks: gets a line where the file is not UTF-8.
+
     Raises:
-        GapruneError: for a line that is too long or not UTF-8, and for a file that cannot be read.
+        GapruneError: for a line that is too long or no text, and for a file that cannot be read.
     """
     check_file(path)
     try:
-        with path.open("rb") as stream:
-            number = 0
-            while raw := stream.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                if len(raw) > MAX_LINE_BYTES:
-                    raise GapruneError(
-                        f"{path.name}, line {number}: longer than {MAX_LINE_BYTES // MIB} MiB.",
-                        "Put one row on each line, and shorten its texts.",
-                    )
-                yield number, decode(raw, f"{path.name}, line {number}")
+        with open_stream(path) as stream:
+            yield from decoded_lines(stream, path, remarks)
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file without outer blanks; blank lines are counted but left out.
+def text_lines(path: Path, remarks: Remarks | None = None) -> Iterator[tuple[int, str]]:
+    """The lines of a text file without outer blanks; blank lines are counted but left out.
 
     Raises:
         GapruneError: as `raw_lines`.
     """
-    for number, raw in raw_lines(path):
+    for number, raw in raw_lines(path, remarks):
         line = raw.strip()
         if line:
             yield number, line
 
 
-def decode(raw: bytes, place: str) -> str:
-    """UTF-8 bytes as text, without a byte-order mark.
+def whole_text(path: Path, remarks: Remarks | None = None) -> str:
+    """All of a text file, as `raw_lines` reads it.
 
     Raises:
-        GapruneError: naming the place, when the bytes are not UTF-8.
+        GapruneError: as `raw_lines`.
     """
+    check_file(path)
     try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise GapruneError(
-            f"{place}: not UTF-8 text (byte {raw[error.start]:#04x}).", "Save the file with UTF-8 encoding."
-        ) from error
+        with open_stream(path) as stream:
+            return decoded(stream.read(), path, remarks)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def jsonl_values(path: Path, remarks: Remarks | None = None) -> Iterator[tuple[int, object]]:
+    """The values of a JSON Lines file with their line numbers; blank lines are ignored.
+
+    Raises:
+        GapruneError: naming the line, for anything that is not JSON; for more than `MAX_ROWS` lines.
+    """
+    for rows, (number, line) in enumerate(text_lines(path, remarks), 1):
+        if rows > MAX_ROWS:
+            raise too_many_rows(path)
+        yield number, parse_json(line, f"{path.name}, line {number}")
 
 
 def jsonl_objects(path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
     """The objects of a JSON Lines file with their line numbers; blank lines are ignored.
 
     Raises:
-        GapruneError: naming the line, for anything that is not one JSON object; for more than `MAX_ROWS` lines.
+        GapruneError: as `jsonl_values`; and for anything that is not one JSON object.
     """
-    for rows, (number, line) in enumerate(text_lines(path), 1):
-        if rows > MAX_ROWS:
-            raise too_many_rows(path)
-        place = f"{path.name}, line {number}"
-        value = parse_json(line, place)
+    for number, value in jsonl_values(path):
         if not isinstance(value, dict):
-            raise GapruneError(
-                f"{place}: {json_kind(value)} where an object was expected.",
-                'Each line must be one object such as {"query": "...", "positive": "...", "negative": "..."}.',
-            )
+            raise no_object(f"{path.name}, line {number}", value)
         yield number, value
+
+
+def no_object(place: str, value: object) -> GapruneError:
+    """The error for a row that is no JSON object."""
+    return GapruneError(
+        f"{place}: {json_kind(value)} where an object was expected.",
+        'Each row must be one object such as {"query": "...", "positive": "...", "negative": "..."}.',
+    )
 
 
 def parse_json(text: str, place: str) -> object:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gaprune_viz.config import LEFT_OUT
 from gaprune_viz.data.columns import TEXT
 from gaprune_viz.data.files import MAX_ROWS
+from gaprune_viz.data.leaving import Leaving
 from gaprune_viz.data.readers.table import Table
-from gaprune_viz.data.schema import MAX_TOTAL_TEXT, Notes, PlainText, ReadReport, TripletSet, check_text
+from gaprune_viz.data.schema import MAX_TOTAL_TEXT, Notes, PlainText, ReadReport, TripletSet, check_text, until_broken
 from gaprune_viz.errors import GapruneError
 
 
@@ -65,7 +67,7 @@ def text_columns(mapping: Mapping[str, str], table: Table) -> tuple[str, ...]:
     return ("title", TEXT) if "title" in names else (TEXT,)
 
 
-def read_texts(source: str, name: str, table: Table, columns: tuple[str, ...]) -> TextSet:
+def read_texts(source: str, name: str, table: Table, columns: tuple[str, ...], left_out: float = LEFT_OUT) -> TextSet:
     """The plain texts of an open table. Empty ones are passed over and counted.
 
     Args:
@@ -82,26 +84,34 @@ def read_texts(source: str, name: str, table: Table, columns: tuple[str, ...]) -
         )
     only = None if table.columns is None else columns
     rows = ((place, [values.get(column) for column in columns]) for place, values in table.rows(only))
-    return assemble_texts(name, source, rows, ", ".join(columns))
+    return assemble_texts(name, source, rows, ", ".join(columns), left_out, table.remarks)
 
 
-def assemble_texts(name: str, source: str, rows: Iterable[tuple[str, list[object]]], columns: str) -> TextSet:
-    """Check texts, pass over empty ones, leave out exact duplicates, and count.
+def assemble_texts(
+    name: str,
+    source: str,
+    rows: Iterable[tuple[str, list[object]]],
+    columns: str,
+    left_out: float = LEFT_OUT,
+    remarks: Sequence[str] = (),
+) -> TextSet:
+    """Check texts, pass over empty ones, leave out exact duplicates and a few that cannot be used, and count.
 
     Args:
         name: label of the set.
         source: what is read, in words.
         rows: where each text was found, and its parts.
         columns: what the parts are called.
+        left_out, remarks: as `schema.assemble`.
 
     Raises:
-        GapruneError: for the first text that is too long or no text, for too many rows or too much text, and for fewer
-            than two texts.
+        GapruneError: for the first text that is too long or no text where there are too many, for too many rows or too
+            much text, and for fewer than two texts.
     """
-    notes = Notes()
+    notes, leaving = Notes(), Leaving(left_out)
     seen: dict[str, str] = {}
     count = empty = duplicates = characters = 0
-    for place, parts in rows:
+    for place, parts in until_broken(rows, leaving):
         count += 1
         if count > MAX_ROWS:
             raise GapruneError(f"{name} has more than {MAX_ROWS:,} rows.", "A few thousand texts are plenty.")
@@ -109,7 +119,12 @@ def assemble_texts(name: str, source: str, rows: Iterable[tuple[str, list[object
         if not filled:
             empty += 1
             continue
-        text = " ".join(check_text(part, TEXT, f"{name}, {place}") for part in filled)
+        try:
+            text = " ".join(check_text(part, TEXT, f"{name}, {place}") for part in filled)
+        except GapruneError as error:
+            leaving.add(error)
+            notes.add(f"{error.message.removeprefix(f'{name}, ').rstrip('.')}: left out")
+            continue
         if text in seen:
             duplicates += 1
             notes.add(f"{place}: the same text as {seen[text]}")
@@ -118,6 +133,7 @@ def assemble_texts(name: str, source: str, rows: Iterable[tuple[str, list[object
         characters += len(text)
         if characters > MAX_TOTAL_TEXT:
             raise GapruneError(f"{name} holds more than half a gigabyte of text.", "A few thousand texts are plenty.")
+    leaving.check(count)
     if empty:
         notes.add(f"{empty:,} empty {'text was' if empty == 1 else 'texts were'} passed over")
     if len(seen) < 2:
@@ -129,7 +145,7 @@ def assemble_texts(name: str, source: str, rows: Iterable[tuple[str, list[object
     digest = hashlib.sha256()
     for text in seen:
         digest.update(json.dumps([text]).encode() + b"\n")
-    report = ReadReport(source, count, len(seen), duplicates, notes.all())
+    report = ReadReport(source, count, len(seen), duplicates, notes.all(), tuple(remarks), leaving.left)
     return TextSet(name, tuple(map(PlainText, seen)), digest.hexdigest(), report)
 
 

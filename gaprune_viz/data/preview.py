@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaprune_viz.data.beir import is_beir, read_beir
-from gaprune_viz.data.columns import FIELDS, TEXT, suggest
+from gaprune_viz.config import LEFT_OUT
+from gaprune_viz.data.beir import read_beir
+from gaprune_viz.data.collections.opening import collection_folder, is_collection
+from gaprune_viz.data.columns import FIELDS, TEXT, check_mapping, suggest
 from gaprune_viz.data.plain import text_columns
 from gaprune_viz.data.readers.opening import open_table
 from gaprune_viz.data.readers.table import Table
+from gaprune_viz.data.schema import Notes, RawRow, ReadReport
+from gaprune_viz.data.shapes.pairs import collected
+from gaprune_viz.data.shapes.rows import rows_of
 from gaprune_viz.data.triplets import load_table, local_path
 from gaprune_viz.errors import GapruneError
 
@@ -37,6 +42,9 @@ class UploadPreview:
         duplicates: rows left out because the same triplet or text came before.
         dropped: one plain line for each row left out.
         problem: why it cannot be used as it is, and what to do; empty when it can.
+        remarks: what a person should know of the file: its encoding, a missing header, negatives that are mined.
+        pairs: whether these are pairs, whose negatives are mined with a model; `kept` counts them.
+        passages: of a collection, all of which a model would embed.
     """
 
     name: str
@@ -49,6 +57,9 @@ class UploadPreview:
     duplicates: int
     dropped: tuple[str, ...]
     problem: str
+    remarks: tuple[str, ...] = ()
+    pairs: bool = False
+    passages: int = 0
 
     @property
     def plain(self) -> bool:
@@ -58,7 +69,8 @@ class UploadPreview:
     @property
     def needs_mapping(self) -> bool:
         """Whether a person has to say which columns to use."""
-        return bool(self.columns) and self.kind != "BEIR" and not self.plain and len(self.mapping) < len(FIELDS)
+        ready = self.kind == "BEIR" or self.plain or self.pairs or bool(self.kept)
+        return bool(self.columns) and not ready and len(self.mapping) < len(FIELDS)
 
 
 def inspect_upload(path: Path | str, columns: dict[str, str] | None = None) -> UploadPreview:
@@ -68,22 +80,45 @@ def inspect_upload(path: Path | str, columns: dict[str, str] | None = None) -> U
         GapruneError: when nothing of it can be shown: it is missing, too large, or not of its format from the start.
     """
     path = local_path(str(path))
-    if path.is_dir():
+    if is_collection(path):
         return _inspect_beir(path)
     table = open_table(path)
     first = _first_rows(table)
     names = table.columns or tuple(dict.fromkeys(key for row in first for key in row))
     mapping = {field: name for field, name in (columns or _likely(table, names)).items() if name}
     shown = tuple(tuple(_cell(row.get(name)) for name in names) for row in first[:PREVIEW_ROWS])
-    rows = kept = duplicates = 0
-    dropped: tuple[str, ...] = ()
-    problem = ""
+    problem, pairs, report = "", False, ReadReport("", len(first), 0, 0, ())
     try:
-        report = load_table(path.name, path.name, table, mapping).report
-        rows, kept, duplicates, dropped = report.rows, report.kept, report.duplicates, report.dropped
+        if not text_columns(check_mapping(mapping), table):
+            rows, pairs = rows_of(table, check_mapping(mapping), path.name)
+            report = _of_pairs(path.name, rows, table) if pairs else report
+        if not pairs:
+            report = load_table(path.name, path.name, table, mapping).report
     except GapruneError as error:
-        problem, rows = str(error), len(first)
-    return UploadPreview(path.name, table.kind, names, shown, mapping, rows, kept, duplicates, dropped, problem)
+        problem = str(error)
+    return UploadPreview(
+        path.name,
+        table.kind,
+        names,
+        shown,
+        mapping,
+        report.rows,
+        report.kept,
+        report.duplicates,
+        report.dropped,
+        problem,
+        report.remarks,
+        pairs,
+    )
+
+
+def _of_pairs(name: str, rows: Iterable[RawRow], table: Table) -> ReadReport:
+    """What becomes of pairs, before a model mines their negatives."""
+    notes = Notes()
+    data, left = collected(name, rows, notes, LEFT_OUT)
+    kept = sum(map(len, data.qrels.values()))
+    mined = f"{name} holds pairs without negatives: the model finds hard negatives among their own passages"
+    return ReadReport(name, kept + left, kept, 0, notes.all(), (*table.remarks, mined), left)
 
 
 def _likely(table: Table, names: Sequence[str]) -> dict[str, str]:
@@ -108,17 +143,18 @@ def _first_rows(table: Table) -> list[Mapping[str, object]]:
     return first
 
 
-def _inspect_beir(folder: Path) -> UploadPreview:
-    name = folder.resolve().name
-    if not is_beir(folder):
-        raise GapruneError(f"{name} is a folder, but not in BEIR form.", "Give a file, or a BEIR folder.")
-    data = read_beir(folder)
+def _inspect_beir(path: Path) -> UploadPreview:
+    with collection_folder(path) as folder:
+        name, data = folder.resolve().name, read_beir(folder)
     shown = tuple(
-        (_cell(data.queries[query]), _cell(" ".join(data.corpus[next(iter(grades))])))
+        (_cell(data.queries[query]), _cell(" ".join(next((data.corpus[p] for p in grades if p in data.corpus), ("",)))))
         for query, grades in itertools.islice(data.qrels.items(), PREVIEW_ROWS)
     )
     count = len(data.qrels)
-    return UploadPreview(name, "BEIR", ("query", "judged passage"), shown, {}, count, count, 0, (), "")
+    columns = ("query", "judged passage")
+    return UploadPreview(
+        name, "BEIR", columns, shown, {}, count, count, 0, (), "", data.notes, passages=len(data.corpus)
+    )
 
 
 def _cell(value: object) -> str:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
+from gaprune_viz.config import LEFT_OUT
 from gaprune_viz.data.files import MAX_ROWS, json_kind
+from gaprune_viz.data.leaving import Leaving
 from gaprune_viz.errors import GapruneError
 
 MAX_TEXT = 20_000
 MAX_NEGATIVES = 100
 MAX_TOTAL_TEXT = 512 * 1024 * 1024
 MAX_NOTES = 100
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 Embed = Callable[[Sequence[str], str], np.ndarray]
 """(texts, kind "query" | "passage") -> float32 [n, d], unit rows, in the order of the texts."""
@@ -50,6 +55,8 @@ class ReadReport:
         kept: triplets made of them.
         duplicates: rows left out because the same triplet came before.
         dropped: one plain line for each row left out, at most `MAX_NOTES` and a line that counts the rest.
+        remarks: what a person should know of the file itself: its encoding, a missing header, mined negatives.
+        left_out: rows that could not be used.
     """
 
     source: str
@@ -57,6 +64,8 @@ class ReadReport:
     kept: int
     duplicates: int
     dropped: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,12 @@ class TripletSet:
     @property
     def samples(self) -> tuple[Triplet, ...]:
         return self.triplets
+
+    @property
+    def clusters(self) -> np.ndarray:
+        """Which triplets cannot be taken as independent: those of one query. int64 [triplets], 0, 1, 2, ..."""
+        numbers: dict[str, int] = {}
+        return np.array([numbers.setdefault(t.query, len(numbers)) for t in self.triplets], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +140,7 @@ def check_text(value: object, name: str, place: str) -> str:
             f"{place}: {name} has {len(text):,} characters; the limit is {MAX_TEXT:,}.",
             "Models read a few hundred words: shorten the text, or split it into passages.",
         )
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if HALF_CHARACTER.search(text):
         raise GapruneError(f"{place}: {name} holds half a character (a lone surrogate).", "Write that text anew.")
     return text
 
@@ -158,26 +173,42 @@ def check_triplet(row: RawRow, where: str) -> Triplet:
     return Triplet(query, positive, negatives)
 
 
-def assemble(name: str, source: str, rows: Iterable[RawRow], notes: Notes | None = None) -> TripletSet:
-    """Check rows, leave out exact duplicates, and count.
+def assemble(
+    name: str,
+    source: str,
+    rows: Iterable[RawRow],
+    notes: Notes | None = None,
+    *,
+    left_out: float = LEFT_OUT,
+    remarks: Sequence[str] = (),
+) -> TripletSet:
+    """Check rows, leave out exact duplicates and a few that cannot be used, and count.
 
     Args:
         name: label of the set.
         source: what is read, in words; file errors begin with `name`.
         rows: read once, never held in memory as a whole.
         notes: lines about rows that the reader itself left out; they count as rows.
+        left_out: share of the rows that may be left out, each with a line that says why.
+        remarks: for the report; complete once the rows were read.
 
     Raises:
-        GapruneError: for the first bad row, for too many rows or too much text, and for fewer than two triplets.
+        GapruneError: for the first bad row where there are too many, for too many rows or too much text, and for fewer
+            than two triplets.
     """
-    notes = notes or Notes()
+    notes, leaving = notes or Notes(), Leaving(left_out)
     seen: dict[Triplet, str] = {}
     count = duplicates = characters = 0
-    for row in rows:
+    for row in until_broken(rows, leaving):
         count += 1
         if count > MAX_ROWS:
             raise GapruneError(f"{name} has more than {MAX_ROWS:,} rows.", "A few thousand triplets are plenty.")
-        triplet = check_triplet(row, name)
+        try:
+            triplet = check_triplet(row, name)
+        except GapruneError as error:
+            leaving.add(error)
+            notes.add(f"{error.message.removeprefix(f'{name}, ').rstrip('.')}: left out")
+            continue
         if triplet in seen:
             duplicates += 1
             notes.add(f"{row.place}: the same triplet as {seen[triplet]}")
@@ -188,7 +219,8 @@ def assemble(name: str, source: str, rows: Iterable[RawRow], notes: Notes | None
             raise GapruneError(
                 f"{name} holds more than half a gigabyte of text.", "A few thousand triplets are plenty."
             )
-    rows_found = count + notes.total - duplicates
+    leaving.check(count)
+    rows_found = count + notes.total - duplicates - leaving.left
     if len(seen) < 2:
         raise GapruneError(
             f"{name} gives {len(seen)} usable triplet{'' if len(seen) == 1 else 's'} out of {rows_found} rows; "
@@ -196,8 +228,23 @@ def assemble(name: str, source: str, rows: Iterable[RawRow], notes: Notes | None
             "Add triplets of query, positive and negative.",
         )
     triplets = tuple(seen)
-    report = ReadReport(source, rows_found, len(triplets), duplicates, notes.all())
+    report = ReadReport(source, rows_found, len(triplets), duplicates, notes.all(), tuple(remarks), leaving.left)
     return TripletSet(name, triplets, content_hash(triplets), report)
+
+
+Row = TypeVar("Row")
+
+
+def until_broken(rows: Iterable[Row], leaving: Leaving) -> Iterator[Row]:
+    """Rows as they come. Where the file is broken after too many bad rows, the first of those is the one to name."""
+    count = 0
+    try:
+        for row in rows:
+            count += 1
+            yield row
+    except GapruneError:
+        leaving.check(count)
+        raise
 
 
 def content_hash(triplets: Iterable[Triplet]) -> str:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from gaprune_viz.config import STARTER_DOMAINS, CalibrationSpec, Fisher, column_mapping
-from gaprune_viz.data.beir import is_beir, read_beir
-from gaprune_viz.data.columns import check_mapping, pick, pick_object, resolve
+from gaprune_viz.config import LEFT_OUT, STARTER_DOMAINS, CalibrationSpec, Fisher, column_mapping
+from gaprune_viz.data.beir import read_beir
+from gaprune_viz.data.collections.opening import collection_folder, is_collection
+from gaprune_viz.data.columns import check_mapping
 from gaprune_viz.data.files import unreadable
 from gaprune_viz.data.hub import open_hub, parse_hub
 from gaprune_viz.data.mining import mine_rows
 from gaprune_viz.data.ontologies import ONTOLOGIES, ontology_triplets
 from gaprune_viz.data.plain import TextSet, read_texts, refuse_plain, text_columns
+from gaprune_viz.data.readers.encodings import tell
 from gaprune_viz.data.readers.opening import SUFFIXES, open_table
 from gaprune_viz.data.readers.table import Table
 from gaprune_viz.data.schema import Embed, Notes, RawRow, ReadReport, Triplet, TripletSet, assemble
+from gaprune_viz.data.shapes.pairs import collected
+from gaprune_viz.data.shapes.rows import rows_of
 from gaprune_viz.data.starter import starter_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.workspace import UPLOAD_PREFIX, upload_path
@@ -36,33 +40,45 @@ __all__ = [
 
 
 def load_triplets(
-    source: str, *, columns: dict[str, str] | None = None, embed: Embed | None = None, seed: int = 0
+    source: str,
+    *,
+    columns: dict[str, str] | None = None,
+    embed: Embed | None = None,
+    seed: int = 0,
+    left_out: float = LEFT_OUT,
 ) -> TripletSet:
     """Read, check and count triplets.
 
     Args:
-        source: a starter name (`chemistry`), a .json, .jsonl, .csv, .tsv or .parquet file, a BEIR folder,
+        source: a starter name (`chemistry`), a file of any shape that docs/data.md lists, a BEIR folder or a .zip of
+            one, a folder that `datasets` saved,
             `hub:org/name:config:split`, `ontology:chebi`, `ontology:mondo`, or `upload:TOKEN/NAME` from the page.
         columns: for files and the Hub, which column is the `query`, the `positive` and the `negative`
             (several of these, separated by commas).
-        embed: embeds texts with the model; needed for BEIR folders, whose hard negatives are mined.
+        embed: embeds texts with the model; needed for BEIR folders and for pairs, whose hard negatives are mined.
         seed: draws the positive where a BEIR query has several equally relevant passages.
+        left_out: share of the rows that may be left out because they cannot be used.
 
     Raises:
         GapruneError: naming the file, the line and the field, and what to do; or the source holds plain texts.
     """
-    return refuse_plain(load_samples(source, columns=columns, embed=embed, seed=seed))
+    return refuse_plain(load_samples(source, columns=columns, embed=embed, seed=seed, left_out=left_out))
 
 
 def load_samples(
-    source: str, *, columns: dict[str, str] | None = None, embed: Embed | None = None, seed: int = 0
+    source: str,
+    *,
+    columns: dict[str, str] | None = None,
+    embed: Embed | None = None,
+    seed: int = 0,
+    left_out: float = LEFT_OUT,
 ) -> TripletSet | TextSet:
     """Read, check and count triplets or plain texts (`data/plain.py` says which is which).
 
     Args:
         source: as `load_triplets`; also a .txt file of one text a line, and the corpus.jsonl of a BEIR folder.
         columns: as `load_triplets`; or which column is the `text`.
-        embed, seed: as `load_triplets`.
+        embed, seed, left_out: as `load_triplets`.
 
     Raises:
         GapruneError: naming the file, the line and the field, and what to do.
@@ -75,13 +91,15 @@ def load_samples(
         name = source.removeprefix("ontology:").lower()
         return _assemble_ready(name, f"{ONTOLOGIES.get(name, name)} definitions", ontology_triplets(name))
     if source.startswith("hub:"):
-        return load_table(source, source.removeprefix("hub:"), open_hub(source), columns)
-    path = _place(source)
-    if path.is_dir():
+        table = open_hub(source)
+        return load_table(source, source.removeprefix("hub:"), table, columns, embed, seed=seed, left_out=left_out)
+    path = source_place(source)
+    if is_collection(path):
         _refuse_columns(columns, path.name)
-        return _load_beir(path, embed, seed)
+        return _load_beir(path, embed, seed, left_out)
     table = open_table(path)
-    return load_table(f"{path.name} ({table.kind})", path.name, table, columns)
+    label = f"{path.name} ({table.kind})"
+    return load_table(label, path.name, table, columns, embed, seed=seed, left_out=left_out)
 
 
 def check_source(source: str) -> None:
@@ -95,7 +113,7 @@ def check_source(source: str) -> None:
     if source.startswith("hub:"):
         parse_hub(source)
     else:
-        _place(source)
+        source_place(source)
 
 
 def calibration_samples(spec: CalibrationSpec, side: str, embed: Embed | None = None) -> TripletSet | TextSet:
@@ -105,7 +123,7 @@ def calibration_samples(spec: CalibrationSpec, side: str, embed: Embed | None = 
         GapruneError: as `load_samples`; or these are plain texts, and the run's Fisher information needs triplets.
     """
     columns = column_mapping(getattr(spec, f"{side}_columns"))
-    found = load_samples(getattr(spec, side), columns=columns, embed=embed, seed=spec.seed)
+    found = load_samples(getattr(spec, side), columns=columns, embed=embed, seed=spec.seed, left_out=spec.left_out)
     return found if spec.fisher is Fisher.EMBEDDING else refuse_plain(found)
 
 
@@ -118,24 +136,52 @@ def calibration_triplets(spec: CalibrationSpec, side: str, embed: Embed | None =
     return refuse_plain(calibration_samples(spec, side, embed))
 
 
-def load_table(source: str, name: str, table: Table, columns: dict[str, str] | None) -> TripletSet | TextSet:
-    """The triplets, or the plain texts, of an open table.
+def load_table(
+    source: str,
+    name: str,
+    table: Table,
+    columns: dict[str, str] | None,
+    embed: Embed | None = None,
+    *,
+    seed: int = 0,
+    left_out: float = LEFT_OUT,
+) -> TripletSet | TextSet:
+    """The triplets, or the plain texts, of an open table; of pairs without negatives, which are mined.
 
     Raises:
-        GapruneError: for missing columns, and as `assemble` and `assemble_texts`.
+        GapruneError: for missing columns, for pairs without a model, and as `assemble` and `assemble_texts`.
     """
     mapping = check_mapping(columns)
     if texts := text_columns(mapping, table):
-        return read_texts(source, name, table, texts)
-    if table.columns is None:
-        rows: Iterator[RawRow] = (pick_object(place, values, mapping) for place, values in table.rows(None))
-    else:
-        wanted = resolve(mapping, table.columns, name)
-        rows = (pick(place, values, wanted) for place, values in table.rows(wanted.all))
-    return assemble(name, source, rows)
+        return read_texts(source, name, table, texts, left_out)
+    rows, pairs = rows_of(table, mapping, name)
+    if not pairs:
+        return assemble(name, source, rows, left_out=left_out, remarks=table.remarks)
+    if embed is None:
+        raise GapruneError(
+            f"{name} holds pairs without negatives, which are found with a model.",
+            "Choose a model first, or give a file of triplets.",
+        )
+    notes = Notes()
+    data, left = collected(name, rows, notes, left_out)
+    tell(
+        table.remarks,
+        f"{name} holds pairs without negatives: hard negatives were mined with the model among the "
+        f"{len(data.corpus):,} passages of the pairs",
+    )
+    mined = mine_rows(data, embed, notes, seed=seed, every_positive=True)
+    found = assemble(
+        name, f"{source}, pairs, mined hard negatives", mined, notes, left_out=left_out, remarks=table.remarks
+    )
+    return replace(found, report=replace(found.report, left_out=found.report.left_out + left))
 
 
-def _place(source: str) -> Path:
+def source_place(source: str) -> Path:
+    """The file or folder behind a path or an upload.
+
+    Raises:
+        GapruneError: as `local_path` and `upload_path`.
+    """
     return upload_path(source) if source.startswith(UPLOAD_PREFIX) else local_path(source)
 
 
@@ -167,23 +213,19 @@ def _assemble_ready(name: str, source: str, triplets: tuple[Triplet, ...]) -> Tr
     return assemble(name, source, rows)
 
 
-def _load_beir(folder: Path, embed: Embed | None, seed: int) -> TripletSet:
-    name = folder.resolve().name
-    if not is_beir(folder):
-        raise GapruneError(
-            f"{name} is a folder, but not in BEIR form.",
-            "A BEIR folder holds corpus.jsonl, queries.jsonl and qrels/train.tsv (or dev.tsv, test.tsv); "
-            "to use a file in a folder, give the file.",
-        )
-    if embed is None:
-        raise GapruneError(
-            f"{name} is a BEIR folder, and its hard negatives are found with a model.",
-            "Choose a model first, or give a file of triplets.",
-        )
-    data = read_beir(folder)
+def _load_beir(path: Path, embed: Embed | None, seed: int, left_out: float) -> TripletSet:
+    with collection_folder(path) as folder:
+        name = folder.resolve().name
+        if embed is None:
+            raise GapruneError(
+                f"{name} is a BEIR folder, and its hard negatives are found with a model.",
+                "Choose a model first, or give a file of triplets.",
+            )
+        data = read_beir(folder, left_out=left_out)
     notes = Notes()
     rows = mine_rows(data, embed, notes, seed=seed)
-    return assemble(name, f"{name} (BEIR, split {data.split}, mined hard negatives)", rows, notes)
+    label = f"{name} (BEIR, split {data.split}, mined hard negatives)"
+    return assemble(name, label, rows, notes, left_out=left_out, remarks=data.notes)
 
 
 def _refuse_columns(columns: dict[str, str] | None, source: str) -> None:

@@ -143,4 +143,5 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "clusters": comparison.clusters,
         "excluded": comparison.excluded,
         "passages": comparison.passages,
+        "identical_ids_left_out": comparison.own_left_out,
     }

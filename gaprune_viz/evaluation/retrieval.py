@@ -75,6 +75,7 @@ class Comparison:
         p_values: two-sided paired permutation test of each delta.
         overlap_at_10: mean share of the dense top 10 that the pruned top 10 holds too.
         queries: judged queries. passages: size of the corpus. excluded: queries without a relevant passage.
+        own_left_out: queries that are passages too, and did not find their own.
         clusters: groups of queries with the same relevant passages; intervals draw, and p-values flip, whole groups.
         per_query: qid, query, {dense,pruned,delta}_ndcg_at_10, overlap_at_10, {dense,pruned}_first_relevant (rank).
     """
@@ -90,6 +91,7 @@ class Comparison:
     per_query: pd.DataFrame
     excluded: int = 0
     clusters: int = 0
+    own_left_out: int = 0
 
 
 def evaluate(
@@ -97,7 +99,7 @@ def evaluate(
     query_embeddings: np.ndarray,
     corpus_embeddings: np.ndarray,
     *,
-    ignore_identical_ids: bool = False,
+    ignore_identical_ids: bool | None = None,
 ) -> Evaluation:
     """Search the corpus with every judged query and score the rankings.
 
@@ -106,7 +108,7 @@ def evaluate(
     Args:
         query_embeddings: [q, d], unit rows, in the order of `task.queries`.
         corpus_embeddings: [p, d], unit rows, in the order of `task.corpus`.
-        ignore_identical_ids: never return the passage whose id is the query's own; a few mteb tasks want this.
+        ignore_identical_ids: never return the passage whose id is the query's own; None as the task says.
 
     Raises:
         GapruneError: where no query has a relevant passage, or an embedding is not finite.
@@ -119,6 +121,7 @@ def evaluate(
             f"Empty evaluation: no query of {task.name!r} has a relevant passage.",
             "Give at least one query a judgement above 0.",
         )
+    left_out = task.ignore_identical_ids if ignore_identical_ids is None else ignore_identical_ids
     order = id_order(task.corpus)
     ids = [task.corpus[i].id for i in order]
     column = {id: i for i, id in enumerate(ids)}
@@ -133,7 +136,7 @@ def evaluate(
         scores = similarity(query_embeddings[[row for row, _ in batch]], corpus)
         tops: dict[str, list[str]] = {}
         for (_, query_id), line in zip(batch, scores, strict=True):
-            if ignore_identical_ids and query_id in column:
+            if left_out and query_id in column:
                 line[column[query_id]] = -np.inf
             best = [int(i) for i in top(line, RUN_DEPTH) if np.isfinite(line[i])]
             tops[query_id] = [ids[i] for i in best]
@@ -208,17 +211,17 @@ def compare(
         per_query=per_query,
         excluded=dense.excluded,
         clusters=int(groups.max()) + 1,
+        own_left_out=len(task.own_passages.intersection(dense.scores.index)),
     )
 
 
 def _per_query(task: RetrievalTask, dense: Evaluation, pruned: Evaluation) -> pd.DataFrame:
-    depth = min(CUT, len(task.corpus))
-
     def rows() -> Iterator[dict[str, object]]:
         for query_id in dense.scores.index:
             before = {id for id, _ in dense.rankings[query_id][:CUT]}
             after = {id for id, _ in pruned.rankings[query_id][:CUT]}
-            yield {"qid": query_id, "query": task.queries[query_id], "overlap_at_10": len(before & after) / depth}
+            share = len(before & after) / max(1, len(before))
+            yield {"qid": query_id, "query": task.queries[query_id], "overlap_at_10": share}
 
     table = pd.DataFrame(list(rows()))
     table.insert(2, "dense_ndcg_at_10", dense.scores["ndcg_at_10"].to_numpy())

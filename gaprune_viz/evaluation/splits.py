@@ -52,8 +52,7 @@ def split_by_topic(task: RetrievalTask, validation: float = VALIDATION_SHARE) ->
                 f"{task.name}: too few topics for a {label} part.", "Give a task whose queries are about more topics."
             )
     return tuple(  # type: ignore[return-value]
-        RetrievalTask.of(f"{task.name}, {label}", task.corpus, part, {q: task.qrels[q] for q in part})
-        for part, label in zip(parts, ("validation", "test"), strict=True)
+        task.part(f"{task.name}, {label}", part) for part, label in zip(parts, ("validation", "test"), strict=True)
     )
 
 

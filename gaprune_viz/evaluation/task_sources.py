@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gaprune_viz.config import STARTER_DOMAINS
-from gaprune_viz.data.beir import EVALUATION_SPLITS, is_beir, read_beir
+from gaprune_viz.config import IDENTICAL_IDS_MARK, STARTER_DOMAINS, IdenticalIds, task_source
+from gaprune_viz.data.beir import EVALUATION_SPLITS, BeirData, is_beir, queries_are_passages, read_beir
+from gaprune_viz.data.collections.opening import collection_folder, is_archive
 from gaprune_viz.data.starter import starter_passages
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.tasks import BEIR_FOLDER, Passage, RetrievalTask
 from gaprune_viz.storage.paths import named
+from gaprune_viz.storage.workspace import UPLOAD_PREFIX, upload_path
+
+OWN = "own passages left out"
 
 
 def load_task(source: str, *, split: str | Sequence[str] = EVALUATION_SPLITS) -> RetrievalTask:
@@ -18,7 +22,9 @@ def load_task(source: str, *, split: str | Sequence[str] = EVALUATION_SPLITS) ->
 
     Args:
         source: a starter domain (the queries of its evaluation topics search the passages of the whole domain),
-            `ontology:chebi` or `ontology:mondo` (with `:800`, of about 800 passages), or a folder in the BEIR format.
+            `ontology:chebi` or `ontology:mondo` (with `:800`, of about 800 passages), a folder in the BEIR format or a
+            .zip of one, or an upload of such a .zip. `#identical-ids=keep` (or `leave-out`) behind a folder says
+            whether a query finds the passage of its own id; without it the ids decide.
         split: which `qrels/<split>.tsv` of a BEIR folder is read: the first of these that exists.
 
     Raises:
@@ -30,14 +36,15 @@ def load_task(source: str, *, split: str | Sequence[str] = EVALUATION_SPLITS) ->
         from gaprune_viz.evaluation.ontology_tasks import ontology_task
 
         return ontology_task(source)
-    folder = named(source)
+    source, identical = task_source(source)
+    path = upload_path(source) if source.startswith(UPLOAD_PREFIX) else named(source)
     # An empty name would mean the working directory.
-    if not source.strip() or not is_beir(folder):
+    if not source.strip() or not (is_archive(path) or is_beir(path)):
         raise GapruneError(
             f"{source!r} is neither a starter collection nor a BEIR folder.",
             f"Use a starter name ({', '.join(STARTER_DOMAINS)}), ontology:chebi, or a folder. {BEIR_FOLDER}",
         )
-    return _beir_task(folder, split)
+    return _beir_task(path, split, identical)
 
 
 def _starter_task(domain: str) -> RetrievalTask:
@@ -56,12 +63,38 @@ def _starter_task(domain: str) -> RetrievalTask:
     )
 
 
-def _beir_task(folder: Path, split: str | Sequence[str]) -> RetrievalTask:
-    data = read_beir(folder, split)
+def _beir_task(path: Path, split: str | Sequence[str], identical: IdenticalIds) -> RetrievalTask:
+    with collection_folder(path) as folder:
+        name, data = folder.resolve().name, read_beir(folder, split)
     queries = {query_id: text for query_id, text in data.queries.items() if query_id in data.qrels}
+    shared, left_out, said = _identical_ids(data, identical)
+    said_of_name = [part for part, there in ((data.split, data.split != "test"), (OWN, left_out and shared)) if there]
     return RetrievalTask.of(
-        folder.resolve().name if data.split == "test" else f"{folder.resolve().name} ({data.split})",
+        f"{name} ({', '.join(said_of_name)})" if said_of_name else name,
         (Passage(id, text, title) for id, (title, text) in data.corpus.items()),
         queries,
         {query_id: data.qrels[query_id] for query_id in queries},
+        ignore_identical_ids=left_out and shared > 0,
+        notes=(*data.notes, *said),
+        missing_documents=data.missing_documents,
+    )
+
+
+def _identical_ids(data: BeirData, identical: IdenticalIds) -> tuple[int, bool, list[str]]:
+    """How many queries have the id of a passage, whether they leave it out, and what to say of it."""
+    shared = sum(query_id in data.corpus for query_id in data.qrels)
+    if not shared:
+        return 0, False, []
+    left_out = identical is IdenticalIds.LEAVE_OUT
+    if identical is IdenticalIds.AUTO:
+        left_out = queries_are_passages(data.qrels, data.corpus)
+    done = "is left out of what they find" if left_out else "is ranked like any other"
+    other = IdenticalIds.KEEP if left_out else IdenticalIds.LEAVE_OUT
+    return (
+        shared,
+        left_out,
+        [
+            f"{shared:,} of {len(data.qrels):,} queries have the id of a passage, which {done}; "
+            f"{IDENTICAL_IDS_MARK}{other.value} behind the folder's name turns that round"
+        ],
     )

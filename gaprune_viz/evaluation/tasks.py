@@ -47,7 +47,12 @@ class RetrievalTask:
         corpus: the passages; row i of every corpus embedding belongs to passage i.
         queries: query id -> text; row i of every query embedding belongs to the i-th entry.
         qrels: query id -> passage id -> grade. A grade above 0 means relevant.
-        content_hash: SHA-256 over passages, queries and judgements, in order. The name has no part in it.
+        content_hash: SHA-256 over passages, queries and judgements, in order, and over what is left out. The name has
+            no part in it.
+        ignore_identical_ids: never return the passage whose id is the query's own. Whatever is measured of this task
+            follows it.
+        notes: one line for each thing a person should know of the collection.
+        missing_documents: judged passages that the corpus lacks: relevant, and never found.
     """
 
     name: str
@@ -55,6 +60,9 @@ class RetrievalTask:
     queries: dict[str, str]
     qrels: dict[str, dict[str, int]]
     content_hash: str
+    ignore_identical_ids: bool = False
+    notes: tuple[str, ...] = ()
+    missing_documents: int = 0
 
     @classmethod
     def of(
@@ -63,6 +71,10 @@ class RetrievalTask:
         corpus: Iterable[Passage],
         queries: Mapping[str, str],
         qrels: Mapping[str, Mapping[str, int]],
+        *,
+        ignore_identical_ids: bool = False,
+        notes: Sequence[str] = (),
+        missing_documents: int = 0,
     ) -> RetrievalTask:
         """A task with its hash.
 
@@ -79,7 +91,30 @@ class RetrievalTask:
             raise ValueError(f"task {name!r}: two passages have the same id")
         if strangers := judged.keys() - asked.keys():
             raise ValueError(f"task {name!r}: judgements without a query: {sorted(strangers)[:5]}")
-        return cls(name, passages, asked, judged, _content_hash(passages, asked, judged))
+        digest = _content_hash(passages, asked, judged, ignore_identical_ids)
+        return cls(name, passages, asked, judged, digest, ignore_identical_ids, tuple(notes), missing_documents)
+
+    def part(self, name: str, queries: Mapping[str, str]) -> RetrievalTask:
+        """Some of the queries over the same corpus, measured in the same way.
+
+        Raises:
+            GapruneError: as `of`.
+        """
+        return RetrievalTask.of(
+            name,
+            self.corpus,
+            queries,
+            {query_id: self.qrels[query_id] for query_id in queries},
+            ignore_identical_ids=self.ignore_identical_ids,
+            notes=self.notes,
+            missing_documents=self.missing_documents,
+        )
+
+    @property
+    def own_passages(self) -> frozenset[str]:
+        """Ids of the queries whose own passage is left out of what they find."""
+        ids = {passage.id for passage in self.corpus} if self.ignore_identical_ids else set()
+        return frozenset(ids & self.queries.keys())
 
     def relevant(self, query_id: str) -> frozenset[str]:
         """Ids of the passages that answer a query."""
@@ -109,7 +144,12 @@ BEIR_FOLDER = (
 )
 
 
-def _content_hash(corpus: Sequence[Passage], queries: Mapping[str, str], qrels: Mapping[str, Mapping[str, int]]) -> str:
+def _content_hash(
+    corpus: Sequence[Passage],
+    queries: Mapping[str, str],
+    qrels: Mapping[str, Mapping[str, int]],
+    ignore_identical_ids: bool,
+) -> str:
     digest = hashlib.sha256()
 
     def add(*values: object) -> None:
@@ -121,6 +161,8 @@ def _content_hash(corpus: Sequence[Passage], queries: Mapping[str, str], qrels: 
     for query_id, text in queries.items():
         add("query", query_id, text)
         add("qrels", sorted(qrels.get(query_id, {}).items()))
+    if ignore_identical_ids:
+        add("identical ids", "left out")
     return digest.hexdigest()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from gaprune_viz.app import launch
 from gaprune_viz.config import ServeSpec
 from gaprune_viz.storage.workspace import folder_bytes, workspace
 from tests.app.served import Caller
+from tests.beir_folders import write_beir
 
 VISITOR = "visitor-0123456789"
 HEADER = "query,positive,negative\n"
@@ -50,6 +53,19 @@ def test_a_file_of_many_rows_is_not_read(caller: Caller, rows: int, said: str) -
     file = {"path": path, "orig_name": "own.csv", "meta": {"_type": "gradio.FileData"}}
     values = caller.values(event, gv_upload_domain=file, gv_model="default")
     assert said in caller.call(event, values)["seen"]
+
+
+def test_a_collection_of_many_passages_is_not_used(caller: Caller, tmp_path: Path) -> None:
+    folder, box = write_beir(tmp_path / "sea", 0), io.BytesIO()
+    with zipfile.ZipFile(box, "w") as archive:
+        for file in folder.rglob("*.*"):
+            archive.write(file, f"sea/{file.relative_to(folder)}")
+    reply = caller.http.post(f"{caller.address}/gradio_api/upload", files={"files": ("sea.zip", box.getvalue())})
+    event = caller.event("gv-upload-domain", "upload")
+    file = {"path": reply.json()[0], "orig_name": "sea.zip", "meta": {"_type": "gradio.FileData"}}
+    values = caller.values(event, gv_upload_domain=file, gv_model="default")
+    # Five queries, and eight passages that a model would embed.
+    assert "The file has 8 rows; this public page takes at most 5" in caller.call(event, values)["seen"]
 
 
 def test_the_runs_of_all_have_one_limit_and_the_oldest_goes(caller: Caller, tiny_bert: Path) -> None:

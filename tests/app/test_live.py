@@ -24,6 +24,7 @@ from gaprune_viz.config import SIDES, MaskSpec, Settings
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.masking.masks import MaskResult
 from tests.app.conftest import Held, plain
+from tests.beir_folders import write_beir
 
 REQUEST: Any = SimpleNamespace(session_hash="live")
 SETTINGS = Settings(mask=MaskSpec(sparsity=0.8))
@@ -96,11 +97,33 @@ def test_the_dense_top_50_are_ranked_as_in_the_whole_collection(analysis: Analys
 
 
 def test_a_small_collection_is_ranked_whole(analysis: Analysis, tmp_path: Path) -> None:
-    from tests.beir_folders import write_beir
-
     source = str(write_beir(tmp_path / "few", 0))
     _, sides, _ = search.rerank_query(analysis, SETTINGS, {**asked("q0"), "source": source}, quiet, lambda: False)
     assert sides.passages == len(sides.dense) == 8
+
+
+@pytest.mark.parametrize(("choice", "found"), [("", 7), ("#identical-ids=leave-out", 7), ("#identical-ids=keep", 8)])
+def test_a_query_that_is_a_passage_does_not_find_itself(
+    analysis: Analysis, tmp_path: Path, choice: str, found: int
+) -> None:
+    folder = write_beir(tmp_path / "own", 0)
+    passages = folder / "corpus.jsonl"
+    # Passages are called as the queries are; each query is answered by the passage after its own.
+    passages.write_text(passages.read_text().replace('"_id": "p', '"_id": "q'))
+    (folder / "qrels" / "test.tsv").write_text("\n".join(f"q{i}\tq{i + 1}\t1" for i in range(5)))
+    source = f"{folder}{choice}"
+    for look in (
+        lambda: search.rerank_query(analysis, SETTINGS, {**asked("q3"), "source": source}, quiet, lambda: False),
+        lambda: search.compare_query(analysis, SETTINGS, source, "q3", "", quiet, lambda: False),
+    ):
+        _, sides = look()
+        assert sides.passages == found
+        assert ("q3" in {p.id for p in (*sides.dense, *sides.pruned)}) == (found == 8)
+    measured = search.measure_tasks(analysis, SETTINGS, [source], quiet, lambda: False)[0]
+    assert measured.comparison.own_left_out == (5 if found == 7 else 0)
+    # A typed query is nobody's own.
+    _, typed = search.compare_query(analysis, SETTINGS, source, None, "a loan", quiet, lambda: False)
+    assert typed.passages == 8
 
 
 def test_a_move_shows_the_new_ranking_and_says_what_it_is(page: Page, held: Held, view: View) -> None:

@@ -3,7 +3,7 @@
     python -m venv /tmp/atheris && /tmp/atheris/bin/pip install atheris -e .
     /tmp/atheris/bin/python tests/reliability/atheris_readers.py READER -max_total_time=120
 
-READER is jsonl, json, csv, parquet, beir, study or address; what follows goes to libFuzzer.
+READER is jsonl, json, csv, parquet, arrow, zip, beir, study or address; what follows goes to libFuzzer.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ SEEDS = {
     "json": [b"[" + GOOD.strip() + b"," + GOOD.strip() + b"]"],
     "csv": [b"query,positive,negative\na,b,c\nd,e,f\n", b'query;positive;negative\n"a;b";c;d\n'],
     "parquet": [b"PAR1PAR1"],
+    "arrow": [b"ARROW1\0\0"],
+    "zip": [b"PK\x05\x06" + b"\0" * 18],
     "beir": [b'{"_id":"1","text":"a"}\n|{"_id":"1","text":"b"}\n|1\t1\t1\n'],
     "study": [(ROOT / "assets" / "study" / "finance.json").read_bytes()],
     "address": [b"preset=balanced&sparsity=0.7&at=3-down&tab=sweep&run=demo"],
@@ -79,7 +81,7 @@ def restoration() -> Restoration:
 
 RESTORATION = restoration()
 READERS: dict[str, Callable[[bytes], object]] = {
-    **{ending: upload(ending) for ending in ("jsonl", "json", "csv", "parquet")},
+    **{ending: upload(ending) for ending in ("jsonl", "json", "csv", "parquet", "arrow", "zip")},
     "beir": beir,
     "study": study,
     "address": lambda content: RESTORATION.restored(params_of(content.decode("utf-8", "replace")), View()),

@@ -21,7 +21,8 @@ def collection_picker(source: str) -> gr.Dropdown:
         task_choices(),
         value=source,
         label="Search in",
-        info="A starter collection, ontology:chebi or ontology:mondo, or the path of a BEIR folder.",
+        info="A starter collection, ontology:chebi or ontology:mondo, or the path of a BEIR folder or .zip "
+        "(behind it, #identical-ids=keep lets a query find the passage of its own id).",
         allow_custom_value=True,
         elem_id="gv-task",
         scale=1,

@@ -93,14 +93,19 @@ def compare_query(
     """
     task, dense, vector, query, relevant = _asked(analysis, source, query_id, text, report, stopped)
     row = _row(task, query_id, text)
+    own = _own_passage(task, row, query_id)
 
     def ranked(chosen: Settings) -> SideBySide:
         pruned = task_embeddings(analysis, task, chosen, report, stopped)
         theirs = pruned.queries[row] if row is not None else _embed_query(analysis, chosen, query, report, stopped)
-        return side_by_side(dense.corpus @ vector, pruned.corpus @ theirs, task.corpus, relevant)
+        before, after, passages = dense.corpus @ vector, pruned.corpus @ theirs, list(task.corpus)
+        if own is not None:
+            before, after = np.delete(before, own), np.delete(after, own)
+            passages = passages[:own] + passages[own + 1 :]
+        return side_by_side(before, after, passages, relevant)
 
-    before = ranked(settings.mask_only) if settings.refit.refit else None
-    return Ranked(query, ranked(settings), before)
+    alone = ranked(settings.mask_only) if settings.refit.refit else None
+    return Ranked(query, ranked(settings), alone)
 
 
 def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: Report, stopped: Stopped) -> Ranked:
@@ -116,6 +121,8 @@ def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: R
     task, dense, vector, query, relevant = _asked(analysis, source, pick, text, report, stopped)
     scores = similarity(vector[None], dense.corpus)[0]
     order = id_order(task.corpus)
+    if (own := _own_passage(task, _row(task, pick, text), pick)) is not None:
+        order = order[order != own]
     best = order[top(scores[order], LIVE_DEPTH)]
     report("Making the exact mask", 0, 0)
     _halt(stopped)
@@ -128,6 +135,13 @@ def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: R
         corpus = model.encode([passage.embedding_text for passage in passages], "passage", stop=stopped)
     check_finite(np.concatenate([theirs, corpus]), [query, *(passage.embedding_text for passage in passages)])
     return Ranked(query, side_by_side(scores[best], similarity(theirs, corpus)[0], passages, relevant))
+
+
+def _own_passage(task: RetrievalTask, row: int | None, query_id: str | None) -> int | None:
+    """Position of the passage that a sample query does not find: its own, where the task leaves that out."""
+    if row is None or query_id not in task.own_passages:
+        return None
+    return next(i for i, passage in enumerate(task.corpus) if passage.id == query_id)
 
 
 def _halt(stopped: Stopped) -> None:

@@ -16,7 +16,7 @@ import torch
 from gaprune_viz.analysis.exact import exact_scope, refuse_other_weights
 from gaprune_viz.analysis.opening import Analysis, open_analysis
 from gaprune_viz.app.session.access import visitor
-from gaprune_viz.config import ModelSpec, Settings
+from gaprune_viz.config import ModelSpec, Settings, task_source
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import EmbeddingCache, embedding_cache
@@ -144,7 +144,7 @@ class Store:
         """A retrieval task by its source, where the visitor may read it."""
         if not source:
             raise GapruneError("No collection is chosen.", "Choose one in the Retrieval tab.")
-        visitor().check_source(source)
+        visitor().check_source(task_source(source)[0])
         return self._tasks.get(source, lambda: load_task(source))
 
     def dense(self, analysis: Analysis) -> EmbeddingModel:

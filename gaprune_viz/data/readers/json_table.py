@@ -4,47 +4,57 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from gaprune_viz.data.files import (
     MAX_ROWS,
     check_depth,
-    check_file,
-    decode,
-    json_kind,
-    jsonl_objects,
+    jsonl_values,
+    no_object,
     too_deep,
     too_many_rows,
-    unreadable,
+    whole_text,
 )
-from gaprune_viz.data.readers.table import Row, Table
+from gaprune_viz.data.readers.encodings import Remarks
+from gaprune_viz.data.readers.table import SET, Row, Table
 from gaprune_viz.errors import GapruneError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def open_json(path: Path) -> Table:
-    """A file that holds one list of objects."""
-    return Table("JSON", None, lambda only: _json_items(path))
+    """A file that holds one list of objects, or of lists of texts."""
+    remarks: Remarks = []
+    return Table("JSON", None, lambda only: _rows(path, _json_items(path, remarks)), remarks)
 
 
 def open_json_lines(path: Path) -> Table:
-    """A file that holds one object on each line."""
-    return Table("JSON Lines", None, lambda only: _places("line", jsonl_objects(path)))
+    """A file that holds one object, or one list of texts, on each line."""
+    remarks: Remarks = []
+
+    def values() -> Iterator[tuple[str, object]]:
+        return ((f"line {number}", value) for number, value in jsonl_values(path, remarks))
+
+    return Table("JSON Lines", None, lambda only: _rows(path, values()), remarks)
 
 
-def _places(word: str, rows: Iterator[tuple[int, Mapping[str, object]]]) -> Iterator[Row]:
-    return ((f"{word} {number}", values) for number, values in rows)
+def _rows(path: Path, values: Iterator[tuple[str, object]]) -> Iterator[Row]:
+    """Values as rows: objects as they are, and where the first is a list, lists as objects with one field."""
+    lists: bool | None = None
+    for place, value in values:
+        lists = isinstance(value, list) if lists is None else lists
+        if lists and isinstance(value, list):
+            yield place, {SET: value}
+        elif not lists and isinstance(value, dict):
+            yield place, value
+        else:
+            raise no_object(f"{path.name}, {place}", value)
 
 
-def _json_items(path: Path) -> Iterator[Row]:
-    """The objects of one JSON list. Decoded one by one, so that an endless list is never held as a whole."""
-    check_file(path)
-    try:
-        text = decode(path.read_bytes(), path.name)
-    except OSError as error:
-        raise unreadable(path, error) from error
+def _json_items(path: Path, remarks: Remarks) -> Iterator[tuple[str, object]]:
+    """The values of one JSON list. Decoded one by one, so that an endless list is never held as a whole."""
+    text = whole_text(path, remarks)
     position = _skip(text, 0)
     if not text.startswith("[", position):
         raise GapruneError(
@@ -71,7 +81,7 @@ def _json_items(path: Path) -> Iterator[Row]:
         raise _bad_json(path.name, text, position, "there is more text after the end of the list")
 
 
-def _json_value(text: str, position: int, place: str) -> tuple[Mapping[str, object], int]:
+def _json_value(text: str, position: int, place: str) -> tuple[object, int]:
     try:
         value, end = json.JSONDecoder().raw_decode(text, position)
     except json.JSONDecodeError as error:
@@ -81,11 +91,6 @@ def _json_value(text: str, position: int, place: str) -> tuple[Mapping[str, obje
     except ValueError as error:
         raise _bad_json(place, text, position, str(error)) from error
     check_depth(value, place)
-    if not isinstance(value, dict):
-        raise GapruneError(
-            f"{place}: {json_kind(value)} where an object was expected.",
-            'Each item must be an object such as {"query": "...", "positive": "...", "negative": "..."}.',
-        )
     return value, end
 
 

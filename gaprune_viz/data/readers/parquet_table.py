@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaprune_viz.data.files import MAX_ROWS, MIB, too_many_rows
+from gaprune_viz.data.readers.limits import MAX_UNCOMPRESSED_BYTES
+from gaprune_viz.data.readers.streams import seekable
 from gaprune_viz.data.readers.table import Row, Table, refuse_many_columns
 from gaprune_viz.errors import GapruneError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-MAX_UNCOMPRESSED_BYTES = 1024 * MIB
 
 
 def open_parquet(path: Path) -> Table:
@@ -22,7 +22,7 @@ def open_parquet(path: Path) -> Table:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(seekable(path)) as file:
             metadata, schema = file.metadata, file.schema_arrow
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _bad_parquet(path, error) from error
@@ -48,7 +48,7 @@ def _parquet_rows(path: Path, schema: pa.Schema, only: Sequence[str] | None) -> 
     try:
         # Kept as dictionaries, one huge text that is repeated in every row does not fill the memory.
         # In this thread: where memory is too short to start threads, pyarrow waits for ever.
-        with pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False) as file:
+        with pq.ParquetFile(seekable(path), read_dictionary=texts, pre_buffer=False) as file:
             for batch in file.iter_batches(batch_size=1024, columns=names, use_threads=False):
                 for index in range(batch.num_rows):
                     number += 1

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from gaprune_viz.config import STARTER_DOMAINS, STARTER_LABELS
+from gaprune_viz.config import STARTER_DOMAINS, STARTER_LABELS, task_source
+from gaprune_viz.data.collections.opening import is_archive
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.mteb.finmteb import SETS, finmteb_task
 from gaprune_viz.evaluation.task_sources import load_task
@@ -158,7 +159,8 @@ def _find(name: str) -> BenchmarkTask:
 
 
 def _is_path(name: str) -> bool:
-    return "/" in name or "\\" in name or name.startswith("~") or named(name).is_dir()
+    place = named(task_source(name)[0])
+    return "/" in name or "\\" in name or name.startswith("~") or place.is_dir() or is_archive(place)
 
 
 def of_collection(task: RetrievalTask, name: str = "") -> BenchmarkTask:

@@ -33,6 +33,7 @@ def _task_class() -> Any:
     class LocalRetrieval(AbsTaskRetrieval):
         def __init__(self, task: RetrievalTask, **options: Any) -> None:
             self.task = task
+            self.ignore_identical_ids = task.ignore_identical_ids
             self.metadata = TaskMetadata(
                 name=task.name,
                 description=f"{len(task.corpus)} passages and {len(task.queries)} queries on this machine.",

@@ -47,6 +47,11 @@ def metrics_html(comparison: Comparison, title: str, *, measures: Sequence[str] 
         f"{percent(comparison.overlap_at_10)} of the dense top 10 stay in the pruned top 10"
         + (f"; {left_out:,} queries without a relevant passage are left out" if left_out else "")
     )
+    if comparison.own_left_out:
+        said += (
+            f"; {comparison.own_left_out:,} queries are passages of the collection too, and their own passage is left "
+            "out of what they find"
+        )
     if 0 < comparison.clusters < comparison.queries:
         said += (
             f". Queries with one and the same answer count as one group: the intervals draw {comparison.clusters:,} "

@@ -78,6 +78,8 @@ WRONG: list[tuple[type[Spec], str, Any]] = [
     (CalibrationSpec, "temperature", math.nan),
     (CalibrationSpec, "scope", "everything"),
     (CalibrationSpec, "token_budget", 63),
+    (CalibrationSpec, "left_out", -0.01),
+    (CalibrationSpec, "left_out", 0.51),
     (ScoreSpec, "criterion", "DAI"),
     (ScoreSpec, "criterion", "../dai"),
     (ScoreSpec, "alignment", "cosine"),
@@ -311,6 +313,7 @@ def test_a_key_follows_every_field() -> None:
         "memory": 2.0,
         "fisher": Fisher.MODEL,
         "projections": 3,
+        "left_out": 0.1,
     }
     assert set(changes) == set(CalibrationSpec.model_fields)
     keys = {base.with_(**{name: value}).key() for name, value in changes.items()}

@@ -91,7 +91,7 @@ def test_the_hash_is_of_the_texts_whatever_the_file(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"\n\n  \n", r"gives 0 usable texts out of 3 rows \(3 of them empty in text\)"),
         (b"one\none\n", "gives 1 usable text out of 2 rows"),
-        (b"one\n\xff\xfe\ntwo", r"line 2: not UTF-8"),
+        (b"one\n\xff\xfe\xfd\xfc\ntwo", r"line 2: not UTF-8"),
         (b"one\n" + b"a" * 20_001 + b"\ntwo", r"line 2: text has 20,001 characters"),
         (b"one\n" + b"a" * (2**20 + 1) + b"\ntwo", "line 2: longer than 1 MiB"),
     ],

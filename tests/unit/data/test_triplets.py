@@ -139,9 +139,9 @@ def test_near_name_is_offered() -> None:
 
 
 def test_unknown_ending_and_plain_folder(tmp_path: Path) -> None:
-    (tmp_path / "x.xlsx").write_text("x")
+    (tmp_path / "x.docx").write_text("x")
     with pytest.raises(GapruneError, match=r"\.jsonl"):
-        load_triplets(str(tmp_path / "x.xlsx"))
+        load_triplets(str(tmp_path / "x.docx"))
     with pytest.raises(GapruneError, match="not in BEIR form"):
         load_triplets(str(tmp_path))
 

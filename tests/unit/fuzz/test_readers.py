@@ -5,7 +5,10 @@ A small number of cases here; `make fuzz` asks for 10,000 a reader.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -15,14 +18,25 @@ import pytest
 from hypothesis import strategies as st
 
 from gaprune_viz.data.beir import read_beir
+from gaprune_viz.data.checking import check_data
 from gaprune_viz.data.preview import inspect_upload
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.experiments.study.document import open_study
 from gaprune_viz.storage.csv_tables import escaped
-from tests.odd import FUZZ, TEXTS, VALUES, given, json_bytes, mutated, plain
+from tests.odd import FUZZ, TEXTS, VALUES, asked, given, json_bytes, mutated, plain
 
-KEYS = st.one_of(st.sampled_from(["query", "positive", "negative", "negatives", "negative_1", "anchor"]), TEXTS)
+KEYS = st.one_of(
+    st.sampled_from(
+        [
+            *("query", "positive", "negative", "negatives", "negative_1", "anchor", "pos", "neg", "set", "texts"),
+            *("question", "positive_ctxs", "negative_ctxs", "hard_negative_ctxs", "score", "sentence1", "sentence2"),
+            *("positive_passages", "negative_passages", "relevant_passages", "hard_negatives"),
+        ]
+    ),
+    TEXTS,
+)
 ROWS = st.lists(st.one_of(st.dictionaries(KEYS, VALUES, max_size=6), VALUES), max_size=6)
 GOOD = {"query": "a", "positive": "b", "negative": "c"}
 
@@ -72,6 +86,87 @@ FILES: dict[str, st.SearchStrategy[bytes]] = {
     ".parquet": st.one_of(mutated(parquet()), parquet(), st.binary(max_size=200).map(lambda b: b"PAR1" + b + b"PAR1")),
 }
 FILES[".tsv"] = FILES[".csv"]
+PASSAGES = st.one_of(VALUES, st.lists(st.fixed_dictionaries({"text": VALUES, "title": VALUES}), max_size=3))
+LAYOUTS = st.sampled_from(
+    [
+        ("query", "pos", "neg"),
+        ("anchor", "positive", "negative"),
+        ("question", "positive_ctxs", "hard_negative_ctxs"),
+        ("query", "positive_passages", "negative_passages"),
+        ("anchor", "positive"),
+        ("set",),
+        ("texts",),
+    ]
+)
+FILES["-nested.jsonl"] = mutated(
+    LAYOUTS.flatmap(
+        lambda names: st.lists(
+            st.one_of(st.fixed_dictionaries(dict.fromkeys(names, PASSAGES)), st.lists(TEXTS, max_size=4)),
+            max_size=5,
+        )
+    ).map(lambda rows: b"\n".join(map(json_bytes, rows)))
+)
+LETTERS = st.text(st.sampled_from('aé“€,;\t\n"α水\x00'), max_size=60)
+ENCODINGS = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le", "cp1252", "latin-1", "cp1253"])
+FILES["-encoded.csv"] = mutated(
+    st.tuples(ENCODINGS, LETTERS).map(lambda case: ("query,positive,negative\n" + case[1]).encode(case[0], "replace"))
+)
+FILES["-triples.tsv"] = mutated(
+    st.lists(st.lists(TEXTS, min_size=3, max_size=3), max_size=5).map(
+        lambda rows: "\n".join("\t".join(row) for row in [["what is the sea?", "b", "c"], *rows]).encode(
+            "utf-8", "surrogatepass"
+        )
+    )
+)
+
+
+@st.composite
+def arrow(draw: st.DrawFn) -> bytes:
+    names = draw(st.lists(st.sampled_from(["query", "positive", "negative", "x"]), min_size=1, unique=True))
+    length = draw(st.integers(0, 5))
+    column = st.one_of(
+        st.lists(st.one_of(st.none(), st.text(max_size=9)), min_size=length, max_size=length),
+        st.lists(st.lists(st.text(max_size=4), max_size=3), min_size=length, max_size=length),
+    )
+    table = pa.table({name: draw(column) for name in names})
+    sink = io.BytesIO()
+    packing = draw(st.sampled_from([None, "lz4", "zstd"]))
+    kind = pa.ipc.new_file if draw(st.booleans()) else pa.ipc.new_stream
+    with kind(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=packing)) as out:
+        out.write_table(table)
+    return sink.getvalue()
+
+
+FILES[".arrow"] = st.one_of(arrow(), mutated(arrow()), st.binary(max_size=200).map(lambda b: b"ARROW1\0\0" + b))
+FILES[".feather"] = FILES[".arrow"]
+PACKED = {".gz": gzip.compress, ".bz2": bz2.compress, ".zst": lambda c: pa.compress(c, "zstd", asbytes=True)}
+for _packing, _pack in PACKED.items():
+    for _ending in (".jsonl", ".csv", ".parquet", ".arrow"):
+        FILES[f"{_ending}{_packing}"] = st.one_of(mutated(FILES[_ending].map(_pack)), FILES[_ending].map(_pack))
+
+
+@st.composite
+def workbook(draw: st.DrawFn) -> bytes:
+    import pandas as pd
+
+    box, length = io.BytesIO(), draw(st.integers(0, 3))
+    cells = st.one_of(
+        st.none(), st.integers(-9, 9), st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]))
+    )
+    names = draw(st.lists(st.sampled_from(["query", "positive", "negative", "x"]), min_size=1, unique=True))
+    frame = pd.DataFrame({n: draw(st.lists(cells, min_size=length, max_size=length)) for n in names})
+    frame.to_excel(box, index=False)
+    # The same at every hour; and a change inside a member, where no checksum finds it.
+    changed = io.BytesIO()
+    with zipfile.ZipFile(box) as old, zipfile.ZipFile(changed, "w", zipfile.ZIP_STORED) as new:
+        struck = draw(st.sampled_from(["", *old.namelist()]))
+        for name in old.namelist():
+            content = re.sub(rb"\d{4}-\d\d-\d\dT[\d:]+Z", b"2000-01-01T00:00:00Z", old.read(name))
+            new.writestr(zipfile.ZipInfo(name), draw(mutated(st.just(content))) if name == struck else content)
+    return changed.getvalue()
+
+
+FILES[".xlsx"] = st.one_of(workbook(), mutated(workbook()), st.binary(max_size=200))
 
 
 # zipfile itself writes no others.
@@ -87,7 +182,7 @@ def archive(draw: st.DrawFn) -> bytes:
     return box.getvalue()
 
 
-# No archive is ever opened, whatever it calls itself.
+# None of them is a collection, whatever it calls itself.
 ARCHIVES = st.tuples(st.sampled_from([".zip", ".jsonl", ".csv", ".parquet", ".npz", ""]), mutated(archive()))
 
 
@@ -99,7 +194,7 @@ def test_a_file_of_any_content(ending: str, tmp_path: Path) -> None:
     @given(FILES[ending])
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        for reader in (lambda: load_triplets(str(path)), lambda: inspect_upload(path)):
+        for reader in (lambda: load_triplets(str(path)), lambda: inspect_upload(path), lambda: check_data(str(path))):
             try:
                 found = reader()
             except GapruneError as error:
@@ -122,6 +217,75 @@ def test_an_archive_of_any_content(tmp_path: Path) -> None:
                 raise GapruneError(getattr(found, "problem", "") or "It was taken.")
             plain(caught.value)
             assert "It was taken." not in str(caught.value)
+
+    read()
+
+
+def test_a_zip_of_any_collection(tmp_path: Path) -> None:
+    path = tmp_path / "upload.zip"
+
+    @FUZZ
+    @given(mutated(collection()))
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        for reader in (lambda: load_task(str(path)), lambda: inspect_upload(path), lambda: check_data(str(path))):
+            asked(reader)
+
+    read()
+
+
+@st.composite
+def collection(draw: st.DrawFn) -> bytes:
+    box = io.BytesIO()
+    names = ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv", "corpus.tsv", "queries.tsv", "../x", "/etc/x"]
+    with zipfile.ZipFile(box, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in draw(st.lists(st.sampled_from(names), unique=True)):
+            content = draw(QRELS if "qrels" in name else LINES)
+            # Of no hour: what is drawn from it must not change with the clock.
+            place = zipfile.ZipInfo(f"{draw(st.sampled_from(['', 'sea/', 'sea/', 'other/']))}{name}")
+            file.writestr(place, content)
+    return box.getvalue()
+
+
+TREC = st.lists(st.lists(st.sampled_from(["1", "2", "0", "1.0", "0.5", "x", "0017"]), max_size=5), max_size=5)
+JUDGEMENTS = {
+    "test.tsv": TREC.map(lambda rows: "\n".join("\t".join(row) for row in rows).encode()),
+    "test.txt": TREC.map(lambda rows: "\n".join(" ".join(row) for row in rows).encode()),
+    "test.json": st.one_of(VALUES.map(json_bytes), st.dictionaries(st.sampled_from("12"), VALUES).map(json_bytes)),
+    "test.jsonl": st.lists(
+        st.fixed_dictionaries({"query-id": VALUES, "corpus-id": VALUES, "score": VALUES}), max_size=4
+    ).map(lambda rows: b"\n".join(map(json_bytes, rows))),
+}
+
+
+@pytest.mark.parametrize("name", JUDGEMENTS)
+def test_judgements_of_any_content(name: str, tmp_path: Path) -> None:
+    (tmp_path / "qrels").mkdir()
+    for file in ("corpus.jsonl", "queries.jsonl"):
+        (tmp_path / file).write_bytes(b"\n".join(json_bytes({"_id": str(i), "text": f"text {i}"}) for i in range(3)))
+
+    @FUZZ
+    @given(mutated(JUDGEMENTS[name]))
+    def read(content: bytes) -> None:
+        (tmp_path / "qrels" / name).write_bytes(content)
+        asked(lambda: read_beir(tmp_path))
+        asked(lambda: load_task(str(tmp_path)))
+
+    read()
+
+
+def test_a_saved_set_of_any_content(tmp_path: Path) -> None:
+    data = tmp_path / "data-00000-of-00001.arrow"
+    state = {"_data_files": [{"filename": data.name}]}
+    strange = st.fixed_dictionaries({"_data_files": VALUES}).map(json_bytes)
+
+    @FUZZ
+    @given(st.one_of(mutated(st.just(json_bytes(state))), strange, VALUES.map(json_bytes)), FILES[".arrow"])
+    def read(document: bytes, content: bytes) -> None:
+        (tmp_path / "state.json").write_bytes(document)
+        data.write_bytes(content)
+        asked(lambda: load_triplets(str(tmp_path)))
+        asked(lambda: inspect_upload(tmp_path))
 
     read()
 

@@ -15,6 +15,7 @@ from gaprune_viz.app.tabs.data.layout import SideData
 from gaprune_viz.app.tabs.data.view import (
     FIELDS,
     SEVERAL,
+    checked_data,
     first_rows,
     look,
     mapping_from,
@@ -41,9 +42,10 @@ def _wire_side(side: str, tab: SideData, frame: Frame) -> None:
     columns = list(tab.columns.values())
     model = frame.sidebar.controls["model"]
     seen = [*columns, *tab.previewed]
-    tab.upload.upload(**listener(events.upload, [tab.upload, model], seen))
+    looked_at = [tab.upload, model, frame.collection]
+    tab.upload.upload(**listener(events.upload, looked_at, seen))
     tab.upload.clear(**listener(events.clear, (), seen))
-    mapping = listener(events.map_columns, [tab.upload, model, *columns], tab.previewed)
+    mapping = listener(events.map_columns, [*looked_at, *columns], tab.previewed)
     gr.on([column.input for column in columns], **mapping)
     tab.use.click(**listener(events.use, [tab.upload, *columns], [*frame.sidebar.source(side), tab.report]))
 
@@ -61,7 +63,7 @@ class SideEvents:
             return self.clear()
         try:
             preview = look(path, None)
-            visitor().access.check_rows(preview.rows)
+            check_size(preview)
             return {**self._pickers(preview), **self._report(path, preview, values)}
         except GapruneError as error:
             hidden = {**self._hidden(), self.tab.rows: gr.update(visible=False), self.tab.use: _button(False)}
@@ -90,7 +92,7 @@ class SideEvents:
             return {}
         mapping = self._mapping(values)
         try:
-            visitor().access.check_rows(look(path, mapping).rows)
+            check_size(look(path, mapping))
             upload = keep_upload(Path(path))
         except GapruneError as error:
             return {self.tab.report: panels.error_card(error.message, error.hint)}
@@ -107,13 +109,14 @@ class SideEvents:
         return mapping_from({field: values[column] for field, column in self.tab.columns.items()})
 
     def _report(self, path: str, preview: UploadPreview, values: Values) -> Changes:
-        lengths, longest = None, 0
+        lengths, longest, checked = None, 0, None
         if not preview.problem:
             model = values[self.frame.sidebar.controls["model"]]
             spec = ModelSpec.parse({"model": model} if model else {})
             lengths, longest = passage_lengths(path, preview.mapping or None, spec)
+            checked = checked_data(path, preview.mapping or None, values.get(self.frame.collection))
         return {
-            self.tab.report: report_html(preview, lengths, longest),
+            self.tab.report: report_html(preview, lengths, longest, checked),
             self.tab.rows: gr.update(value=first_rows(preview), visible=True),
             self.tab.use: _button(not preview.problem),
         }
@@ -133,6 +136,15 @@ class SideEvents:
             column: gr.update(visible=False, choices=[], value=[] if field in SEVERAL else None)
             for field, column in self.tab.columns.items()
         }
+
+
+def check_size(preview: UploadPreview) -> None:
+    """Refuse an upload with more rows, or more passages to embed, than this server takes from strangers.
+
+    Raises:
+        GapruneError: so.
+    """
+    visitor().access.check_rows(max(preview.rows, preview.passages))
 
 
 def _button(usable: bool) -> Any:

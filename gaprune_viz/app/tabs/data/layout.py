@@ -37,8 +37,10 @@ def build(frame: Frame, shown: Shown) -> dict[str, SideData]:
     """Lay the tab out, one column for each side."""
     gr.Markdown(
         "Bring triplets of your own: a **query**, the **positive** passage that answers it, and one or more "
-        "**negative** passages that do not. JSON, JSONL, CSV, TSV and Parquet can be uploaded, up to 256 MB. In the "
-        "sidebar you can also name a BEIR folder, `hub:org/name:config:split`, `ontology:chebi` or `ontology:mondo`. "
+        "**negative** passages that do not; or pairs, whose negatives the model finds. JSON, JSONL, CSV, TSV, Parquet, "
+        "Arrow and Excel can be uploaded, also packed as .gz, .bz2 or .zst, and a BEIR collection as a .zip, up to 256 "
+        "MB. In the sidebar you can also name a BEIR folder, a folder that `datasets` saved, "
+        "`hub:org/name:config:split`, `ontology:chebi` or `ontology:mondo`. "
         "For the Fisher information of *embeddings*, plain texts will do: a .txt file of one text a line, or a column."
     )
     sides: dict[str, SideData] = {}

@@ -9,9 +9,9 @@ import pandas as pd
 
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.config import ModelSpec
+from gaprune_viz.data.checking import DataReport, TextPair, check_data, texts_of
 from gaprune_viz.data.preview import UploadPreview, inspect_upload
-from gaprune_viz.data.schema import PlainText
-from gaprune_viz.data.triplets import load_samples
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import percent
 
@@ -43,13 +43,15 @@ def first_rows(preview: UploadPreview) -> pd.DataFrame:
     return pd.DataFrame(list(preview.table), columns=list(preview.columns))
 
 
-def report_html(preview: UploadPreview, lengths: list[int] | None, longest: int) -> str:
-    """Counts, token lengths, what was dropped and why; or what stands in the way."""
+def report_html(
+    preview: UploadPreview, lengths: list[int] | None, longest: int, checked: DataReport | None = None
+) -> str:
+    """Counts, lengths, scripts, what a task shares with them, what was dropped and why; or what stands in the way."""
     if preview.problem:
         return panels.error_card(f"{preview.name} cannot be used as it is.", preview.problem)
     cards = [
         panels.Card(
-            "Plain texts" if preview.plain else "Triplets",
+            _what(preview),
             f"{preview.kept:,}",
             f"of {preview.rows:,} rows, {preview.kind}" + ("; for Fisher embedding" if preview.plain else ""),
         ),
@@ -68,14 +70,56 @@ def report_html(preview: UploadPreview, lengths: list[int] | None, longest: int)
                 f"median; 95 % have at most {tokens.quantile(0.95):.0f}; {percent(cut)} are cut at {longest}",
             )
         )
-    lines = "".join(panels.notice(line) for line in preview.dropped[:SHOWN_DROPPED])
+    cards += _cards_of(checked) if checked is not None else []
+    lines = "".join(panels.notice(line) for line in (*preview.remarks, *preview.dropped[:SHOWN_DROPPED]))
     more = len(preview.dropped) - SHOWN_DROPPED
     return panels.stat_cards(cards) + lines + (panels.notice(f"and {more} more") if more > 0 else "")
+
+
+def _what(preview: UploadPreview) -> str:
+    if preview.kind == "BEIR":
+        return "Judged queries"
+    return "Plain texts" if preview.plain else "Pairs" if preview.pairs else "Triplets"
+
+
+def _cards_of(checked: DataReport) -> list[panels.Card]:
+    """What `gaprune-viz check` says beside the counts."""
+    scripts = ", ".join(f"{name} {percent(share)}" for name, share in list(checked.scripts.items())[:3])
+    cards = [panels.Card("Scripts", str(len(checked.scripts)), scripts or "no letters")]
+    if checked.kind == "triplets" and checked.different_queries < checked.kept:
+        note = "triplets of one query are no independent samples"
+        cards.append(panels.Card("Different queries", f"{checked.different_queries:,}", note))
+    if checked.identical_ids is not None and checked.identical_ids.shared:
+        done = "is left out of what they find" if checked.identical_ids.left_out else "is ranked like any other"
+        note = f"have the id of a passage, which {done}"
+        cards.append(panels.Card("Queries", f"{checked.identical_ids.shared:,}", note))
+    for found in checked.leakage:
+        shared = found.queries + found.passages
+        note = f"{found.queries:,} queries and {found.passages:,} passages"
+        cards.append(panels.Card(f"Shared with {found.task}", f"{shared:,}", note, "warn" if shared else "good"))
+    return cards
+
+
+def checked_data(path: str, mapping: dict[str, str] | None, task: str | None) -> DataReport:
+    """What `gaprune-viz check` says of an upload, against the collection that is searched.
+
+    Raises:
+        GapruneError: it cannot be used.
+    """
+    against: dict[str, TextPair] = {}
+    try:
+        if task:
+            found = STORE.task(task)
+            texts = [passage.embedding_text for passage in found.corpus]
+            against[found.name] = (list(found.queries.values()), texts)
+    except GapruneError:
+        # What is wrong with that collection is said where it is chosen.
+        against = {}
+    return check_data(path, columns=mapping, against=against)
 
 
 def passage_lengths(path: str, mapping: dict[str, str] | None, spec: ModelSpec) -> tuple[list[int], int]:
     """Tokens of the first passages under a model, and its longest text."""
     model = STORE.model(spec)
-    samples = load_samples(path, columns=mapping).samples[:MEASURED_TEXTS]
-    passages = [sample.text if isinstance(sample, PlainText) else sample.positive for sample in samples]
+    passages = list(texts_of(path, columns=mapping)[1])[:MEASURED_TEXTS]
     return [len(ids) for ids in model.token_ids(passages, "passage")], model.max_length

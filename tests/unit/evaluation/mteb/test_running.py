@@ -25,7 +25,7 @@ from gaprune_viz.evaluation.mteb.running import Failure, Score, run
 from gaprune_viz.evaluation.mteb.variants import Variant, whole
 from gaprune_viz.evaluation.retrieval import METRICS, compare
 from gaprune_viz.evaluation.task_sources import load_task
-from gaprune_viz.evaluation.tasks import RetrievalTask
+from gaprune_viz.evaluation.tasks import Passage, RetrievalTask
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
@@ -65,6 +65,24 @@ def agree_with_our_own_path(model: EmbeddingModel, task: RetrievalTask, folder: 
 
 def test_mteb_gives_the_numbers_of_our_own_path(tiny: EmbeddingModel, tmp_path: Path) -> None:
     agree_with_our_own_path(tiny, load_task(DOMAIN), tmp_path)
+
+
+@pytest.mark.parametrize("left_out", [True, False])
+def test_a_query_that_is_a_passage_is_treated_alike(left_out: bool, tiny: EmbeddingModel) -> None:
+    texts = [p.text for p in load_task(DOMAIN).corpus[:40]]
+    task = RetrievalTask.of(
+        "own",
+        (Passage(f"t{i}", text) for i, text in enumerate(texts)),
+        {f"t{i}": texts[i] for i in range(10)},
+        {f"t{i}": {f"t{i + 20}": 1} for i in range(10)},
+        ignore_identical_ids=left_out,
+    )
+    variant = whole("dense", tiny)
+    (score,) = scores_of(of_collection(task), variants=[variant])
+    ours = own_path(variant, task)
+    assert score.more == pytest.approx(ours.means, abs=5.1e-6)
+    first = {query: ranking[0][0] for query, ranking in ours.rankings.items()}
+    assert all((passage == query) != left_out for query, passage in first.items())
 
 
 @pytest.mark.minilm

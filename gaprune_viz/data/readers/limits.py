@@ -1,0 +1,8 @@
+"""How much is read of what other people made."""
+
+MIB = 1024 * 1024
+MAX_FILE_BYTES = 256 * MIB
+MAX_LINE_BYTES = MIB
+MAX_ROWS = 200_000
+MAX_DEPTH = 32
+MAX_UNCOMPRESSED_BYTES = 1024 * MIB
