@@ -47,7 +47,7 @@ def describe(
     key: str,
 ) -> dict[str, Any]:
     """What `spec.json` says of a run, but for what `write` adds: medians, seconds and checksums."""
-    data, notes = {}, list(found.notes)
+    data, notes = {}, [*model.notes, *found.notes]
     for side, chosen in sides.items():
         data[side], said = chosen.describe(run.calibration.samples)
         notes += said
@@ -65,8 +65,10 @@ def describe(
             "pooling": model.pooling.value,
             "query_prompt": model.query_prompt,
             "passage_prompt": model.passage_prompt,
+            "prompts_from": model.prompts_from,
             "max_length": model.max_length,
             "parameters": sum(p.numel() for p in model.backbone.parameters()),
+            **model.determining(),
         },
         "data": data,
         "gradients": {side: told["mean_loss"] is not None for side, told in data.items()},

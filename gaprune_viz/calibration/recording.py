@@ -68,6 +68,9 @@ class Recorder:
                 )
             call = Call(self.chunk, args[0].detach().reshape(*shape, args[0].shape[-1]))
             self.calls[name].append(call)
+            if not out.requires_grad:
+                # The model computes this call without gradients: it adds none, and its inputs count all the same.
+                return out
 
             def on_grad(grad: Tensor) -> None:
                 call.grads = grad.reshape(*shape, grad.shape[-1])

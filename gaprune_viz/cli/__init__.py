@@ -8,14 +8,25 @@ from typing import Any, NoReturn
 
 import typer
 
-from gaprune_viz.cli import analysis, benchmarks, experiments, planning, serving, speed, studies
+from gaprune_viz.cli import analysis, benchmarks, converting, experiments, planning, serving, speed, studies
 from gaprune_viz.cli.base import app, speaks
 from gaprune_viz.errors import GapruneError
 
 # Typer carries a click of its own in some versions: the base of its public error is the right one in all.
 USAGE_ERROR: Any = typer.BadParameter.__base__
 
-__all__ = ["analysis", "app", "benchmarks", "experiments", "main", "planning", "serving", "speed", "studies"]
+__all__ = [
+    "analysis",
+    "app",
+    "benchmarks",
+    "converting",
+    "experiments",
+    "main",
+    "planning",
+    "serving",
+    "speed",
+    "studies",
+]
 
 
 def main() -> None:

@@ -124,6 +124,8 @@ def compare(
         print_json(document)
         return
     _print_comparison(document)
+    for said in document["remarks"]:
+        print(f"gaprune-viz: {said}", file=sys.stderr)
 
 
 def _print_comparison(document: dict[str, Any]) -> None:

@@ -108,6 +108,11 @@ class CachedEncoder:
         self.model, self.cache, self.targets, self.masks = model, cache, targets, masks
         self.mask_hash = "" if masks is None else mask_hash(masks)
 
+    @property
+    def similarity(self) -> str:
+        """By which the model compares."""
+        return self.model.similarity
+
     def key(self, texts: Sequence[str], kind: str) -> str:
         """A hash of all that determines the vectors. The device is no part of it: it changes the time."""
         content = {
@@ -119,6 +124,7 @@ class CachedEncoder:
             "dtype": self.model.spec.dtype.value,
             "mask": self.mask_hash,
             "texts": texts,
+            **self.model.determining(),
         }
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -17,7 +17,7 @@ from gaprune_viz.evaluation.geometry import measure as geometry_of
 from gaprune_viz.evaluation.ranking import id_order, side_by_side, similarity, top
 from gaprune_viz.evaluation.retrieval import Comparison, compare, evaluate
 from gaprune_viz.evaluation.spacemap import TaskMap, task_map
-from gaprune_viz.evaluation.tasks import RetrievalTask, TaskEmbeddings, encode_task
+from gaprune_viz.evaluation.tasks import COSINE, RetrievalTask, TaskEmbeddings, encode_task
 from gaprune_viz.models.encoder import check_finite
 from gaprune_viz.pruning.applying import masked
 
@@ -74,7 +74,7 @@ def compare_query(
     pruned = task_embeddings(analysis, task, settings, report, stopped)
     row = _row(task, query_id, text)
     theirs = _embed_query(analysis, settings, query) if row is None else pruned.queries[row]
-    return query, side_by_side(dense.corpus @ vector, pruned.corpus @ theirs, task.corpus, relevant)
+    return query, side_by_side(_scores(dense, vector), _scores(pruned, theirs), task.corpus, relevant)
 
 
 def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: Report, stopped: Stopped):
@@ -88,7 +88,7 @@ def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: R
     """
     source, pick, text = asked["source"], asked["pick"], asked["text"]
     task, dense, vector, query, relevant = _asked(analysis, source, pick, text, report, stopped)
-    scores = similarity(vector[None], dense.corpus)[0]
+    scores = similarity(vector[None], dense.corpus, dense.similarity)[0]
     order = id_order(task.corpus)
     best = order[top(scores[order], LIVE_DEPTH)]
     report("Making the exact mask", 0, 0)
@@ -101,7 +101,14 @@ def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: R
         theirs = model.encode([query], "query", stop=stopped)
         corpus = model.encode([passage.embedding_text for passage in passages], "passage", stop=stopped)
     check_finite(np.concatenate([theirs, corpus]), [query, *(passage.embedding_text for passage in passages)])
-    return query, side_by_side(scores[best], similarity(theirs, corpus)[0], passages, relevant)
+    return query, side_by_side(scores[best], similarity(theirs, corpus, dense.similarity)[0], passages, relevant)
+
+
+def _scores(embeddings: TaskEmbeddings, query: np.ndarray) -> np.ndarray:
+    """The similarity of one query [d] to every passage, float [p]."""
+    if embeddings.similarity == COSINE:
+        return embeddings.corpus @ query
+    return similarity(query[None], embeddings.corpus, embeddings.similarity)[0]
 
 
 def _halt(stopped: Stopped) -> None:
