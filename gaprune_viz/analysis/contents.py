@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gaprune_viz.analysis.guessing import guessing_note
 from gaprune_viz.analysis.samples import ChosenData
 from gaprune_viz.analysis.scales import scales_of
 from gaprune_viz.analysis.summaries import histogram_rows, save_histograms, scope_medians, summary_row
@@ -50,7 +51,7 @@ def describe(
     data, notes = {}, [*model.notes, *found.notes]
     for side, chosen in sides.items():
         data[side], said = chosen.describe(run.calibration.samples)
-        notes += said
+        notes += [*said, *filter(None, [guessing_note(data[side]["name"], results[side].losses, chosen.samples)])]
         loss = float(results[side].losses.mean())
         # Plain texts have none.
         data[side] |= {"mean_loss": loss if math.isfinite(loss) else None, "tokens": results[side].tokens}

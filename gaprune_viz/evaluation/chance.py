@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from gaprune_viz.analysis.guessing import WHAT_TO_TRY
+
 if TYPE_CHECKING:
     from gaprune_viz.evaluation.tasks import RetrievalTask
 
@@ -22,7 +24,6 @@ CUT = 10
 # Fewer queries have too few arrangements to tell anything apart.
 LEAST_QUERIES = 5
 LEVEL = 0.01
-WHAT_TO_TRY = "Try another pooling, the prompts that the model was trained with, or a model made for retrieval."
 
 
 class Ranked(Protocol):
