@@ -47,6 +47,11 @@ class Recorder:
         for number, sweep in enumerate(sweeps):
             self.sweep, self.first, self.last = sweep, number == 0, number == len(sweeps) - 1
             self.waiting = {name: len(calls) for name, calls in self.calls.items()}
+            if not sweep.objective.requires_grad:
+                raise GapruneError(
+                    "No gradient comes from the embedding to the weights of this scope: the model computes without.",
+                    "Choose another scope or another model.",
+                )
             sweep.objective.backward(retain_graph=not self.last)
             for name, waiting in self.waiting.items():
                 if waiting:

@@ -43,6 +43,9 @@ def analyze(
         return
     if out is None:
         raise GapruneError("analyze needs a folder for its result.", "Give one: --out DIR.")
+    from gaprune_viz.analysis.looking import look_first
+
+    look_first(run)
     from gaprune_viz.analysis import making
     from gaprune_viz.analysis.opening import open_analysis
 

@@ -22,6 +22,9 @@ def plan_command(flags: Flags, json_: Json = False) -> None:
 
 def show_plan(run: RunSpec, json_: bool) -> None:
     """Predict a run and print it."""
+    from gaprune_viz.analysis.looking import look_first
+
+    look_first(run)
     from gaprune_viz.analysis.planning import predict
 
     found = predict(run, timed=True)

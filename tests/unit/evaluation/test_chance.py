@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import pytrec_eval
 
 from gaprune_viz.analysis.guessing import guessing_note
-from gaprune_viz.data.schema import PlainText
+from gaprune_viz.data.schema import PlainText, Triplet
 from gaprune_viz.evaluation.chance import _worth, chance_of, remark
 from gaprune_viz.evaluation.comparison import comparison_document
 from gaprune_viz.evaluation.retrieval import Passage, RetrievalTask, compare, evaluate
@@ -73,8 +71,8 @@ def test_few_queries_with_one_ranking_for_all_are_at_chance() -> None:
     assert chance.observed == pytest.approx(chance.expected)
 
 
-def sample(negatives: int) -> SimpleNamespace:
-    return SimpleNamespace(query="a", positive="b", negatives=("c",) * negatives)
+def sample(negatives: int) -> Triplet:
+    return Triplet("a", "b", ("c",) * negatives)
 
 
 def test_a_loss_of_guessing_is_told_of() -> None:
