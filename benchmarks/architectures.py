@@ -131,7 +131,7 @@ def build(name: str, folder: Path) -> None:
     """
     from transformers import AutoModel
 
-    tokenizer = make_tokenizer(BUILDERS["bert"][1])
+    tokenizer: Any = make_tokenizer(BUILDERS["bert"][1])
     config = small(name, len(tokenizer), int(tokenizer.pad_token_id))
     torch.manual_seed(0)
     model = AutoModel.from_config(config).eval()

@@ -86,6 +86,7 @@ class EmbeddingModel:
             "dimension": self.dimension,
             "padding_dependent": self.padding_dependent or None,
             "tokens_added": self.tokens_added or None,
+            "reading": None if self._reads_plainly else "own",
         }
         return {name: value for name, value in told.items() if value is not None}
 

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,23 +187,20 @@ def base_folder(name: str, adapter: Path) -> Path:
         GapruneError: it is not at hand.
     """
     last = name.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
-    for place in (named(name), adapter / name, adapter.parent / last):
+    # What somebody put on the Hub names no folder here.
+    places = () if entry_name(adapter) else (named(name), adapter / name, adapter.parent / last)
+    for place in places:
         if place.is_dir() and place.resolve() != adapter.resolve():
             found = snapshot_in(place.resolve())
             refuse_empty(found, str(place))
             return found
     if HUB_ID.fullmatch(name) and not name.startswith("."):
-        try:
+        with suppress(GapruneError):
             return _downloaded(name, hub_revision(name, None))
-        except GapruneError as error:
-            raise _no_base(name, adapter) from error
-    raise _no_base(name, adapter)
-
-
-def _no_base(name: str, adapter: Path) -> GapruneError:
-    return GapruneError(
-        f"{adapter.name} is a PEFT adapter of {name}, which is not at hand.",
-        f"Download {name}, or put its folder beside {adapter.name}.",
+    label = entry_name(adapter) or adapter.name
+    raise GapruneError(
+        f"{label} is a PEFT adapter of {name}, which is not at hand.",
+        f"Download {name}, or put its folder beside {label}.",
     )
 
 
@@ -257,7 +255,9 @@ def parameter_count(spec: ModelSpec) -> int:
         info = HfApi().model_info(source, revision=revision, timeout=10)
     except (HfHubHTTPError, *_network_errors(), OSError) as error:
         raise GapruneError(f"The size of {label} cannot be looked up on the Hub.", "Try again later.") from error
-    stated = None if info.library_name == "peft" else info.safetensors
+    # Of an adapter, these are only a part of the model.
+    adapter = any(file.rfilename == "adapter_config.json" for file in info.siblings or ())
+    stated = None if adapter else info.safetensors
     if stated is None or not stated.total:
         raise GapruneError(
             f"The model {label} does not say how large it is.", "Only models with safetensors weights can be used."

@@ -204,6 +204,30 @@ def test_the_default_model(name: str, minilm: EmbeddingModel, tmp_path: Path) ->
     compare(made(Path(minilm.source), values.get(name, CONFIGURATIONS[name]), tmp_path / "minilm"))
 
 
+TEMPLATE = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }} . {% endfor %}"
+
+
+@pytest.mark.parametrize("saved", [True, False], ids=["sentence-transformers", "transformers"])
+def test_a_chat_template_is_the_models_own_reading(
+    saved: bool, tiny_model_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    """sentence-transformers renders texts by it where it is there."""
+    folder = shutil.copytree(tiny_model_folder("qwen3"), tmp_path / "plain")
+    plain = load(folder).encode(TEXTS)
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    if saved:
+        folder = made(folder, prompts(query="ask: "), tmp_path / "saved")
+    model = load_model(ModelSpec(model=str(folder), device="cpu"))
+    st = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    if not saved:
+        st[1] = modules.Pooling(HIDDEN, pooling_mode="lasttoken")
+    for kind, theirs in (("query", st.encode_query), ("passage", st.encode_document)):
+        expected = theirs(list(TEXTS), batch_size=1, normalize_embeddings=True)
+        np.testing.assert_allclose(model.encode(TEXTS, kind), expected, atol=SAME, err_msg=kind)
+    # Numbers of texts without the template are not taken for those with it.
+    assert (np.abs(model.encode(TEXTS) - plain).max() > 1e-2) == (model.determining() == {"reading": "own"})
+
+
 # Which of the two tokens tokenizer.json adds, and what tokenizer_config.json promises.
 @pytest.mark.parametrize("begin", [True, False])
 @pytest.mark.parametrize("end", [True, False])

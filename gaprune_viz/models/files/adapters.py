@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.models.files.hub_cache import entry_name
 from gaprune_viz.models.load_errors import plain_errors
 from gaprune_viz.storage.workspace import whole_folder, workspace
 
@@ -49,15 +50,15 @@ def merged(folder: Path, find_base: Callable[[str, Path], Path]) -> tuple[Path, 
     Raises:
         GapruneError: `peft` is not installed, the base is not at hand, or the adapter does not fit it.
     """
-    name = base_name(folder)
+    name, label = base_name(folder), entry_name(folder) or folder.name
     if not (folder / "adapter_model.safetensors").is_file():
         raise GapruneError(
-            f"The adapter {folder.name} holds no adapter_model.safetensors.",
+            f"The adapter {label} holds no adapter_model.safetensors.",
             "Pickled weights are refused. Save it again with `safe_serialization=True`.",
         )
     if importlib.util.find_spec("peft") is None:
         raise GapruneError(
-            f"{folder.name} is a PEFT adapter of {name}, and peft, which merges them, is not installed.",
+            f"{label} is a PEFT adapter of {name}, and peft, which merges them, is not installed.",
             f"Run `{EXTRA}`, or give the folder of the merged model.",
         )
     base = find_base(name, folder)
@@ -66,7 +67,7 @@ def merged(folder: Path, find_base: Callable[[str, Path], Path]) -> tuple[Path, 
         with whole_folder(place, marker=MARKER) as out, plain_errors(folder):
             _merge(folder, base, out)
             (out / MARKER).write_text(json.dumps({"adapter": folder.name, "base": name}) + "\n", encoding="utf-8")
-    return place, f"{folder.name} is an adapter: this is {name} with it merged in."
+    return place, f"{label} is an adapter: this is {name} with it merged in."
 
 
 def _digest(folder: Path, base: Path) -> str:
@@ -92,13 +93,13 @@ def _merge(folder: Path, base: Path, out: Path) -> None:
     writes = any(name.startswith("base_model.model.model.") for name in weights)
     kind: Any = AutoModelForCausalLM if writes else AutoModel
     inner = base / _transformer_folder(base)
-    model = kind.from_pretrained(
+    model: Any = kind.from_pretrained(
         str(inner), dtype="auto", use_safetensors=True, trust_remote_code=False, local_files_only=True
     )
-    config.task_type = None
-    model = get_peft_model(model, config)
-    fitted = set_peft_model_state_dict(model, weights)
-    expected = [name for name in model.state_dict() if "lora_" in name]
+    config.task_type, config.base_model_name_or_path = None, str(inner)
+    whole: Any = get_peft_model(model, config)
+    fitted = set_peft_model_state_dict(whole, weights)
+    expected = [name for name in whole.state_dict() if "lora_" in name]
     missing = [name for name in fitted.missing_keys if name in expected]
     if fitted.unexpected_keys or missing:
         wrong = (fitted.unexpected_keys or missing)[0]
@@ -106,7 +107,7 @@ def _merge(folder: Path, base: Path, out: Path) -> None:
             f"The adapter {folder.name} does not fit {base.name}: {wrong} is in only one of them.",
             "Give the base model that adapter_config.json names.",
         )
-    model.merge_and_unload().save_pretrained(out, safe_serialization=True)
+    whole.merge_and_unload().save_pretrained(out, safe_serialization=True)
     _copy_beside(folder, base, inner, out)
 
 
