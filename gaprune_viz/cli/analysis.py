@@ -163,7 +163,7 @@ def explain(
     json_: Json = False,
 ) -> None:
     """Say why one weight is pruned or kept."""
-    from gaprune_viz.analysis.exact import exact_scope, load_dense
+    from gaprune_viz.analysis.exact import scope_of
     from gaprune_viz.calibration.statistics import Statistics
 
     match = re.fullmatch(r"\s*(.+?)\[(\d+)\s*,\s*(\d+)\]\s*", weight)
@@ -171,8 +171,7 @@ def explain(
         raise GapruneError(f"{weight!r} is not a weight.", "Write NAME[row,column], for example `a.b.weight[0,7]`.")
     settings = settings_of(flags, preset_name)
     statistics = Statistics.open(analysis)
-    scope, _ = exact_scope(statistics, load_dense(statistics))
-    document = scope.explain(match[1], int(match[2]), int(match[3]), settings)
+    document = scope_of(statistics).explain(match[1], int(match[2]), int(match[3]), settings)
     if json_:
         print_json(document)
         return
