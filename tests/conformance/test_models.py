@@ -20,7 +20,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.files.special_tokens import surroundings
 from gaprune_viz.models.loading import load_model
-from tests.tiny_models import HIDDEN, texts
+from tests.tiny_models import BUILDERS, HIDDEN, make_tokenizer, randomize, texts
 
 SAME = 1e-5
 FAMILIES = ("bert", "roberta", "mpnet", "modernbert", "qwen3", "embeddinggemma")
@@ -189,12 +189,20 @@ def test_half_precision(dtype: str, stored: bool, tiny_bert: Path, tmp_path: Pat
     compare(folder)
 
 
-def test_layers_that_share_their_weights(tiny_bert: Path, tmp_path: Path) -> None:
-    def share(st: SentenceTransformer) -> None:
-        layers: Any = st[0].auto_model.encoder.layer  # type: ignore[union-attr]
-        layers[1].load_state_dict(layers[0].state_dict())
+def test_layers_that_share_their_weights(tmp_path: Path) -> None:
+    import transformers
 
-    compare(made(tiny_bert, share, tmp_path / "shared"))
+    tokenizer: Any = make_tokenizer(BUILDERS["bert"][1])
+    config = transformers.AlbertConfig(
+        vocab_size=len(tokenizer), embedding_size=16, hidden_size=HIDDEN, intermediate_size=48, num_hidden_layers=3,
+        num_attention_heads=4, max_position_embeddings=128, pad_token_id=0,
+    )  # fmt: skip
+    model = transformers.AlbertModel(config).eval()
+    randomize(model, 0)
+    model.save_pretrained(tmp_path / "albert")
+    tokenizer.save_pretrained(tmp_path / "albert")
+    for name in ("query and document", "cls, mean and last", "a router"):
+        compare(made(tmp_path / "albert", CONFIGURATIONS[name], tmp_path / name.replace(" ", "-")))
 
 
 @pytest.mark.minilm
