@@ -51,6 +51,21 @@ def plain_errors(source: Path | str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def works(label: str) -> Iterator[None]:
+    """Around the first texts that a model embeds: what its code raises is one line for people."""
+    from gaprune_viz.models.memory import is_out_of_memory
+
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise GapruneError(
+            f"{label} cannot embed a short text: {_reason(error)}", "Choose another model, or other settings of it."
+        ) from error
+
+
 def _reason(error: BaseException) -> str:
     """The first line of an error, as a sentence of at most 200 characters."""
     if MISFIT in str(error):

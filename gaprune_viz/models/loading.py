@@ -21,7 +21,7 @@ from gaprune_viz.models.files.kinds import (
     refuse_other_weights,
 )
 from gaprune_viz.models.files.special_tokens import keep_promises
-from gaprune_viz.models.load_errors import plain_errors
+from gaprune_viz.models.load_errors import plain_errors, works
 from gaprune_viz.models.placement import Placement, place, refuse_offloaded
 from gaprune_viz.models.probing import is_causal, padding_moves
 from gaprune_viz.models.prompts import REGISTRY, Prompts, prompts_of, told
@@ -64,7 +64,8 @@ def load_model(spec: ModelSpec, *, weights: bool = True) -> EmbeddingModel:
     # On the left, models with absolute positions would count the padding; an export keeps this.
     st.tokenizer.padding_side = "right"
     added = _keep_promises(st, look, label)
-    pooling = _set_pooling(st, spec.pooling, kind != PLAIN or not weights)
+    with works(label):
+        pooling = _set_pooling(st, spec.pooling, kind != PLAIN or not weights)
     if weights:
         refuse_offloaded(st, label)
     limit = _longest(st)
@@ -90,7 +91,8 @@ def load_model(spec: ModelSpec, *, weights: bool = True) -> EmbeddingModel:
             f"Use {limit} or less.",
         )
     if weights:
-        model.padding_dependent = padding_moves(model)
+        with works(label):
+            model.padding_dependent = padding_moves(model)
     model.notes = (*notes, *_said_of(model, prompts))
     return model
 
