@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+
+import numpy as np
 
 from gaprune_viz.config import DEFAULT_MODEL, SIDES, STARTER_DOMAINS, ModelSpec, RunSpec
 from gaprune_viz.data.triplets import calibration_samples, check_source
@@ -25,7 +29,17 @@ def look_first(run: RunSpec) -> None:
         check_source(getattr(run.calibration, side))
     for side in SIDES:
         if _is_small_file(getattr(run.calibration, side)):
-            calibration_samples(run.calibration, side)
+            # What has been read by then is whole.
+            with suppress(_ModelNeeded):
+                calibration_samples(run.calibration, side, _no_model)
+
+
+class _ModelNeeded(Exception):
+    """Data are read as far as they can be without a model: hard negatives are mined with it."""
+
+
+def _no_model(texts: Sequence[str], kind: str) -> np.ndarray:
+    raise _ModelNeeded
 
 
 def look_at_model(spec: ModelSpec) -> None:
