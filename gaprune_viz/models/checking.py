@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from gaprune_viz.config import ModelSpec
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel, transformer_of
 from gaprune_viz.models.files.kinds import folder_look, kind_of
 from gaprune_viz.models.files.special_tokens import surroundings
@@ -124,7 +125,11 @@ def suggested(model: EmbeddingModel, name: str | None) -> tuple[str, Registered]
     if name is not None or set(model.prompts_from.values()) != {NONE}:
         return None
     for candidate in _names_in(Path(model.source)):
-        known = registered(candidate)
+        try:
+            known = registered(candidate)
+        except GapruneError:
+            # A suggestion is no more than that.
+            return None
         if known.query or known.passage:
             return candidate, known
     return None

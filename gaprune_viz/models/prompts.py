@@ -7,6 +7,7 @@ mteb is asked in a process of its own: it takes seconds and half a gigabyte to l
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -85,7 +86,11 @@ def prompts_of(spec: ModelSpec, st: SentenceTransformer, name: str | None) -> Pr
     own, note = folder_prompts(st), _unused(st)
     known = Registered()
     if name and not any(own) and None in (spec.query_prompt, spec.passage_prompt):
-        known = registered(name)
+        try:
+            known = registered(name)
+        except GapruneError as error:
+            # The model can be used without: whoever reads its numbers is told.
+            note += f" {error}"
         if known.template and not (known.query or known.passage):
             note += f" mteb gives {name} an instruction for each task ({known.template!r}); give one as query prompt."
     found = []
@@ -147,7 +152,12 @@ def registered(name: str) -> Registered:
 def _ask(name: str) -> dict[str, Any]:
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _LOOKUP, name], capture_output=True, text=True, timeout=LOOKUP_SECONDS, check=True
+            [sys.executable, "-c", _LOOKUP, name],
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=LOOKUP_SECONDS,
+            check=True,
         )
         return json.loads(done.stdout.strip().splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:

@@ -155,6 +155,16 @@ def test_a_spoilt_store_of_prompts_is_asked_anew(kept: str, monkeypatch: pytest.
     prompts_module._place().unlink()
 
 
+def test_a_registry_that_cannot_be_asked_is_told_of(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompts_module, "_LOOKUP", "raise SystemExit(1)")
+    registered.cache_clear()
+    found = prompts_of(ModelSpec(), plain(tiny_bert), "no-such-org/asked-in-vain")
+    assert (found.query, found.passage) == ("", "")
+    assert "mteb's registry cannot be asked for the prompts of no-such-org/asked-in-vain" in found.note
+    with pytest.raises(GapruneError, match="cannot be asked"):
+        registered("no-such-org/asked-in-vain")
+
+
 def test_prompts_for_people() -> None:
     assert told("", "", {}) == "queries none, passages none"
     assert told("q ", "", {"query": "mteb"}) == "queries 'q ' (of mteb's registry), passages none"

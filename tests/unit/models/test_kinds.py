@@ -310,6 +310,24 @@ def test_an_adapter_is_merged_into_its_base(adapted: tuple[Path, Path, np.ndarra
     assert parameter_count(ModelSpec(model=str(folder))) > parameter_count(ModelSpec(model=str(base)))
 
 
+def test_an_adapter_of_a_model_that_writes_text(tiny_model_folder: Callable[..., Path], tmp_path: Path) -> None:
+    """It names the weights one level deeper than the model that embeds does."""
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM
+
+    base = shutil.copytree(tiny_model_folder("qwen3"), tmp_path / "base")
+    torch.manual_seed(0)
+    config = peft.LoraConfig(r=4, target_modules=["q_proj", "up_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    both = peft.get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    both.peft_config["default"].base_model_name_or_path = str(base)
+    both.save_pretrained(tmp_path / "adapter")
+    st = SentenceTransformer(str(base), device="cpu", local_files_only=True)
+    st[1] = modules.Pooling(32, pooling_mode="lasttoken")
+    st[0].model = both.merge_and_unload().model  # type: ignore[assignment]
+    expected = st.encode(TEXTS, batch_size=1, normalize_embeddings=True)
+    np.testing.assert_allclose(load(tmp_path / "adapter").encode(TEXTS), expected, atol=1e-5)
+
+
 def test_an_adapter_is_found_beside_its_base(adapted: tuple[Path, Path, np.ndarray]) -> None:
     folder, _, expected = adapted
     change(folder / "adapter_config.json", base_model_name_or_path="/somewhere/else/base")
