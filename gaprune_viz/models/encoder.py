@@ -9,8 +9,9 @@ depend on the padding all the same is given texts of one length at a time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,16 @@ KINDS = ("query", "passage")
 # What sentence-transformers calls them.
 TASKS = {"query": "query", "passage": "document"}
 COSINE = "cosine"
+
+
+class Features(dict[str, Any]):
+    """What a transformer takes, and by which way a router sends it there.
+
+    Attributes:
+        route: what the router reads and no transformer takes; nothing where there is no router.
+    """
+
+    route: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(eq=False)
@@ -144,9 +155,9 @@ class EmbeddingModel:
         for i, row in enumerate(ids):
             input_ids[i, : len(row)] = torch.as_tensor(row)
             mask[i, : len(row)] = 1
-        features: dict[str, Any] = {"input_ids": input_ids.to(self.device), "attention_mask": mask.to(self.device)}
+        features = Features({"input_ids": input_ids.to(self.device), "attention_mask": mask.to(self.device)})
         if is_router(self.st[0]):
-            features |= {"task": TASKS[kind], "modality": "text"}
+            features.route = {"task": TASKS[kind], "modality": "text"}
         prompt = self.prompt(kind)
         if prompt and self._reads_plainly:
             features["prompt_length"] = self._prompt_length(prompt)
@@ -158,7 +169,8 @@ class EmbeddingModel:
 
     def _raw(self, features: dict[str, Any]) -> Tensor:
         """Embeddings as the model gives them, float32 [texts, dimension]."""
-        return self.st(dict(features))["sentence_embedding"][..., : self.dimension].float()
+        route = features.route if isinstance(features, Features) else {}
+        return self.st({**features, **route})["sentence_embedding"][..., : self.dimension].float()
 
     @torch.no_grad()
     def encode(

@@ -433,3 +433,40 @@ def test_a_revision_in_the_name() -> None:
 def test_a_folder_with_an_at_sign(tiny_bert: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_bert, tmp_path / "model@home")
     assert load(folder).label == "model@home"
+
+
+def test_a_router_is_pruned_refitted_and_compared(tiny_bert: Path, tiny_triplets: Any, tmp_path: Path) -> None:
+    """The whole way: calibration, export, refit, comparison; queries and passages each on their own route."""
+    from gaprune_viz.analysis.making import analyze
+    from gaprune_viz.calibration.progress import drain
+    from gaprune_viz.config import CalibrationSpec, RefitSpec, RunSpec, Settings
+    from gaprune_viz.evaluation.comparison import compare_models, load_pair
+    from gaprune_viz.evaluation.retrieval import Passage, RetrievalTask
+    from gaprune_viz.pruning.export import prune
+    from tests.conformance.test_models import CONFIGURATIONS, made
+
+    folder = made(tiny_bert, CONFIGURATIONS["a router with prompts, cut"], tmp_path / "router")
+    domain, general = map(str, tiny_triplets)
+    run = RunSpec(
+        model=ModelSpec(model=str(folder), device="cpu"),
+        calibration=CalibrationSpec(domain=domain, general=general, samples=8),
+    )
+    analysis = drain(analyze(run, tmp_path / "run"))
+    prune(analysis, Settings(), tmp_path / "export", refit=RefitSpec(refit=True, samples=8))
+    words = ("water", "bond", "salt", "risk")
+    task = RetrievalTask.of(
+        "words",
+        [Passage(word, f"{word} and the moon") for word in words],
+        {word: f"what is {word}" for word in words},
+        {word: {word: 1} for word in words},
+    )
+    pair = load_pair(tmp_path / "export")
+    comparison, dense, _ = compare_models(pair, task)
+    assert comparison.queries == 4
+    st = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    both = (
+        st.encode_query(list(task.queries.values()), normalize_embeddings=True)
+        @ st.encode_document([p.text for p in task.corpus], normalize_embeddings=True).T
+    )
+    for row, ranking in enumerate(dense.rankings.values()):
+        np.testing.assert_allclose([score for _, score in ranking], sorted(both[row])[::-1], atol=1e-5)
