@@ -123,6 +123,11 @@ def pruning(
     """
     statistics, settings = Statistics.open(analysis), settled(settings)
     model = model or load_dense(statistics)
+    if refit is not None and refit.refit and model.padding_dependent:
+        raise GapruneError(
+            f"A refit pads texts, and padding changes what {model.label} gives for them.",
+            "Prune it without a refit.",
+        )
     scope, targets = exact_scope(statistics, model)
     result = scope.masks(settings)
     diagnostics = scope.diagnostics(settings, result)

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
-from gaprune_viz.config import Dtype, ModelSpec, Settings
+from gaprune_viz.config import Dtype, ModelSpec, RefitSpec, Settings
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.prompts import Registered
@@ -210,6 +211,13 @@ def test_an_export_keeps_the_prompts_of_mtebs_registry(
     again = load(tmp_path / "export")
     assert (again.query_prompt, again.passage_prompt) == ("query: ", "passage: ")
     assert again.prompts_from == {"query": "model", "passage": "model"}
+
+
+def test_a_refit_of_a_model_that_padding_moves_is_refused(tiny_analysis: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    model = load(tiny_bert)
+    model.padding_dependent = True
+    with pytest.raises(GapruneError, match="A refit pads texts"):
+        prune(tiny_analysis, Settings(), tmp_path / "export", model=model, refit=RefitSpec(refit=True))
 
 
 def test_the_card_tells_prompts_and_similarity(tiny_analysis: Path, tmp_path: Path) -> None:
