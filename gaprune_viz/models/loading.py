@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 LONGEST_BY_DEFAULT = 512
+# A text needs a token between two special ones.
+LEAST_LENGTH = 3
 
 SIMILARITIES = {"dot": "dot product", "euclidean": "Euclidean distance", "manhattan": "Manhattan distance"}
 POOLING_MODES = {Pooling.MEAN: "mean", Pooling.CLS: "cls", Pooling.LAST: "lasttoken"}
@@ -58,6 +60,8 @@ def load_model(spec: ModelSpec, *, weights: bool = True) -> EmbeddingModel:
         refuse_other_weights(source)
     st = _load_sentence_transformer(source, spec, revision, weights)
     st.eval().requires_grad_(False)
+    if not hasattr(transformer_of(st), "auto_model"):
+        raise GapruneError(f"modules.json of {label} does not begin with a transformer.", "Save the model again.")
     if len(st.tokenizer) <= len(st.tokenizer.all_special_ids):
         # Where its files are missing, transformers makes one that knows no word.
         raise GapruneError(f"The model {label} has no tokenizer.", "Check that the folder is complete.")
@@ -107,6 +111,8 @@ def _keep_promises(st: SentenceTransformer, look: Look, label: str) -> str:
 def _kept_dimensions(st: SentenceTransformer) -> int | None:
     """How many components of an embedding are kept, where the model's settings cut it; else None."""
     kept, st.truncate_dim = st.truncate_dim, None
+    if kept is not None and (type(kept) is not int or kept < 1):
+        raise GapruneError(f"truncate_dim of the model is {str(kept)[:40]!r}.", "Set it to a number of dimensions.")
     whole = st.get_embedding_dimension()
     st.truncate_dim = kept
     return kept if kept and (whole is None or kept < whole) else None
@@ -179,6 +185,11 @@ def _longest(st: SentenceTransformer) -> int:
     """Tokens that a model can take at most."""
     backbone: torch.nn.Module = transformer_of(st).auto_model
     limit = st.max_seq_length or getattr(backbone.config, "max_position_embeddings", None) or LONGEST_BY_DEFAULT
+    if not isinstance(limit, int | float) or limit < LEAST_LENGTH:
+        raise GapruneError(
+            f"The model's files say that it takes {str(limit)[:40]!r} tokens.",
+            "Put max_seq_length or model_max_length right.",
+        )
     for name, module in backbone.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
             # RoBERTa's positions begin after the one of the padding token.

@@ -69,6 +69,8 @@ def folder_prompts(st: SentenceTransformer) -> tuple[str, str]:
     """What `encode_query` and `encode_document` of sentence-transformers put before a text."""
     prompts: Mapping[str, str | None] = st.prompts or {}
     default = prompts.get(st.default_prompt_name) if st.default_prompt_name else None
+    if not all(prompt is None or isinstance(prompt, str) for prompt in prompts.values()):
+        raise GapruneError("A prompt of the model is no text.", "Put it right in config_sentence_transformers.json.")
 
     def first(*names: str) -> str:
         return next((prompts[name] for name in names if name in prompts), default) or ""

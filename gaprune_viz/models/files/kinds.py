@@ -110,7 +110,7 @@ def module_types(look: Look, label: str) -> list[str]:
             found.append(str(module["type"]))
             if _last(found[-1]) in ("Router", "Asym"):
                 found += _routed(look, str(module.get("path", "")), label)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError) as error:
         raise GapruneError(f"modules.json of {label} cannot be read.", "Save the model again.") from error
     return found
 

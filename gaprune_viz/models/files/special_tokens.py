@@ -35,7 +35,7 @@ def keep_promises(tokenizer: Any, config: dict[str, Any], label: str) -> str:
     if all(flag is None for flag in flags.values()):
         return ""
     begin, end = surroundings(tokenizer)
-    exact = config.get("tokenizer_class") in BY_FLAGS
+    exact = str(config.get("tokenizer_class")) in BY_FLAGS
     wanted_begin = _wanted(tokenizer, "bos", flags["bos"], begin, exact, label, at_end=False)
     wanted_end = _wanted(tokenizer, "eos", flags["eos"], end, exact, label, at_end=True)
     if (wanted_begin, wanted_end) == (begin, end):

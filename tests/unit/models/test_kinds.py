@@ -157,6 +157,51 @@ def test_a_folder_whose_model_lies_deeper(copy: Path) -> None:
     assert "Its folder checkpoint-200 holds one: give that." in refusal(copy.parent / "run")
 
 
+NESTED: Any = {"a": [{"b": None}]}
+ODD = (None, 7, -1, 0, 1e400, "x", "", [], ["x"], {}, NESTED, True)
+FIELDS = {
+    "config_sentence_transformers.json": (
+        *("prompts", "default_prompt_name", "truncate_dim", "similarity_fn_name", "model_type", "__version__"),
+    ),
+    "modules.json": ("type", "path", "name", "idx"),
+    "tokenizer_config.json": ("add_bos_token", "add_eos_token", "tokenizer_class", "model_max_length"),
+    "sentence_bert_config.json": ("max_seq_length", "do_lower_case", "modality_config"),
+    "1_Pooling/config.json": ("pooling_mode", "embedding_dimension", "include_prompt"),
+    "config.json": ("quantization_config", "architectures", "model_type"),
+}
+
+
+@pytest.mark.parametrize(("file", "field"), [(file, field) for file, fields in FIELDS.items() for field in fields])
+def test_whatever_a_file_says_a_model_loads_or_is_refused_in_one_line(
+    file: str, field: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    folder = saved(tiny_bert, tmp_path / "st")
+    text = (folder / file).read_text()
+    for value in ODD:
+        found = json.loads(text)
+        for entry in found if isinstance(found, list) else [found]:
+            entry[field] = value
+        (folder / file).write_text(json.dumps(found))
+        try:
+            model = load(folder)
+            assert np.isfinite(model.encode(TEXTS, "query")).all()
+        except GapruneError as error:
+            assert "\n" not in str(error) and error.hint
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", "[]", "null", '"x"', '[{"type": []}]', '[{"type": "x", "path": 7}]'])
+@pytest.mark.parametrize(
+    "file", ["modules.json", "config_sentence_transformers.json", "adapter_config.json", "tokenizer_config.json"]
+)
+def test_a_file_of_anything(file: str, text: str, tiny_bert: Path, tmp_path: Path) -> None:
+    folder = saved(tiny_bert, tmp_path / "st")
+    (folder / file).write_text(text)
+    try:
+        load(folder)
+    except GapruneError as error:
+        assert "\n" not in str(error) and error.hint
+
+
 # -- pickled weights --------------------------------------------------------------------------------------------------
 
 
