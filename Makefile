@@ -13,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 BROWSERS := chromium chromium-browser google-chrome
-BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py benchmarks/robust.py benchmarks/kinds.py,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py benchmarks/robust.py benchmarks/kinds.py benchmarks/architectures.py benchmarks/starting.py,$(wildcard benchmarks/*.py))
 
 # The lowest versions are tried with one torch: an older one would be another download of gigabytes.
 LOWEST := .venv-lowest
@@ -22,7 +22,7 @@ LOWEST_TESTS := $(addprefix tests/unit/,config storage models data calibration c
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: robust quick lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study screenshots clean fidelity
+.PHONY: robust quick lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study screenshots clean fidelity architectures
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -86,6 +86,9 @@ fidelity: $(READY) ## Compare the released procedure with the definition anew: d
 # Hours on two cores from nothing; what is in build/robust is not measured again.
 robust: $(READY) ## Compare settings by their worst source: docs/robust.md (hours)
 	$(BIN)/python benchmarks/robust.py --write docs/robust.md
+
+architectures: $(READY) ## Hold every text architecture of transformers against one backward per sample
+	$(BIN)/python benchmarks/architectures.py
 
 # About five hours on two cores from nothing; what is in docs/study is not measured again. Ablation and sample sizes
 # are left out here: `gaprune-viz study` has them by default.

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gaprune_viz.analysis.guessing import guessing_note
 from gaprune_viz.analysis.samples import ChosenData
 from gaprune_viz.analysis.scales import scales_of
 from gaprune_viz.analysis.summaries import histogram_rows, save_histograms, scope_medians, summary_row
@@ -47,10 +48,10 @@ def describe(
     key: str,
 ) -> dict[str, Any]:
     """What `spec.json` says of a run, but for what `write` adds: medians, seconds and checksums."""
-    data, notes = {}, list(found.notes)
+    data, notes = {}, [*model.notes, *found.notes]
     for side, chosen in sides.items():
         data[side], said = chosen.describe(run.calibration.samples)
-        notes += said
+        notes += [*said, *filter(None, [guessing_note(data[side]["name"], results[side].losses, chosen.samples)])]
         loss = float(results[side].losses.mean())
         # Plain texts have none.
         data[side] |= {"mean_loss": loss if math.isfinite(loss) else None, "tokens": results[side].tokens}
@@ -65,8 +66,10 @@ def describe(
             "pooling": model.pooling.value,
             "query_prompt": model.query_prompt,
             "passage_prompt": model.passage_prompt,
+            "prompts_from": model.prompts_from,
             "max_length": model.max_length,
             "parameters": sum(p.numel() for p in model.backbone.parameters()),
+            **model.determining(),
         },
         "data": data,
         "gradients": {side: told["mean_loss"] is not None for side, told in data.items()},

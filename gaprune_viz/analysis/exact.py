@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gaprune_viz.analysis.stored_weights import stored_weights
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import Settings
 from gaprune_viz.criteria.registry import criteria, settled
@@ -48,14 +49,36 @@ def exact_scope(statistics: Statistics, model: EmbeddingModel) -> tuple[ExactSco
     targets = tuple(t for t in inventory(model).targets if t.name in wanted)
     if len(targets) != len(wanted):
         raise GapruneError("The model does not have the weights that were analysed.", "Run the analysis again.")
-    if not statistics.has_tensors:
-        raise GapruneError("This analysis holds a sketch only.", "Run it to get the exact mask.")
+    _refuse_sketch(statistics)
     by_name = {t.name: t for t in targets}
 
     def theta_of(name: str) -> Any:
         return by_name[name].weight.float().cpu().contiguous()
 
     return ExactScope(statistics, theta_of), targets
+
+
+def _refuse_sketch(statistics: Statistics) -> None:
+    """Refuse an analysis without its tensors.
+
+    Raises:
+        GapruneError: it holds a sketch only.
+    """
+    if not statistics.has_tensors:
+        raise GapruneError("This analysis holds a sketch only.", "Run it to get the exact mask.")
+
+
+def scope_of(statistics: Statistics) -> ExactScope:
+    """Scores over all weights of an analysis, for whoever needs no model: it is loaded only where its files do not do.
+
+    Raises:
+        GapruneError: as `exact_scope` and `load_dense`.
+    """
+    _refuse_sketch(statistics)
+    stored = stored_weights(statistics)
+    if stored is not None:
+        return ExactScope(statistics, stored)
+    return exact_scope(statistics, load_dense(statistics))[0]
 
 
 def diagnose(analysis: Path, settings: Settings) -> dict[str, Any]:
@@ -71,7 +94,7 @@ def diagnose(analysis: Path, settings: Settings) -> dict[str, Any]:
         GapruneError: whatever a person can put right.
     """
     statistics, settings = Statistics.open(analysis), settled(settings)
-    scope, _ = exact_scope(statistics, load_dense(statistics))
+    scope = scope_of(statistics)
     result = scope.masks(settings)
     found = scope.diagnostics(settings, result, tuple(criteria()))
     correlation = scope.rank_correlation(settings.score)

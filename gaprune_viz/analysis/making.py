@@ -120,5 +120,6 @@ def analysis_key(run: RunSpec, model: EmbeddingModel, sides: dict[str, ChosenDat
         "dtype": run.model.dtype.value,
         "calibration": run.calibration.determining(),
         "data": {side: data.source.content_hash for side, data in sides.items()},
+        **model.determining(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

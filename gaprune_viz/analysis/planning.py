@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from gaprune_viz.config import SIDES, RunSpec, Sampling
 from gaprune_viz.data.sampling import choose
 from gaprune_viz.data.triplets import calibration_samples
 from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.prompts import told
 
 
 def predict(run: RunSpec, *, timed: bool = False) -> Plan:
@@ -33,7 +35,10 @@ def predict(run: RunSpec, *, timed: bool = False) -> Plan:
         sampling = Sampling.RANDOM if spec.sampling is Sampling.KMEANS else spec.sampling
         chosen = choose(source.samples, spec.samples, sampling, spec.seed, _arbitrary)
         sides[side] = [source.samples[i] for i in chosen]
-    return plan_of(run, model, None, sides, timed=timed)
+    prompts = {"query": model.query_prompt, "passage": model.passage_prompt, "source": model.prompts_from}
+    reading = told(model.query_prompt, model.passage_prompt, model.prompts_from)
+    found = plan_of(run, model, None, sides, timed=timed)
+    return replace(found, prompts=prompts, reading=reading, notes=model.notes)
 
 
 def _arbitrary(texts: Sequence[str], kind: str) -> np.ndarray:

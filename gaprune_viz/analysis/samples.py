@@ -49,6 +49,6 @@ class ChosenData:
 def choose_data(run: RunSpec, side: str, model: EmbeddingModel, peers: Workers | None = None) -> ChosenData:
     """Read one side's triplets or plain texts and choose the samples."""
     spec = run.calibration
-    source = calibration_samples(spec, side, model.encode)
-    chosen = choose(source.samples, spec.samples, spec.sampling, spec.seed, model.encode)
+    source = calibration_samples(spec, side, model.directions)
+    chosen = choose(source.samples, spec.samples, spec.sampling, spec.seed, model.directions)
     return ChosenData(source, tuple((peers or Workers()).share(chosen)))

@@ -121,16 +121,19 @@ def plan_steps(
     model: EmbeddingModel, samples: Sequence[Given], token_budget: int, share: tuple[int, int] = (0, 1)
 ) -> list[Step]:
     """Split samples into steps, as `steps_of`."""
-    return steps_of(tokens_of(model, samples), token_budget, share)
+    return steps_of(tokens_of(model, samples), token_budget, share, padded=not model.padding_dependent)
 
 
-def steps_of(samples: Sequence[Tokens], token_budget: int, share: tuple[int, int] = (0, 1)) -> list[Step]:
+def steps_of(
+    samples: Sequence[Tokens], token_budget: int, share: tuple[int, int] = (0, 1), *, padded: bool = True
+) -> list[Step]:
     """Split samples into steps. The longest ones come first, so that lack of memory shows at once.
 
     Args:
         token_budget: most tokens of a step; a longer sample is a step of its own.
         share: (rank, count): the steps of one of several processes, each of which takes every count-th sample in the
             order of length.
+        padded: False for forward passes of texts of one length each.
     """
     sizes = [sample.count for sample in samples]
     rank, count = share
@@ -140,16 +143,16 @@ def steps_of(samples: Sequence[Tokens], token_budget: int, share: tuple[int, int
     used = 0
     for i in order:
         if group and used + sizes[i] > token_budget:
-            steps.append(_step(group, samples))
+            steps.append(_step(group, samples, padded))
             group, used = [], 0
         group.append(i)
         used += sizes[i]
     if group:
-        steps.append(_step(group, samples))
+        steps.append(_step(group, samples, padded))
     return steps
 
 
-def _step(group: list[int], samples: Sequence[Tokens]) -> Step:
+def _step(group: list[int], samples: Sequence[Tokens], padded: bool) -> Step:
     texts: list[tuple[str, Ids, int, int]] = []  # kind, ids, sample, place; queries, then positives, then negatives
     queries = [(samples[i].query, s) for s, i in enumerate(group)]
     texts += [("query", ids, s, 0) for ids, s in queries if ids is not None]
@@ -166,7 +169,7 @@ def _step(group: list[int], samples: Sequence[Tokens]) -> Step:
     placed = 0
     for kind in ("query", "passage"):
         members = sorted((k for k, text in enumerate(texts) if text[0] == kind), key=lambda k: (-len(texts[k][1]), k))
-        for part in like_lengths(members, [len(text[1]) for text in texts]):
+        for part in like_lengths(members, [len(text[1]) for text in texts], padded):
             chunks.append(Chunk(kind, tuple(texts[k][1] for k in part), tuple(texts[k][2] for k in part), tuple(part)))
             for k in part:
                 position[k] = placed
@@ -181,17 +184,19 @@ def _step(group: list[int], samples: Sequence[Tokens]) -> Step:
     )
 
 
-def like_lengths(members: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+def like_lengths(members: Sequence[int], lengths: Sequence[int], padded: bool = True) -> list[list[int]]:
     """Cut texts, sorted from long to short, into chunks with little padding.
 
     Args:
         members: indices into `lengths`, longest text first.
         lengths: tokens of each text.
+        padded: False for chunks of one length each.
     """
     parts: list[list[int]] = []
     for k in members:
         part = parts[-1] if parts else None
-        if part is None or (len(part) >= LEAST_CHUNK and lengths[k] < LEAST_FILL * lengths[part[0]]):
+        shorter = part is not None and lengths[k] < (LEAST_FILL if padded else 1) * lengths[part[0]]
+        if part is None or (shorter and (len(part) >= LEAST_CHUNK or not padded)):
             parts.append([k])
         else:
             part.append(k)

@@ -81,8 +81,9 @@ def collect(
     # Once: a tokenizer that gets no memory ends the process, or waits for ever.
     tokens = {side: tokens_of(model, data.samples) for side, data in sides.items()}
     told: list[str] = []
+    share, padded = (workers.rank, workers.count), not model.padding_dependent
     while True:
-        plans = {side: steps_of(tokens[side], token_budget, (workers.rank, workers.count)) for side in sides}
+        plans = {side: steps_of(tokens[side], token_budget, share, padded=padded) for side in sides}
         try:
             with plain_kernels() if told else nullcontext():
                 results = yield from _collect(model, groups, sides, plans, folder, estimate, workers)

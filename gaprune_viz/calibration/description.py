@@ -56,8 +56,21 @@ def check_described(document: Any) -> None:
             raise ValueError(f"{name} is of another kind")
         if found and not of_version <= found.keys():
             raise ValueError(f"{name} lacks {', '.join(sorted(of_version - found.keys()))}")
+    _check_prompts(document["model"])
     if not all(isinstance(note, str) for note in document["notes"]):
         raise ValueError("notes holds something that is no text")
+
+
+def _check_prompts(model: Mapping[str, Any]) -> None:
+    """Check what is said of prompts, where anything is.
+
+    Raises:
+        ValueError: a prompt, or who said it, is no text.
+    """
+    prompts = [model.get(name, "") for name in ("query_prompt", "passage_prompt")]
+    sources = model.get("prompts_from", {})
+    if not isinstance(sources, dict) or not all(isinstance(text, str) for text in (*prompts, *sources.values())):
+        raise ValueError("model.prompts_from, or a prompt, is of another kind")
 
 
 def gradients_of(document: Mapping[str, Any]) -> dict[str, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import torch
@@ -53,6 +53,9 @@ class Plan:
         disk_bytes: of the finished analysis.
         flops: floating-point operations.
         seconds: on this machine, at the speed it had when asked; None where nobody asked.
+        prompts: what is put before `query` and `passage`, and the `source` of each.
+        reading: the same for people.
+        notes: what a person should know of the model, one sentence each.
     """
 
     parameters: int
@@ -70,6 +73,9 @@ class Plan:
     disk_bytes: int
     flops: int
     seconds: float | None = None
+    prompts: Mapping[str, object] = field(default_factory=dict)
+    reading: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,11 @@ class Recorder:
         for number, sweep in enumerate(sweeps):
             self.sweep, self.first, self.last = sweep, number == 0, number == len(sweeps) - 1
             self.waiting = {name: len(calls) for name, calls in self.calls.items()}
+            if not sweep.objective.requires_grad:
+                raise GapruneError(
+                    "No gradient comes from the embedding to the weights of this scope: the model computes without.",
+                    "Choose another scope or another model.",
+                )
             sweep.objective.backward(retain_graph=not self.last)
             for name, waiting in self.waiting.items():
                 if waiting:
@@ -68,6 +73,9 @@ class Recorder:
                 )
             call = Call(self.chunk, args[0].detach().reshape(*shape, args[0].shape[-1]))
             self.calls[name].append(call)
+            if not out.requires_grad:
+                # The model computes this call without gradients: it adds none, and its inputs count all the same.
+                return out
 
             def on_grad(grad: Tensor) -> None:
                 call.grads = grad.reshape(*shape, grad.shape[-1])

@@ -58,7 +58,9 @@ def plan_of(
     tokens = {side: tokens_of(model, samples) for side, samples in triplets.items()}
 
     def passes_at(budget: int) -> Passes:
-        steps = {side: steps_of(samples, budget) for side, samples in tokens.items()}
+        steps = {
+            side: steps_of(samples, budget, padded=not model.padding_dependent) for side, samples in tokens.items()
+        }
         return passes_of(steps, Estimate.of(spec))
 
     return plan(

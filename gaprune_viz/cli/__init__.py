@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from gaprune_viz.cli import analysis, benchmarks, check, experiments, planning, serving, speed, studies
+from gaprune_viz.cli import analysis, benchmarks, check, converting, experiments, planning, serving, speed, studies
 from gaprune_viz.cli.base import app, speaks
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.jobs import threads
@@ -16,7 +16,19 @@ from gaprune_viz.jobs import threads
 # Typer carries a click of its own in some versions: the base of its public error is the right one in all.
 USAGE_ERROR: Any = typer.BadParameter.__base__
 
-__all__ = ["analysis", "app", "benchmarks", "check", "experiments", "main", "planning", "serving", "speed", "studies"]
+__all__ = [
+    "analysis",
+    "app",
+    "benchmarks",
+    "check",
+    "converting",
+    "experiments",
+    "main",
+    "planning",
+    "serving",
+    "speed",
+    "studies",
+]
 
 
 def main() -> None:

@@ -52,6 +52,9 @@ def analyze(
         return
     if out is None:
         raise GapruneError("analyze needs a folder for its result.", "Give one: --out DIR.")
+    from gaprune_viz.analysis.looking import look_first
+
+    look_first(run)
     from gaprune_viz.analysis import making
     from gaprune_viz.analysis.opening import open_analysis
 
@@ -139,6 +142,8 @@ def compare(
         print_json(document)
         return
     _print_comparison(document)
+    for said in document["remarks"]:
+        print(f"gaprune-viz: {said}", file=sys.stderr)
 
 
 def _print_comparison(document: dict[str, Any]) -> None:
@@ -173,7 +178,7 @@ def explain(
     json_: Json = False,
 ) -> None:
     """Say why one weight is pruned or kept."""
-    from gaprune_viz.analysis.exact import exact_scope, load_dense
+    from gaprune_viz.analysis.exact import scope_of
     from gaprune_viz.calibration.statistics import Statistics
 
     match = re.fullmatch(r"\s*(.+?)\[(\d+)\s*,\s*(\d+)\]\s*", weight)
@@ -181,8 +186,7 @@ def explain(
         raise GapruneError(f"{weight!r} is not a weight.", "Write NAME[row,column], for example `a.b.weight[0,7]`.")
     settings = settings_of(flags, preset_name)
     statistics = Statistics.open(analysis)
-    scope, _ = exact_scope(statistics, load_dense(statistics))
-    document = scope.explain(match[1], int(match[2]), int(match[3]), settings)
+    document = scope_of(statistics).explain(match[1], int(match[2]), int(match[3]), settings)
     if json_:
         print_json(document)
         return

@@ -22,6 +22,9 @@ def plan_command(flags: Flags, json_: Json = False) -> None:
 
 def show_plan(run: RunSpec, json_: bool) -> None:
     """Predict a run and print it."""
+    from gaprune_viz.analysis.looking import look_first
+
+    look_first(run)
     from gaprune_viz.analysis.planning import predict
 
     found = predict(run, timed=True)
@@ -49,6 +52,9 @@ def plan_lines(found: Plan) -> list[str]:
         f"disk    {readable(found.disk_bytes)}",
         f"time    about {minutes:.1f} minutes on this machine as busy as it is now ({found.flops / 1e12:,.1f} TFLOP)",
     ]
+    if found.reading:
+        lines.append(f"prompts {found.reading}")
+    lines += found.notes
     if len(found.groups) > 1:
         lines.append(
             f"The weights are calibrated in {len(found.groups)} groups, in turn, to stay within the memory given; "

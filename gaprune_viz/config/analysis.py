@@ -64,7 +64,7 @@ class ModelSpec(Spec):
         min_length=1,
         max_length=512,
         description="`default` (all-MiniLM-L6-v2), a local folder, or a Hugging Face id such as "
-        "`intfloat/e5-small-v2`.",
+        "`intfloat/e5-small-v2`, or `org/name@revision`.",
         json_schema_extra={"label": "Model"},
     )
     revision: str | None = Field(
@@ -82,13 +82,15 @@ class ModelSpec(Spec):
     query_prompt: str | None = Field(
         default=None,
         max_length=2_000,
-        description="Text put before every query. Empty: the model's own, if it has one.",
+        description="Text put before every query. Not given: the model's own, else what mteb's registry says of its "
+        "name. Given as an empty text on the command line: none.",
         json_schema_extra={"label": "Query prompt"},
     )
     passage_prompt: str | None = Field(
         default=None,
         max_length=2_000,
-        description="Text put before every passage. Empty: the model's own, if it has one.",
+        description="Text put before every passage. Not given: the model's own, else what mteb's registry says of its "
+        "name. Given as an empty text on the command line: none.",
         json_schema_extra={"label": "Passage prompt"},
     )
     max_length: int | None = Field(

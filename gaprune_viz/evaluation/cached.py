@@ -111,6 +111,11 @@ class CachedEncoder:
         self.mask_hash = "" if masks is None else mask_hash(masks)
         self.refit_hash = "" if weights is None else weights_hash(weights)
 
+    @property
+    def similarity(self) -> str:
+        """By which the model compares."""
+        return self.model.similarity
+
     def key(self, texts: Sequence[str], kind: str) -> str:
         """A hash of all that determines the vectors. The device is no part of it: it changes the time."""
         content = {
@@ -122,6 +127,7 @@ class CachedEncoder:
             "dtype": self.model.spec.dtype.value,
             "mask": self.mask_hash,
             "texts": texts,
+            **self.model.determining(),
         }
         if self.refit_hash:
             content["refit"] = self.refit_hash

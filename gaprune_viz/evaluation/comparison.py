@@ -76,8 +76,8 @@ def _same_texts(spec: ModelSpec, dense: EmbeddingModel, folder: Path) -> ModelSp
     return spec.with_(
         model=str(folder),
         revision=None,
-        query_prompt=dense.query_prompt or None,
-        passage_prompt=dense.passage_prompt or None,
+        query_prompt=dense.query_prompt,
+        passage_prompt=dense.passage_prompt,
         max_length=dense.max_length,
     )
 
@@ -144,4 +144,5 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "excluded": comparison.excluded,
         "passages": comparison.passages,
         "identical_ids_left_out": comparison.own_left_out,
+        "remarks": list(comparison.remarks),
     }

@@ -83,6 +83,8 @@ def measure(task: RetrievalTask, dense: TaskEmbeddings, pruned: TaskEmbeddings, 
         )
     rows, columns = np.array(pairs).T
 
+    dense, pruned = dense.directions, pruned.directions
+
     def space(embeddings: TaskEmbeddings) -> SpaceMeasures:
         return SpaceMeasures(
             uniformity(embeddings.corpus, seed=seed),

@@ -86,8 +86,8 @@ def write_shrunk(model: EmbeddingModel, place: Path) -> EmbeddingModel:
     spec = ModelSpec(
         model=model.source,
         device=str(model.device),
-        query_prompt=model.query_prompt or None,
-        passage_prompt=model.passage_prompt or None,
+        query_prompt=model.query_prompt,
+        passage_prompt=model.passage_prompt,
         max_length=model.max_length,
     )
     smaller = load_model(spec)

@@ -1,4 +1,4 @@
-"""Cosines, orders and ranks, and two rankings of one query side by side.
+"""Similarities, orders and ranks, and two rankings of one query side by side.
 
 Scores are accumulated in float64 and kept as float32, so that equal passages get equal scores however the work is
 cut up. Ties go to the smaller passage id.
@@ -11,17 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gaprune_viz.evaluation.tasks import Passage
+from gaprune_viz.evaluation.tasks import COSINE, Passage
 
 CORPUS_BLOCK = 1 << 15
 
 
-def similarity(queries: np.ndarray, corpus: np.ndarray) -> np.ndarray:
-    """Cosine of every query with every passage.
+def similarity(queries: np.ndarray, corpus: np.ndarray, by: str = COSINE) -> np.ndarray:
+    """How like every query is to every passage, as sentence-transformers counts it: higher is nearer.
 
     Args:
-        queries: [q, d], unit rows.
-        corpus: [p, d], unit rows.
+        queries: [q, d]; unit rows for `cosine`.
+        corpus: [p, d]; unit rows for `cosine`.
+        by: `cosine` or `dot`, the product of two rows; `euclidean` or `manhattan`, their distance below 0.
 
     Returns:
         float32 [q, p].
@@ -30,8 +31,17 @@ def similarity(queries: np.ndarray, corpus: np.ndarray) -> np.ndarray:
     wide = queries.astype(np.float64)
     for start in range(0, len(corpus), CORPUS_BLOCK):
         block = corpus[start : start + CORPUS_BLOCK].astype(np.float64)
-        out[:, start : start + len(block)] = wide @ block.T
+        out[:, start : start + len(block)] = _likeness(wide, block, by)
     return out
+
+
+def _likeness(queries: np.ndarray, block: np.ndarray, by: str) -> np.ndarray:
+    if by in (COSINE, "dot"):
+        return queries @ block.T
+    if by not in ("euclidean", "manhattan"):
+        raise ValueError(f"no similarity is called {by!r}")
+    order = 2 if by == "euclidean" else 1
+    return -np.stack([np.linalg.norm(block - query, ord=order, axis=1) for query in queries])
 
 
 def id_order(passages: Sequence[Passage]) -> np.ndarray:
@@ -57,7 +67,7 @@ def rank_of(scores: np.ndarray, position: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RankedPassage:
-    """A passage in both rankings of one query. Ranks count from 1 over the whole corpus; scores are cosines."""
+    """A passage in both rankings of one query. Ranks count from 1 over the whole corpus; scores are similarities."""
 
     id: str
     title: str

@@ -12,10 +12,19 @@ import numpy as np
 import pandas as pd
 
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.chance import chance_of, remark
 from gaprune_viz.evaluation.ranking import RankedPassage, SideBySide, id_order, rank_of, side_by_side, similarity, top
 from gaprune_viz.evaluation.significance import RESAMPLES, paired_bootstrap, sign_flip_test
 from gaprune_viz.evaluation.task_sources import load_task
-from gaprune_viz.evaluation.tasks import Encodes, Passage, RetrievalTask, TaskEmbeddings, check_embeddings, encode_task
+from gaprune_viz.evaluation.tasks import (
+    COSINE,
+    Encodes,
+    Passage,
+    RetrievalTask,
+    TaskEmbeddings,
+    check_embeddings,
+    encode_task,
+)
 
 __all__ = [
     "METRICS",
@@ -49,7 +58,7 @@ class Evaluation:
 
     Attributes:
         scores: one row per judged query (index: query id), columns `METRICS`, each in 0..1.
-        rankings: query id -> the first 100 (passage id, cosine), best first.
+        rankings: query id -> the first 100 (passage id, similarity), best first.
         first_relevant: rank of the best relevant passage over the whole corpus, from 1; missing where none is in it.
         excluded: queries left out because nothing is relevant to them.
     """
@@ -77,6 +86,7 @@ class Comparison:
         queries: judged queries. passages: size of the corpus. excluded: queries without a relevant passage.
         own_left_out: queries that are passages too, and did not find their own.
         clusters: groups of queries with the same relevant passages; intervals draw, and p-values flip, whole groups.
+        remarks: what a person should know before they read the numbers, one sentence each.
         per_query: qid, query, {dense,pruned,delta}_ndcg_at_10, overlap_at_10, {dense,pruned}_first_relevant (rank).
     """
 
@@ -92,12 +102,14 @@ class Comparison:
     excluded: int = 0
     clusters: int = 0
     own_left_out: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 def evaluate(
     task: RetrievalTask,
     query_embeddings: np.ndarray,
     corpus_embeddings: np.ndarray,
+    by: str = COSINE,
     *,
     ignore_identical_ids: bool | None = None,
 ) -> Evaluation:
@@ -106,15 +118,16 @@ def evaluate(
     nDCG@10 (linear gain), MRR@10, recall@10, recall@100, and MAP over the first 1,000 passages.
 
     Args:
-        query_embeddings: [q, d], unit rows, in the order of `task.queries`.
-        corpus_embeddings: [p, d], unit rows, in the order of `task.corpus`.
+        query_embeddings: [q, d], in the order of `task.queries`; unit rows for `cosine`.
+        corpus_embeddings: [p, d], in the order of `task.corpus`; unit rows for `cosine`.
+        by: the model's similarity, as `ranking.similarity` takes it.
         ignore_identical_ids: never return the passage whose id is the query's own; None as the task says.
 
     Raises:
         GapruneError: where no query has a relevant passage, or an embedding is not finite.
         ValueError: where the embeddings do not fit the task.
     """
-    check_embeddings(task, TaskEmbeddings(query_embeddings, corpus_embeddings))
+    check_embeddings(task, TaskEmbeddings(query_embeddings, corpus_embeddings, by))
     rows = [(row, query_id) for row, query_id in enumerate(task.queries) if task.relevant(query_id)]
     if not rows:
         raise GapruneError(
@@ -133,7 +146,7 @@ def evaluate(
     step = max(1, min(256, CELLS // len(ids)))
     for start in range(0, len(rows), step):
         batch = rows[start : start + step]
-        scores = similarity(query_embeddings[[row for row, _ in batch]], corpus)
+        scores = similarity(query_embeddings[[row for row, _ in batch]], corpus, by)
         tops: dict[str, list[str]] = {}
         for (_, query_id), line in zip(batch, scores, strict=True):
             if left_out and query_id in column:
@@ -212,6 +225,7 @@ def compare(
         excluded=dense.excluded,
         clusters=int(groups.max()) + 1,
         own_left_out=len(task.own_passages.intersection(dense.scores.index)),
+        remarks=tuple(filter(None, [remark(chance_of(task, dense, seed=seed))])),
     )
 
 

@@ -40,7 +40,7 @@ def task_map(
     Raises:
         GapruneError: for fewer than two texts, or where all dense texts are in one place.
     """
-    before, after = (np.concatenate([e.corpus, e.queries]) for e in (dense, pruned))
+    before, after = (np.concatenate([e.corpus, e.queries]) for e in (dense.directions, pruned.directions))
     found, moved = projection(before, after), drift(before, after).per_text
     frame = pd.DataFrame(
         {

@@ -13,6 +13,7 @@ import numpy as np
 from gaprune_viz.data.beir import passage_text
 from gaprune_viz.errors import GapruneError
 
+COSINE = "cosine"
 Progress = Callable[[int, int], None]
 Stop = Callable[[], bool]
 
@@ -180,10 +181,27 @@ class Encodes(Protocol):
 
 
 class TaskEmbeddings(NamedTuple):
-    """The texts of a task as float32 unit rows: queries [q, d] in their order, corpus [p, d] in its order."""
+    """The texts of a task, float32: queries [q, d] in their order, corpus [p, d] in its order.
+
+    Attributes:
+        similarity: by which they are compared: `cosine`, with rows of unit length; `dot`, `euclidean`, `manhattan`.
+    """
 
     queries: np.ndarray
     corpus: np.ndarray
+    similarity: str = COSINE
+
+    @property
+    def directions(self) -> TaskEmbeddings:
+        """The same with rows of unit length: for measures of a space that are made of cosines."""
+        if self.similarity == COSINE:
+            return self
+        return TaskEmbeddings(_unit(self.queries), _unit(self.corpus))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norms > 0, norms, 1)
 
 
 def encode_task(
@@ -203,7 +221,7 @@ def encode_task(
     queries = model.encode(list(task.queries.values()), "query", progress=_after(0, total, progress), stop=stop)
     texts = [passage.embedding_text for passage in task.corpus]
     corpus = model.encode(texts, "passage", progress=_after(len(queries), total, progress), stop=stop)
-    embeddings = TaskEmbeddings(queries, corpus)
+    embeddings = TaskEmbeddings(queries, corpus, getattr(model, "similarity", COSINE))
     check_embeddings(task, embeddings)
     return embeddings
 
@@ -223,7 +241,7 @@ def check_embeddings(task: RetrievalTask, embeddings: TaskEmbeddings) -> None:
     # torch comes with it: not wanted by those who only read a task.
     from gaprune_viz.models.encoder import check_finite
 
-    queries, corpus = embeddings
+    queries, corpus, similarity = embeddings
     if queries.ndim != 2 or corpus.ndim != 2 or queries.shape[1] != corpus.shape[1]:
         raise ValueError(f"embeddings must be [n, d] of one dimension, got {queries.shape} and {corpus.shape}")
     if len(queries) != len(task.queries) or len(corpus) != len(task.corpus):
@@ -232,8 +250,10 @@ def check_embeddings(task: RetrievalTask, embeddings: TaskEmbeddings) -> None:
             f"embeddings have {len(queries)} and {len(corpus)}"
         )
     texts = (list(task.queries.values()), [passage.embedding_text for passage in task.corpus])
-    for vectors, kind in zip(embeddings, texts, strict=True):
+    for vectors, kind in zip((queries, corpus), texts, strict=True):
         check_finite(vectors, kind)
+        if similarity != COSINE:
+            continue
         norms = np.linalg.norm(vectors, axis=1)
         # A model pruned to death may embed a text as zero: that is a result, not a mistake.
         if np.any((np.abs(norms - 1) > 1e-2) & (norms > 0)):

@@ -47,7 +47,7 @@ def retrain_export(
     masks = read_masks(model_dir)
     found = [t for t in inventory(pair.pruned).targets if t.name in masks]
     calibration = RunSpec.parse(pair.document["run"]).calibration
-    lessons = calibration_triplets(calibration, "domain", pair.pruned.encode)
+    lessons = calibration_triplets(calibration, "domain", pair.pruned.directions)
     tasks = {"domain": load_task(task)} if task else None
     checkpoint = out.with_name(f".{out.name}.checkpoint.safetensors")
     work = train(pair.pruned, found, masks, lessons.triplets, spec, tasks=tasks, checkpoint=checkpoint)

@@ -21,7 +21,8 @@ def plan_html(found: Plan) -> str:
         f"{found.weights:,} weights in {found.matrices} matrices, {found.samples:,} samples of both sides, "
         f"{found.tokens:,} tokens, {found.flops / 1e12:,.1f} TFLOP.{groups}"
     )
-    return notice(f"{', '.join(facts)}. {behind}")
+    reading = f" Prompts: {found.reading}." if found.reading else ""
+    return notice(" ".join([f"{', '.join(facts)}. {behind}{reading}", *found.notes]))
 
 
 def _duration(seconds: float) -> str:

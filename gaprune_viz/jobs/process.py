@@ -72,7 +72,8 @@ class Host:
         request = {"work": work, "values": values, "gives_way": gives_way}
         surroundings = {"environment": dict(os.environ), "folder": str(Path.cwd())}
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):
+        # A pipe that nobody reads is one error here and another there.
+        with suppress(OSError):
             self.process.stdin.write(json.dumps(request | surroundings) + "\n")
             self.process.stdin.flush()
 
@@ -94,7 +95,8 @@ class Host:
         sign = signal.SIGTERM
         while self.alive and time.monotonic() < until + GRACE_SECONDS:
             if self.computing is not None:
-                with suppress(ProcessLookupError):
+                # A process that is gone is one error here and another there.
+                with suppress(OSError):
                     os.kill(self.computing, sign)
             if time.monotonic() > until:
                 sign = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -111,7 +113,7 @@ class Host:
         self.process.kill()
         self.process.wait()
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             self.process.stdin.close()
 
     def _listen(self) -> None:

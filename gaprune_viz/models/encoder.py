@@ -2,14 +2,16 @@
 
 The model itself is a `SentenceTransformer`, so that pooling, projection layers and prompts are the model's own
 and what is exported loads anywhere. Padding is always on the right: with an attention mask this gives every
-model the same numbers as its own padding side, and absolute positions stay right in decoders.
+model the same numbers as its own padding side, and absolute positions stay right in decoders. A model whose numbers
+depend on the padding all the same is given texts of one length at a time.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +27,19 @@ if TYPE_CHECKING:
 
 ENCODE_TOKENS = 4_096
 KINDS = ("query", "passage")
+# What sentence-transformers calls them.
+TASKS = {"query": "query", "passage": "document"}
+COSINE = "cosine"
+
+
+class Features(dict[str, Any]):
+    """What a transformer takes, and by which way a router sends it there.
+
+    Attributes:
+        route: what the router reads and no transformer takes; nothing where there is no router.
+    """
+
+    route: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(eq=False)
@@ -39,6 +54,12 @@ class EmbeddingModel:
         st: the sentence-transformers model; `st[0]` holds the backbone.
         pooling: the pooling in force.
         max_length: longest text in tokens; longer ones are cut.
+        similarity: by which the model compares: `cosine`, `dot`, `euclidean` or `manhattan`.
+        dimension: components of an embedding that are kept, the first ones; None for all.
+        padding_dependent: whether padding changes what a text alone gives; such texts are never padded.
+        prompts_from: of each kind, who said its prompt (`models/prompts.py`).
+        tokens_added: special tokens that its tokenizer's configuration promises and that were put right, for people.
+        notes: what a person should be told of it, one sentence each.
         lock: held while the weights are masked or gradients flow.
     """
 
@@ -51,16 +72,34 @@ class EmbeddingModel:
     query_prompt: str
     passage_prompt: str
     max_length: int
+    similarity: str = COSINE
+    dimension: int | None = None
+    padding_dependent: bool = False
+    prompts_from: dict[str, str] = field(default_factory=dict)
+    tokens_added: str = ""
+    notes: tuple[str, ...] = ()
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
     def backbone(self) -> nn.Module:
         """The transformers model; target names are names of its parameters."""
-        return self.st[0].auto_model  # type: ignore[union-attr, return-value]
+        return transformer_of(self.st).auto_model
 
     @property
     def tokenizer(self) -> Any:
         return self.st.tokenizer
+
+    def determining(self) -> dict[str, Any]:
+        """What decides the numbers beside weights, pooling, prompts and lengths; nothing where all is as usual, so
+        that what was kept under a key of before is found under the same key."""
+        told = {
+            "similarity": None if self.similarity == COSINE else self.similarity,
+            "dimension": self.dimension,
+            "padding_dependent": self.padding_dependent or None,
+            "tokens_added": self.tokens_added or None,
+            "reading": None if self._reads_plainly else "own",
+        }
+        return {name: value for name, value in told.items() if value is not None}
 
     @property
     def device(self) -> torch.device:
@@ -75,11 +114,34 @@ class EmbeddingModel:
     def token_ids(self, texts: Sequence[str], kind: str) -> list[list[int]]:
         """Token ids of each text, with its prompt, cut at `max_length`."""
         prompt = self.prompt(kind)
-        ids = self.tokenizer(
-            [prompt + text for text in texts], truncation=True, max_length=self.max_length, padding=False
-        )["input_ids"]
+        if self._reads_plainly:
+            ids = self.tokenizer(
+                [prompt + text for text in texts], truncation=True, max_length=self.max_length, padding=False
+            )["input_ids"]
+        else:
+            ids = self._own_ids(texts, prompt, kind)
         # Tokenizers that add no special tokens make nothing of an empty text.
         return [row or [self._pad_id] for row in ids]
+
+    @property
+    def _reads_plainly(self) -> bool:
+        """Whether a text is its prompt, itself and the special tokens: no chat template, no length of its own kind."""
+        reader: Any = transformer_of(self.st)
+        own = ("query_length", "document_length", "query_expansion", "processing_kwargs")
+        return "message" not in reader.modality_config and not any(getattr(reader, name, None) for name in own)
+
+    def _own_ids(self, texts: Sequence[str], prompt: str, kind: str) -> list[list[int]]:
+        """Token ids as the model's own reading makes them, text by text."""
+        reader, rows = transformer_of(self.st), []
+        with self.lock:
+            limit, reader.max_seq_length = reader.max_seq_length, self.max_length
+            try:
+                for text in texts:
+                    read = reader.preprocess([text], prompt=prompt or None, task=TASKS[kind])
+                    rows.append(read["input_ids"][0][read["attention_mask"][0].bool()].tolist())
+            finally:
+                reader.max_seq_length = limit
+        return rows
 
     def features(self, ids: Sequence[Sequence[int]], kind: str) -> dict[str, Any]:
         """Pad token ids into what the model takes.
@@ -93,15 +155,22 @@ class EmbeddingModel:
         for i, row in enumerate(ids):
             input_ids[i, : len(row)] = torch.as_tensor(row)
             mask[i, : len(row)] = 1
-        features: dict[str, Any] = {"input_ids": input_ids.to(self.device), "attention_mask": mask.to(self.device)}
+        features = Features({"input_ids": input_ids.to(self.device), "attention_mask": mask.to(self.device)})
+        if is_router(self.st[0]):
+            features.route = {"task": TASKS[kind], "modality": "text"}
         prompt = self.prompt(kind)
-        if prompt:
+        if prompt and self._reads_plainly:
             features["prompt_length"] = self._prompt_length(prompt)
         return features
 
     def embed(self, features: dict[str, Any]) -> Tensor:
         """Unit-length embeddings, float32 [texts, dimension], differentiable where gradients are enabled."""
-        return F.normalize(self.st(dict(features))["sentence_embedding"].float(), dim=-1)
+        return F.normalize(self._raw(features), dim=-1)
+
+    def _raw(self, features: dict[str, Any]) -> Tensor:
+        """Embeddings as the model gives them, float32 [texts, dimension]."""
+        route = features.route if isinstance(features, Features) else {}
+        return self.st({**features, **route})["sentence_embedding"][..., : self.dimension].float()
 
     @torch.no_grad()
     def encode(
@@ -121,7 +190,8 @@ class EmbeddingModel:
             stop: asked before each batch.
 
         Returns:
-            float32 [texts, dimension], unit rows, in the order of `texts`.
+            float32 [texts, dimension] in the order of `texts`: unit rows where the model compares by cosine, else as
+            the model gives them.
 
         Raises:
             Cancelled: when `stop` says so.
@@ -129,13 +199,14 @@ class EmbeddingModel:
         if not texts:
             return np.zeros((0, int(self.st.get_embedding_dimension() or 0)), dtype=np.float32)
         ids = self.token_ids(texts, kind)
+        read = self.embed if self.similarity == COSINE else self._raw
         out: np.ndarray | None = None
         done = 0
-        for batch in token_batches([len(row) for row in ids], ENCODE_TOKENS):
+        for batch in token_batches([len(row) for row in ids], ENCODE_TOKENS, padded=not self.padding_dependent):
             if stop is not None and stop():
                 raise Cancelled
             with self.lock:
-                vectors = self.embed(self.features([ids[i] for i in batch], kind)).cpu().numpy()
+                vectors = read(self.features([ids[i] for i in batch], kind)).cpu().numpy()
             if out is None:
                 out = np.empty((len(texts), vectors.shape[1]), dtype=np.float32)
             out[batch] = vectors
@@ -144,6 +215,12 @@ class EmbeddingModel:
                 progress(done, len(texts))
         assert out is not None
         return out
+
+    def directions(self, texts: Sequence[str], kind: str = "passage") -> np.ndarray:
+        """Embeddings of unit length whatever the model compares by, float32 [texts, dimension]: what mining and
+        sampling take."""
+        vectors = self.encode(texts, kind)
+        return vectors if self.similarity == COSINE else unit_rows(vectors)
 
     @property
     def _pad_id(self) -> int:
@@ -159,12 +236,32 @@ class EmbeddingModel:
         return len(ids) - (1 if ids and ids[-1] in self.tokenizer.all_special_ids else 0)
 
 
-def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Rows of unit length, [n, d]; a row of zeros stays."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norms > 0, norms, 1)
+
+
+def is_router(module: nn.Module) -> bool:
+    """Whether a module sends queries and documents through modules of their own."""
+    from sentence_transformers.base.modules import Router
+
+    return isinstance(module, Router)
+
+
+def transformer_of(st: SentenceTransformer) -> Any:
+    """The module that holds the transformer: the first one, or what the routes of a router begin with."""
+    first = st[0]
+    return next(iter(first.sub_modules.values()))[0] if is_router(first) else first  # type: ignore[union-attr]
+
+
+def token_batches(lengths: Sequence[int], budget: int, *, padded: bool = True) -> Iterator[list[int]]:
     """Group texts of like length so that padded size stays within a token budget.
 
     Args:
         lengths: tokens of each text.
         budget: largest number of padded tokens of a batch. A longer text is a batch of its own.
+        padded: False for batches of one length each.
 
     Yields:
         indices into `lengths`, longest texts first, so that the first batch shows whether memory suffices.
@@ -172,31 +269,13 @@ def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     batch: list[int] = []
     for i in order:
-        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
+        full = batch and (len(batch) + 1) * lengths[batch[0]] > budget
+        if full or (batch and not padded and lengths[i] != lengths[batch[0]]):
             yield batch
             batch = []
         batch.append(i)
     if batch:
         yield batch
-
-
-@torch.no_grad()
-def is_causal(st: SentenceTransformer, ids: Sequence[int]) -> bool:
-    """Whether a token's state ignores the tokens after it, found by changing the last one.
-
-    Not to the last bit: a mixture of experts sorts its tokens, and that changes the rounding.
-    """
-    first = torch.as_tensor([list(ids)])
-    other = first.clone()
-    other[0, -1] = first[0, 0] if first[0, 0] != first[0, -1] else first[0, 0] + 1
-    backbone: nn.Module = st[0].auto_model  # type: ignore[assignment]
-    device = next(backbone.parameters()).device
-    states = [
-        backbone(input_ids=x.to(device), attention_mask=torch.ones_like(x, device=device)).last_hidden_state
-        for x in (first, other)
-    ]
-    before, after = (state[0, 0].float() for state in states)
-    return bool((before - after).abs().max() <= 1e-4 * before.abs().max())
 
 
 def check_finite(vectors: np.ndarray, texts: Sequence[str]) -> None:

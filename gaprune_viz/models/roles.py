@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.models.blocks import is_linear, multiplies
 from gaprune_viz.models.encoder import EmbeddingModel
 
 ATTENTION_ROLES = ("query", "key", "value", "fused_qkv", "attention_output")
@@ -64,9 +65,7 @@ def detect_roles(
         those that read anything but the tokens of a text in their order, which get no role; and for each fused gate
         and up, whether the first half of its rows is the gate.
     """
-    from gaprune_viz.models.blocks import is_linear
-
-    calls, order = _record_probe(model, blocks, is_linear)
+    calls, order = _record_probe(model, blocks)
     roles: dict[str, str] = {}
     halves: dict[str, bool] = {}
     known: dict[tuple[Any, ...], tuple[dict[str, str], dict[str, bool]]] = {}
@@ -90,7 +89,7 @@ def detect_roles(
 
 
 def _record_probe(
-    model: EmbeddingModel, blocks: Sequence[tuple[str, nn.Module]], is_linear: Callable[[nn.Module], bool]
+    model: EmbeddingModel, blocks: Sequence[tuple[str, nn.Module]]
 ) -> tuple[dict[str, tuple[tuple[Any, ...], dict[str, Any]]], dict[str, bool]]:
     """Run a short probe; keep each block's arguments, and which linear layers run in which order on what."""
     calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
@@ -105,10 +104,13 @@ def _record_probe(
         for relative, module in block.named_modules():
             if is_linear(module):
 
-                def note(module: nn.Module, args: Any, name: str = f"{block_name}.{relative}.weight") -> None:
+                def begin(module: nn.Module, args: Any, name: str = f"{block_name}.{relative}.weight") -> None:
                     order[name] = order.get(name, True) and reads_tokens(args[0], 1, PROBE_LENGTH)
 
-                handles.append(module.register_forward_pre_hook(note))
+                def end(module: nn.Module, args: Any, out: Any, name: str = f"{block_name}.{relative}.weight") -> None:
+                    order[name] = order[name] and multiplies(module, args[0], out)
+
+                handles += [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
     vocabulary = int(getattr(model.backbone.config, "vocab_size", 64))  # type: ignore[union-attr, arg-type]
     ids = [(7 * i + 5) % vocabulary for i in range(PROBE_LENGTH)]
     try:

@@ -147,7 +147,10 @@ class _Saved:
 def _recording(backbone: nn.Module, targets: Collection[str], saved: _Saved) -> Iterator[None]:
     """Keep the inputs of the targets, and begin the graph at the first of them, as calibration does."""
 
-    def hook(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
+    def hook(module: nn.Module, args: tuple[Tensor, ...], out: Any) -> Any:
+        # A layer that derives from Linear and gives something else is found out, and left out, once it runs.
+        if not isinstance(out, Tensor):
+            return out
         if not out.requires_grad:
             out = out.requires_grad_(True).clone()
         saved.keep(args[0].detach())

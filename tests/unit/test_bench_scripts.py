@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import _render, calibration, encoding, live, refit, startup
+from benchmarks import _render, architectures, calibration, encoding, live, refit, starting, startup
 from gaprune_viz.config import ModelSpec, RefitSpec, Scope
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -71,3 +71,26 @@ def test_the_document_says_what_did_not_hold() -> None:
     text = _render.document({"encoding": found})
     assert "| corpus encoding: ours / sentence-transformers | ≤ 1.1 | 2 | **no** |" in text
     assert "Not measured: run `benchmarks/live.py`." in text
+
+
+@pytest.mark.parametrize("name", ["phimoe", "llama4_text", "hrm_text", "convbert", "mobilebert", "falcon"])
+def test_an_odd_architecture_is_equal_to_one_backward_per_sample(name: str) -> None:
+    """Routers of experts that derive from Linear, passes without gradients, embeddings that padding moves."""
+    (row,) = architectures.measure([name])
+    assert row["result"] == "equal", row["detail"]
+
+
+@pytest.mark.parametrize("name", ["reformer", "longformer"])
+def test_an_architecture_that_cannot_be_calibrated_is_one_line(name: str) -> None:
+    (row,) = architectures.measure([name])
+    assert row["result"] == "refused", row["detail"]
+    assert "\n" not in row["detail"]
+
+
+def test_refusals_are_set_beside_an_import(tmp_path: Path) -> None:
+    ways = starting.ways(tmp_path)
+    found = starting.measure({starting.FLOOR: ["-c", "import json"], "bad data": ways["bad data"]}, repeats=1)
+    assert found["shares"].keys() == {"bad data"}
+    assert found["seconds"]["bad data"] > 0
+    with pytest.raises(RuntimeError, match="ended with 0"):
+        starting.run(["-c", ""], 2)

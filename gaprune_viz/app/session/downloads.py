@@ -54,7 +54,9 @@ def csv_button(name: str, frame: pd.DataFrame) -> Any:
 
 def fresh(name: str) -> Path:
     """A file name in a folder of its own. Gradio copies the file at once, so earlier ones are deleted after a while."""
-    base = Path(tempfile.gettempdir()) / f"gaprune-viz-downloads-{os.getuid()}"
+    # Where users have no number, their folder for temporary files is their own.
+    owner = os.getuid() if hasattr(os, "getuid") else "mine"
+    base = Path(tempfile.gettempdir()) / f"gaprune-viz-downloads-{owner}"
     base.mkdir(exist_ok=True, mode=0o700)
     for folder in base.iterdir():
         with suppress(FileNotFoundError):

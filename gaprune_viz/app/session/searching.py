@@ -17,7 +17,7 @@ from gaprune_viz.evaluation.geometry import measure as geometry_of
 from gaprune_viz.evaluation.ranking import SideBySide, id_order, side_by_side, similarity, top
 from gaprune_viz.evaluation.retrieval import Comparison, compare, evaluate
 from gaprune_viz.evaluation.spacemap import TaskMap, task_map
-from gaprune_viz.evaluation.tasks import RetrievalTask, TaskEmbeddings, encode_task
+from gaprune_viz.evaluation.tasks import COSINE, RetrievalTask, TaskEmbeddings, encode_task
 from gaprune_viz.jobs.watching import Report
 from gaprune_viz.models.encoder import check_finite
 from gaprune_viz.pruning.applying import masked
@@ -98,7 +98,7 @@ def compare_query(
     def ranked(chosen: Settings) -> SideBySide:
         pruned = task_embeddings(analysis, task, chosen, report, stopped)
         theirs = pruned.queries[row] if row is not None else _embed_query(analysis, chosen, query, report, stopped)
-        before, after, passages = dense.corpus @ vector, pruned.corpus @ theirs, list(task.corpus)
+        before, after, passages = _scores(dense, vector), _scores(pruned, theirs), list(task.corpus)
         if own is not None:
             before, after = np.delete(before, own), np.delete(after, own)
             passages = passages[:own] + passages[own + 1 :]
@@ -119,7 +119,7 @@ def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: R
     """
     source, pick, text = asked["source"], asked["pick"], asked["text"]
     task, dense, vector, query, relevant = _asked(analysis, source, pick, text, report, stopped)
-    scores = similarity(vector[None], dense.corpus)[0]
+    scores = similarity(vector[None], dense.corpus, dense.similarity)[0]
     order = id_order(task.corpus)
     if (own := _own_passage(task, _row(task, pick, text), pick)) is not None:
         order = order[order != own]
@@ -134,7 +134,8 @@ def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: R
         theirs = model.encode([query], "query", stop=stopped)
         corpus = model.encode([passage.embedding_text for passage in passages], "passage", stop=stopped)
     check_finite(np.concatenate([theirs, corpus]), [query, *(passage.embedding_text for passage in passages)])
-    return Ranked(query, side_by_side(scores[best], similarity(theirs, corpus)[0], passages, relevant))
+    after = similarity(theirs, corpus, dense.similarity)[0]
+    return Ranked(query, side_by_side(scores[best], after, passages, relevant))
 
 
 def _own_passage(task: RetrievalTask, row: int | None, query_id: str | None) -> int | None:
@@ -142,6 +143,13 @@ def _own_passage(task: RetrievalTask, row: int | None, query_id: str | None) -> 
     if row is None or query_id not in task.own_passages:
         return None
     return next(i for i, passage in enumerate(task.corpus) if passage.id == query_id)
+
+
+def _scores(embeddings: TaskEmbeddings, query: np.ndarray) -> np.ndarray:
+    """The similarity of one query [d] to every passage, float [p]."""
+    if embeddings.similarity == COSINE:
+        return embeddings.corpus @ query
+    return similarity(query[None], embeddings.corpus, embeddings.similarity)[0]
 
 
 def _halt(stopped: Stopped) -> None:

@@ -20,6 +20,7 @@ from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import percent
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
 from gaprune_viz.masking.neurons import Losses
+from gaprune_viz.models.prompts import told
 from gaprune_viz.sketch.preview import Overlaps, Preview
 
 
@@ -133,6 +134,12 @@ def mask_words(analysis: Analysis) -> str:
     return f"mask from compact statistics (at most {percent(off)} of its weights off the exact one)"
 
 
+def _prompts(model: Mapping[str, Any]) -> str:
+    """The prompts of a run and who said them, where there are any; analyses of before did not write who."""
+    query, passage = model.get("query_prompt") or "", model.get("passage_prompt") or ""
+    return f"prompts: {told(query, passage, model.get('prompts_from', {}))} · " if query or passage else ""
+
+
 def run_line(analysis: Analysis, name: str) -> str:
     """What one is looking at, in one line of HTML."""
     document = analysis.statistics.document
@@ -142,6 +149,6 @@ def run_line(analysis: Analysis, name: str) -> str:
         f"{document['model']['label']} · {data['domain']['name']} against {data['general']['name']} · "
         f"scope {spec.scope.value} · {data['domain']['samples']} + {data['general']['samples']} samples · "
         f"{'' if spec.fisher is Fisher.CONTRASTIVE else f'Fisher of {spec.fisher.value} · '}"
-        f"{document['seconds']:.0f} s"
+        f"{_prompts(document['model'])}{document['seconds']:.0f} s"
     )
     return panels.run_header(text, bundled=name == DEMO)

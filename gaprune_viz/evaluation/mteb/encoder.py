@@ -31,8 +31,8 @@ def encoder_for(variant: Variant, *, progress: Progress | None = None, stop: Sto
         stop: asked before each batch.
 
     Returns:
-        an encoder whose `encode` gives float32 [texts, dimension] with unit rows, and raises GapruneError naming the
-        first text whose embedding is not finite, and Cancelled when `stop` says so.
+        an encoder whose `encode` gives float32 [texts, dimension] as the model's own does, and raises GapruneError
+        naming the first text whose embedding is not finite, and Cancelled when `stop` says so.
     """
     return _encoder_class()(variant, progress, stop)
 
@@ -56,7 +56,7 @@ def _encoder_class() -> Any:
                 overwrites={
                     "name": f"gaprune-viz/{_slug(variant.model.label)}-{_slug(variant.name)}",
                     "revision": variant.revision,
-                    "similarity_fn_name": ScoringFunction.COSINE,
+                    "similarity_fn_name": ScoringFunction(variant.model.similarity),
                 }
             )
 

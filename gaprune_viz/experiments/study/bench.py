@@ -46,7 +46,7 @@ class Bench:
         }
         self.model = load_model(spec.model)
         # Read once: a BEIR folder's hard negatives are found with the model. The domain's are also the lessons.
-        self.triplets = {side: calibration_triplets(spec.calibration, side, self.model.encode) for side in SIDES}
+        self.triplets = {side: calibration_triplets(spec.calibration, side, self.model.directions) for side in SIDES}
         self.calibration_hash = {side: found.content_hash for side, found in self.triplets.items()}
         self._scopes: dict[int, Scoped] = {}
         self._last: tuple[str, Pruned] | None = None
@@ -64,6 +64,7 @@ class Bench:
                 self.spec.model.dtype.value,
             ],
             "tasks": {side: task.content_hash for side, task in self.tasks.items()},
+            **self.model.determining(),
             "settings": None if cell.settings is None else cell.settings.content(),
             "retrain": None if cell.retrain is None else cell.retrain.content(),
         }

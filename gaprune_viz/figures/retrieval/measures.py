@@ -57,11 +57,12 @@ def metrics_html(comparison: Comparison, title: str, *, measures: Sequence[str] 
             f". Queries with one and the same answer count as one group: the intervals draw {comparison.clusters:,} "
             "groups, and p turns the signs of whole groups"
         )
+    remarks = "".join(f'<p class="gv-sub gv-remark" role="note">{escape(text)}</p>' for text in comparison.remarks)
     heads = ("Measure", "Dense above pruned", "Difference", "with 95 % interval", "Of dense", "p")
     header = "".join(f'<th scope="col">{h}</th>' for h in heads)
     return (
         f'<section class="gv-panel gv-measures"><h3>{escape(title)}</h3><p class="gv-sub">{escape(said)}</p>'
-        f"<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></section>"
+        f"{remarks}<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></section>"
     )
 
 

@@ -66,8 +66,13 @@ def refit_analysed(
     """Refit an analysed model under a mask, on the triplets that it was analysed with and within their memory.
 
     Raises:
-        GapruneError: the data have changed since the analysis; or as `refit`.
+        GapruneError: the data have changed since the analysis, padding moves what the model gives; or as `refit`.
     """
+    if model.padding_dependent:
+        raise GapruneError(
+            f"A refit pads texts, and padding changes what {model.label} gives for them.",
+            "Prune it without a refit.",
+        )
     return (yield from refit(model, targets, masks, _triplets(origin, model), spec, memory=_memory(origin, model)))
 
 

@@ -157,14 +157,24 @@ def test_given_prompts_win_over_the_models_own(prompted: Path) -> None:
     np.testing.assert_allclose(model.encode(FIVE, "query"), expected, atol=SAME)
 
 
-def test_a_default_prompt_serves_both_kinds(prompted: Path, tmp_path: Path) -> None:
+def test_a_default_prompt_is_told_of_where_queries_and_documents_go_without(prompted: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(prompted, tmp_path / "default")
     path = folder / "config_sentence_transformers.json"
     config = json.loads(path.read_text())
     config["prompts"], config["default_prompt_name"] = {"all": "asset: "}, "all"
     path.write_text(json.dumps(config))
     model = load(folder)
-    assert (model.query_prompt, model.passage_prompt) == ("asset: ", "asset: ")
+    # As `encode_query` and `encode_document` do it.
+    assert (model.query_prompt, model.passage_prompt) == ("", "")
+    assert any("`all` ('asset: ') is put before neither" in note for note in model.notes)
+    given = load(folder, query_prompt="asset: ")
+    assert given.prompts_from == {"query": "given", "passage": "none"}
+
+
+def test_an_empty_prompt_that_is_given_means_none(prompted: Path) -> None:
+    model = load(prompted, query_prompt="")
+    assert (model.query_prompt, model.passage_prompt) == ("", "title: ")
+    assert model.prompts_from == {"query": "given", "passage": "model"}
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,15 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
-from gaprune_viz.config import Dtype, ModelSpec
+from gaprune_viz.config import Dtype, ModelSpec, RefitSpec, Settings
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
+from gaprune_viz.models.prompts import Registered
 from gaprune_viz.models.targets import Target, inventory
 from gaprune_viz.pruning.applying import census, masked
-from gaprune_viz.pruning.export import MASK_FILE, RESULT_FILE, export
+from gaprune_viz.pruning.export import MASK_FILE, RESULT_FILE, export, prune
+from tests.conformance.test_models import CONFIGURATIONS, made
 from tests.tiny_models import FAMILIES, texts
 
 FIVE = (*texts(), "salt and water")
@@ -175,6 +179,52 @@ def test_an_export_keeps_prompts_and_length_that_were_given(tiny_bert: Path, tmp
     with masked(model, inventory(model).targets, masks):
         queries = model.encode(FIVE, "query")
     np.testing.assert_allclose(st.encode_query(list(FIVE), normalize_embeddings=True), queries, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cut", "dot", "euclidean", "a router", "a default and empty prompts", "prompts left out of the mean", "max"],
+)
+def test_an_export_reads_and_compares_as_the_model_does(name: str, tiny_bert: Path, tmp_path: Path) -> None:
+    model = load(made(tiny_bert, CONFIGURATIONS[name], tmp_path / "model"))
+    masks = random_masks(inventory(model).targets)
+    write(tmp_path / "export", model, masks)
+    st = SentenceTransformer(str(tmp_path / "export"), device="cpu", local_files_only=True)
+    again = load(tmp_path / "export")
+    assert again.similarity == model.similarity == st.similarity_fn_name
+    with masked(model, inventory(model).targets, masks):
+        for kind, theirs in (("query", st.encode_query), ("passage", st.encode_document)):
+            live = model.encode(FIVE, kind)
+            expected = theirs(list(FIVE), normalize_embeddings=model.similarity == "cosine")
+            np.testing.assert_allclose(live, expected, atol=1e-5)
+            np.testing.assert_allclose(again.encode(FIVE, kind), live, atol=1e-5)
+
+
+def test_an_export_keeps_the_prompts_of_mtebs_registry(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = tmp_path / "models--intfloat--e5-small-v2" / "snapshots" / ("a" * 40)
+    shutil.copytree(tiny_bert, entry)
+    monkeypatch.setattr("gaprune_viz.models.prompts.registered", lambda name: Registered("query: ", "passage: "))
+    model = load(entry)
+    write(tmp_path / "export", model, random_masks(inventory(model).targets))
+    again = load(tmp_path / "export")
+    assert (again.query_prompt, again.passage_prompt) == ("query: ", "passage: ")
+    assert again.prompts_from == {"query": "model", "passage": "model"}
+
+
+def test_a_refit_of_a_model_that_padding_moves_is_refused(tiny_analysis: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    model = load(tiny_bert)
+    model.padding_dependent = True
+    with pytest.raises(GapruneError, match="A refit pads texts"):
+        prune(tiny_analysis, Settings(), tmp_path / "export", model=model, refit=RefitSpec(refit=True))
+
+
+def test_the_card_tells_prompts_and_similarity(tiny_analysis: Path, tmp_path: Path) -> None:
+    prune(tiny_analysis, Settings(), tmp_path / "export")
+    card = (tmp_path / "export" / "README.md").read_text()
+    assert "| prompts | queries none, passages none |" in card
+    assert "| compares by | cosine |" in card
 
 
 @pytest.mark.minilm

@@ -42,7 +42,7 @@ def run_retraining(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
             tasks.update(tasks_of(analysis, values[frame.collection]))
             model = STORE.dense(analysis)
             report("Reading the triplets", 0, 0)
-            triplets = calibration_triplets(analysis.run.calibration, "domain", model.encode).triplets
+            triplets = calibration_triplets(analysis.run.calibration, "domain", model.directions).triplets
             report("Making the exact mask", 0, 0)
             made, targets = STORE.pruned(analysis, settings, report, stopped), STORE.scope(analysis)[1]
             control = bool(values[panel.control])

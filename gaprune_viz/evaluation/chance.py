@@ -1,0 +1,103 @@
+"""Whether a model searches better than chance: its rankings, handed to other queries than they were made for.
+
+A model that cannot retrieve (a plain language model, a wrong pooling, missing prompts) has rankings that serve any
+query alike, and what pruning does to them means nothing. The queries are permuted (a permutation test: Good,
+Permutation Tests, 2000); the observed arrangement counts as one of them (Phipson and Smyth, 2010).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from gaprune_viz.analysis.guessing import WHAT_TO_TRY
+
+if TYPE_CHECKING:
+    from gaprune_viz.evaluation.tasks import RetrievalTask
+
+PERMUTATIONS = 400
+MOST_QUERIES = 500
+CUT = 10
+# Fewer queries have too few arrangements to tell anything apart.
+LEAST_QUERIES = 5
+LEVEL = 0.01
+
+
+class Ranked(Protocol):
+    """What is read of an evaluation: query id -> (passage id, similarity), best first."""
+
+    @property
+    def rankings(self) -> dict[str, list[tuple[str, float]]]: ...
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What a model reaches where its rankings are handed to other queries.
+
+    Attributes:
+        observed: mean nDCG@10 of the queries looked at, each with its own ranking.
+        expected: the same where rankings are permuted, mean over permutations.
+        p_value: share of permutations that reach as much, in (0, 1].
+        queries: how many were looked at.
+    """
+
+    observed: float
+    expected: float
+    p_value: float
+    queries: int
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the model is clearly above chance, or there are too few queries to say that it is not."""
+        return self.queries < LEAST_QUERIES or self.p_value <= LEVEL
+
+
+def chance_of(task: RetrievalTask, found: Ranked, *, seed: int = 0) -> Chance:
+    """Compare rankings with what they would be worth to other queries.
+
+    Above 500 queries, as many are drawn.
+    """
+    rng = np.random.default_rng(seed)
+    asked = list(found.rankings)
+    if len(asked) > MOST_QUERIES:
+        asked = [asked[i] for i in np.sort(rng.choice(len(asked), MOST_QUERIES, replace=False))]
+    worth = _worth(
+        [[id for id, _ in found.rankings[query][:CUT]] for query in asked],
+        [{id: grade for id, grade in task.qrels[query].items() if grade > 0} for query in asked],
+    )
+    everywhere = np.arange(len(asked))
+    observed = float(worth[everywhere, everywhere].mean()) if asked else 0.0
+    drawn = np.array([worth[everywhere, rng.permutation(len(asked))].mean() for _ in range(PERMUTATIONS)])
+    reached = int(np.count_nonzero(drawn >= observed - 1e-12))
+    return Chance(observed, float(drawn.mean()), (1 + reached) / (1 + PERMUTATIONS), len(asked))
+
+
+def _worth(tops: Sequence[Sequence[str]], grades: Sequence[Mapping[str, int]]) -> np.ndarray:
+    """nDCG@10 of every ranking for every query, linear gain as in trec_eval, float64 [rankings, queries]."""
+    wanted: dict[str, list[tuple[int, int]]] = {}
+    for query, judged in enumerate(grades):
+        for id, grade in judged.items():
+            wanted.setdefault(id, []).append((query, grade))
+    discounts = 1 / np.log2(np.arange(CUT) + 2)
+    worth = np.zeros((len(tops), len(grades)))
+    for row, top in enumerate(tops):
+        for rank, id in enumerate(top):
+            for query, grade in wanted.get(id, ()):
+                worth[row, query] += grade * discounts[rank]
+    best = [sorted(judged.values(), reverse=True)[:CUT] for judged in grades]
+    ideal = np.array([np.dot(found, discounts[: len(found)]) for found in best])
+    return worth / np.where(ideal > 0, ideal, 1)
+
+
+def remark(chance: Chance, label: str = "The dense model") -> str:
+    """A sentence where a comparison with the model means nothing; else nothing."""
+    if chance.is_clear:
+        return ""
+    return (
+        f"{label} does not search clearly better than chance here (nDCG@10 {chance.observed:.3f}, with the queries "
+        f"permuted {chance.expected:.3f}, p = {chance.p_value:.2g}), so that a comparison with it means nothing. "
+        f"{WHAT_TO_TRY}"
+    )
