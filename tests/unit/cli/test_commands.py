@@ -15,6 +15,7 @@ import pytest
 from gaprune_viz import cli
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, ScoreSpec
 from gaprune_viz.config.presets import PRESETS
+from tests.beir_folders import write_beir
 from tests.commands import Result, Run
 
 WEIGHT = "encoder.layer.0.intermediate.dense.weight"
@@ -143,6 +144,23 @@ def test_compare_prints_one_object(run: Run, pruned: Path, beir: Path) -> None:
     # All six passages fit into the top ten, whatever their order.
     assert document["overlap_at_10"] == 1
     assert document["dense"]["recall_at_10"] == 1
+
+
+def test_compare_leaves_a_query_s_own_passage_out(run: Run, pruned: Path, tmp_path: Path) -> None:
+    folder = write_beir(tmp_path / "own", 0)
+    passages = folder / "corpus.jsonl"
+    passages.write_text(passages.read_text().replace('"_id": "p', '"_id": "q'))
+    (folder / "qrels" / "test.tsv").write_text("\n".join(f"q{i}\tq{i + 1}\t1" for i in range(5)))
+    found = run("compare", pruned, "--task", folder, "--json")
+    assert found.json()["identical_ids_left_out"] == 5
+    assert "5 of 5 queries have the id of a passage, which is left out of what they find" in found.err
+    kept = run("compare", pruned, "--task", folder, "--identical-ids", "keep", "--json")
+    assert kept.json()["identical_ids_left_out"] == 0
+    assert kept.json()["dense"] != found.json()["dense"]
+    assert (
+        "no choice for identical ids"
+        in run("compare", pruned, "--task", folder, "--identical-ids", "perhaps").refusal()
+    )
 
 
 def test_compare_prints_a_table(run: Run, pruned: Path, beir: Path) -> None:
