@@ -497,7 +497,7 @@ def test_a_router_is_pruned_refitted_and_compared(tiny_bert: Path, tiny_triplets
         calibration=CalibrationSpec(domain=domain, general=general, samples=8),
     )
     analysis = drain(analyze(run, tmp_path / "run"))
-    prune(analysis, Settings(), tmp_path / "export", refit=RefitSpec(refit=True, samples=8))
+    prune(analysis, Settings(refit=RefitSpec(refit=True, samples=8)), tmp_path / "export")
     words = ("water", "bond", "salt", "risk")
     task = RetrievalTask.of(
         "words",

@@ -217,7 +217,7 @@ def test_a_refit_of_a_model_that_padding_moves_is_refused(tiny_analysis: Path, t
     model = load(tiny_bert)
     model.padding_dependent = True
     with pytest.raises(GapruneError, match="A refit pads texts"):
-        prune(tiny_analysis, Settings(), tmp_path / "export", model=model, refit=RefitSpec(refit=True))
+        prune(tiny_analysis, Settings(refit=RefitSpec(refit=True)), tmp_path / "export", model=model)
 
 
 def test_the_card_tells_prompts_and_similarity(tiny_analysis: Path, tmp_path: Path) -> None:
