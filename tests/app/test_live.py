@@ -116,13 +116,13 @@ def test_a_query_that_is_a_passage_does_not_find_itself(
         lambda: search.rerank_query(analysis, SETTINGS, {**asked("q3"), "source": source}, quiet, lambda: False),
         lambda: search.compare_query(analysis, SETTINGS, source, "q3", "", quiet, lambda: False),
     ):
-        _, sides = look()
+        _, sides, _ = look()
         assert sides.passages == found
         assert ("q3" in {p.id for p in (*sides.dense, *sides.pruned)}) == (found == 8)
     measured = search.measure_tasks(analysis, SETTINGS, [source], quiet, lambda: False)[0]
     assert measured.comparison.own_left_out == (5 if found == 7 else 0)
     # A typed query is nobody's own.
-    _, typed = search.compare_query(analysis, SETTINGS, source, None, "a loan", quiet, lambda: False)
+    _, typed, _ = search.compare_query(analysis, SETTINGS, source, None, "a loan", quiet, lambda: False)
     assert typed.passages == 8
 
 

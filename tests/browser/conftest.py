@@ -78,7 +78,7 @@ class Tab:
             needs: what beside it must be as on a new page; where another test has left any of both, it is opened anew.
             anew: open it anew in any case.
         """
-        if anew or (leaves | needs) & self.left:
+        if anew or (leaves | needs) & self.left or self.open_list():
             self.leave()
         if self.opened is None:
             self.opened = self.open("" if query == DEMO else query)
@@ -90,6 +90,10 @@ class Tab:
             quiet(page)
         self.left |= leaves
         return self.opened.page
+
+    def open_list(self) -> bool:
+        """Whether a test has left a list of choices open, which would lie over what the next one presses."""
+        return self.opened is not None and self.opened.page.locator("[role=option]:visible").count() > 0
 
     def leave(self) -> None:
         """Close it."""

@@ -337,7 +337,7 @@ def test_an_upload_is_shown_and_used(again: Page, tmp_path: Path) -> None:
     open_tab(page, "Data")
     page.locator("#gv-upload-domain input[type=file]").set_input_files(path)
     report = page.locator("#gv-report-domain")
-    expect(report).to_contain_text(re.compile("Triplets|cannot be used"), timeout=30 * SECOND)
+    expect(report).to_contain_text(re.compile("Triplets|Pairs|cannot be used"), timeout=30 * SECOND)
     expect(page.locator("#gv-rows-domain")).to_contain_text("metal 3 conducts")
     for field, column in (("query", "question"), ("positive", "answer"), ("negative", "other")):
         if column not in page.locator(f"#gv-domain-{field}").inner_text() + (

@@ -94,7 +94,8 @@ def test_the_spec_tells_what_was_done(opened: Statistics, tiny_bert: Path, tiny_
     assert document["gradients"] == {"domain": True, "general": True}
     assert document["effective_samples"] == opened.effective_samples
     assert all(1 <= n <= 12 for n in document["effective_samples"].values())
-    assert document["notes"] == []
+    # A random model may guess, and is then told of.
+    assert all("is not clearly below that of guessing" in note for note in document["notes"])
     assert "an embedding table" in document["refused"]["embeddings.word_embeddings.weight"]
     assert {"torch", "transformers", "gaprune-viz"} <= document["versions"].keys()
     assert document["seconds"] > 0
