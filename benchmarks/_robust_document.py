@@ -41,6 +41,22 @@ def _conditions(found: Found) -> Iterator[str]:
         f"{_count(about['cells'], 'cell')}; the median cell took {about['median_seconds']:.0f} s. Versions, on which "
         f"the texts of some sources depend: {', '.join(f'{k} {v}' for k, v in about['versions'].items())}."
     )
+    yield from _unequal(found)
+
+
+def _unequal(found: Found) -> Iterator[str]:
+    """Which runs each source has, where not all have the same."""
+    runs = {
+        source: tuple((size, tuple(seeds)) for size, seeds in sizes.items()) for source, sizes in found["runs"].items()
+    }
+    if len(set(runs.values())) < 2:
+        return
+    told = (
+        f"`{source}` "
+        + ", ".join(f"{size} triplets with seed{'s' * (len(seeds) > 1)} {_list(list(seeds))}" for size, seeds in sizes)
+        for source, sizes in runs.items()
+    )
+    yield f"Not all is measured yet. Runs by source: {'; '.join(told)}."
 
 
 def _sources(found: Found) -> Iterator[str]:

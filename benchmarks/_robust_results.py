@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,9 +48,11 @@ def summarise(rows: Sequence[Row], sides: Sides, partners: Mapping[str, str], st
         steps: of the ablation; those that were not measured are passed over.
 
     Returns:
-        by sparsity (as text): `settings`, `left_out`, `steps`, `partly`; and `seeds`, `sizes`, `sources`.
+        by sparsity (as text): `settings`, `left_out`, `steps`, `partly`; and `seeds`, `sizes`, `sources`; `runs`: by
+        source, the seeds of each size.
     """
     found: dict[str, Any] = {name: _different(rows, key) for name, key in _AXES}
+    found["runs"] = _runs(rows)
     found["by_sparsity"] = {}
     for sparsity in _different(rows, "sparsity"):
         by_settings, partly = _whole([row for row in rows if row["sparsity"] == sparsity])
@@ -65,6 +67,30 @@ def summarise(rows: Sequence[Row], sides: Sides, partners: Mapping[str, str], st
 
 
 _AXES = (("sources", "source"), ("sizes", "samples"), ("seeds", "seed"))
+
+
+def finished(rows: Sequence[Row]) -> list[Row]:
+    """The rows of those runs (a source, a size, a seed) that have all the cells which most runs have."""
+    cells: dict[tuple[str, int, int], set[tuple[str, float]]] = defaultdict(set)
+    for row in rows:
+        cells[_run(row)].add((row["settings"], row["sparsity"]))
+    counts = Counter(cell for own in cells.values() for cell in own)
+    usual = {cell for cell, count in counts.items() if 2 * count > len(cells)}
+    return [row for row in rows if cells[_run(row)] >= usual]
+
+
+def _run(row: Row) -> tuple[str, int, int]:
+    return row["source"], row["samples"], row["seed"]
+
+
+def _runs(rows: Iterable[Row]) -> dict[str, dict[str, list[int]]]:
+    """By source and size, the seeds."""
+    found: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        seeds = found[row["source"]][str(row["samples"])]
+        if row["seed"] not in seeds:
+            seeds.append(row["seed"])
+    return {source: dict(sizes) for source, sizes in found.items()}
 
 
 def _different(rows: Iterable[Row], key: str) -> list[Any]:

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._robust_cells import LONGEST, Bench, grid, tasks_of
 from benchmarks._robust_document import render
-from benchmarks._robust_results import Measured, summarise
+from benchmarks._robust_results import Measured, finished, summarise
 from benchmarks._robust_settings import ABLATION, CALIBRATED, CANDIDATES
 from benchmarks._robust_sources import PACKAGES, Source, sources
 from gaprune_viz.config import SIDES, CalibrationSpec, Scope
@@ -43,6 +43,7 @@ def main() -> None:
     for row in grid(bench, given, asked.sizes, asked.seeds, asked.sparsities, chosen, CALIBRATED, kept_only=asked.kept):
         rows.append(row)
         print(line(row), file=sys.stderr, flush=True)
+    rows = finished(rows)
     if not rows:
         sys.exit("Nothing of this is measured yet: run it without --kept.")
     measured = [source for source in given if any(row["source"] == source.name for row in rows)]

@@ -283,3 +283,17 @@ def test_the_documents_words_follow_the_numbers() -> None:
 
 def test_steps_of_the_ablation_are_entries() -> None:
     assert set(ABLATION) <= set(CANDIDATES)
+
+
+def test_a_run_under_way_is_left_out() -> None:
+    whole = [row(source, name, 90, 90) for source in ("general", "finance", "chebi") for name in ("a", "b")]
+    rare = row("general", "c", 80, 80)
+    begun = row("chebi", "a", 70, 70, seed=1)
+    assert _robust_results.finished([*whole, rare, begun]) == [*whole, rare]
+
+
+def test_runs_that_differ_are_told() -> None:
+    rows = [row("general", "a", 90, 90), row("chebi", "a", 90, 90), row("chebi", "a", 91, 91, seed=1)]
+    text = document(rows, ("a",))
+    assert "Runs by source: `general` 64 triplets with seed 0; `chebi` 64 triplets with seeds 0 and 1." in text
+    assert "Not all is measured yet" not in document(rows[:2], ("a",))
