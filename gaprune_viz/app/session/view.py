@@ -131,7 +131,7 @@ def mask_words(analysis: Analysis) -> str:
     off = analysis.statistics.off
     if off is None:
         return "exact mask"
-    return f"mask from compact statistics (at most {percent(off)} of its weights off the exact one)"
+    return f"mask from compact statistics (at most {percent(off)} of it off the exact one)"
 
 
 def _prompts(model: Mapping[str, Any]) -> str:
