@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gaprune_viz.config import Alignment, FisherEstimate, MaskSpec, ScoreSpec, Settings, Spec
+from gaprune_viz.config import Alignment, MaskSpec, ScoreSpec, Settings, Spec
 from gaprune_viz.errors import GapruneError
 
 
@@ -48,15 +48,14 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="robust",
             label="Robust",
-            sentence="Both sides' Fisher information added, each over its mean and shrunk, beside √|θ|; neurons "
-            "without input go whole. Chosen by its worst source.",
+            sentence="Both sides' Fisher information added, each over its mean, beside √|θ|; neurons without "
+            "input go whole. Chosen by its worst source.",
             settings=Settings(
                 score=ScoreSpec(
                     criterion="joint",
                     fisher_scale="auto",
                     fisher_power=0.5,
                     gamma=1.0,
-                    fisher_estimate=FisherEstimate.SHRUNK,
                 ),
                 mask=MaskSpec(whole_neurons=True),
             ),

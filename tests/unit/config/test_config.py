@@ -234,7 +234,6 @@ def test_the_presets_are_those_that_are_documented() -> None:
                 gamma=1,
                 fisher_scale="auto",
                 fisher_power=0.5,
-                fisher_estimate=FisherEstimate.SHRUNK,
             ),
             mask=MaskSpec(whole_neurons=True),
         ),
