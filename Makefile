@@ -13,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 BROWSERS := chromium chromium-browser google-chrome
-BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py benchmarks/robust.py benchmarks/kinds.py benchmarks/architectures.py benchmarks/starting.py,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py benchmarks/robust.py benchmarks/kinds.py benchmarks/architectures.py benchmarks/starting.py benchmarks/refit_quality.py,$(wildcard benchmarks/*.py))
 
 # The lowest versions are tried with one torch: an older one would be another download of gigabytes.
 LOWEST := .venv-lowest
