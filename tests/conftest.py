@@ -15,6 +15,8 @@ os.environ["GAPRUNE_VIZ_WORKSPACE"] = tempfile.mkdtemp(prefix="gaprune-viz-tests
 os.environ["MTEB_CACHE"] = tempfile.mkdtemp(prefix="gaprune-viz-tests-")
 os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="gaprune-viz-tests-")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Each process serves from ports of its own: two that look for a free one at a time would find the same.
+os.environ["GRADIO_SERVER_PORT"] = str(7_860 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
 
 import atexit
 import gc
