@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks._document_parts import table
 from benchmarks._robust_cells import LONGEST, Bench, grid, tasks_of
 from benchmarks._robust_sources import sources
+from benchmarks.robust import line
 from gaprune_viz.config import SIDES, RefitSpec, Settings
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.evaluation.significance import paired_bootstrap
@@ -67,13 +68,7 @@ def main() -> None:
     for seed in asked.seeds:
         for row in grid(bench, given, [asked.samples], [seed], asked.sparsities, chosen, kept_only=asked.kept):
             rows.append(row)
-            kept = row["kept"]
-            print(
-                f"{row['source']:<10} {seed} {row['sparsity']:.1f} {kept['domain']:6.1f} {kept['general']:6.1f} "
-                f"{row['seconds']:>6} s  {row['settings']}",
-                file=sys.stderr,
-                flush=True,
-            )
+            print(line(row), file=sys.stderr, flush=True)
     halves = {
         source.name: {side: _first_half(task.clusters(task.judged)) for side, task in tasks_of(source).items()}
         for source in given

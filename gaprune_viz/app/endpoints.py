@@ -23,6 +23,7 @@ from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.widgets.events import COMPUTE
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RefitSpec, RunSpec, ScoreSpec, Settings
+from gaprune_viz.config.fields import field_name
 from gaprune_viz.config.presets import preset as preset_named
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.comparison import comparison_document
@@ -204,7 +205,7 @@ def settings_of(preset: str, changes: dict[str, str | float] | None) -> Settings
     for flag, value in (changes or {}).items():
         name = flag.replace("-", "_")
         if name.startswith("refit"):
-            refit[name.removeprefix("refit_")] = value
+            refit[field_name(name, "refit")] = value
             continue
         holder = score if name in ScoreSpec.model_fields else mask
         holder[name] = value

@@ -16,6 +16,7 @@ import typer
 from pydantic_core import PydanticUndefined
 
 from gaprune_viz.config import MaskSpec, RefitSpec, ScoreSpec, Settings, Spec
+from gaprune_viz.config.fields import flag_name
 
 app = typer.Typer(
     name="gaprune-viz",
@@ -85,7 +86,7 @@ def _flag(spec: type[Spec], name: str, prefix: str = "") -> inspect.Parameter:
     text = info.description or ""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         text += f" One of: {', '.join(kind)}."
-    whole = _whole(name, prefix)
+    whole = flag_name(name, prefix)
     form = f"--{whole.replace('_', '-')}"
     if kind is bool:
         option = typer.Option(f"{form}/--no{form[1:]}", help=text, show_default="on" if info.default else "off")
@@ -98,15 +99,10 @@ def _flag(spec: type[Spec], name: str, prefix: str = "") -> inspect.Parameter:
     )
 
 
-def _whole(name: str, prefix: str) -> str:
-    """The name of a flag of a spec whose flags begin with a word."""
-    return f"{prefix}_{name}" if prefix and prefix != name else name
-
-
 def build(spec: type[Spec], flags: Flags, base: Spec | None = None, prefix: str = "") -> Any:
     """A spec from the flags that were given, the rest from `base` or the defaults."""
     values = {} if base is None else base.model_dump()
-    whole = {name: _whole(name, prefix) for name in spec.model_fields}
+    whole = {name: flag_name(name, prefix) for name in spec.model_fields}
     given = {name: flags[flag] for name, flag in whole.items() if flag in flags}
     if "fisher_scale" in given:
         given["fisher_scale"] = _number_or_word(given["fisher_scale"])

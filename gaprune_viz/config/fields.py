@@ -8,6 +8,16 @@ from typing import Any
 from gaprune_viz.config import Spec
 
 
+def flag_name(field: str, prefix: str = "") -> str:
+    """The flag of a field of a spec whose flags begin with a word; a field of that very name is not told twice."""
+    return f"{prefix}_{field}" if prefix and prefix != field else field
+
+
+def field_name(flag: str, prefix: str) -> str:
+    """The field that such a flag is of."""
+    return flag.removeprefix(f"{prefix}_")
+
+
 def field_info(spec: type[Spec], field: str) -> dict[str, Any]:
     """Label, help, unit, step, choices, minimum, maximum and default of one field."""
     info = spec.model_fields[field]

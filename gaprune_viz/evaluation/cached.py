@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.tasks import Progress, Stop
+from gaprune_viz.storage.workspace import workspace
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from gaprune_viz.models.encoder import EmbeddingModel
     from gaprune_viz.models.targets import Target
-from typing import TYPE_CHECKING
-
-from gaprune_viz.errors import GapruneError
-from gaprune_viz.models.encoder import EmbeddingModel
-from gaprune_viz.storage.workspace import workspace
 
 # 2: vectors of format 1 could be those of the dense model under a mask's name.
 FORMAT = 2

@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.experiments.cells import content_key, rounded, study_cells
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.pruning.applying import masked
-from gaprune_viz.pruning.pruned import Pruned, pruned
+from gaprune_viz.pruning.pruned import Latest, Pruned, pruned
 
 FOLDER = "recommend"
 COMPARED = ("magnitude", "paper", "balanced", "obd")
@@ -120,7 +121,7 @@ class _Measure:
         self.statistics, self.model, self.sparsity = statistics, model, sparsity
         self.scope, self.targets = exact_scope(statistics, model)
         self.store = study_cells(statistics.folder / FOLDER)
-        self._last: tuple[str, Pruned] | None = None
+        self._latest = Latest()
 
     def values(self, settings: Settings | None, task: RetrievalTask) -> np.ndarray:
         """float64 [queries]; `settings` None for the dense model."""
@@ -150,10 +151,8 @@ class _Measure:
         return found
 
     def _pruned(self, settings: Settings) -> Pruned:
-        if self._last is None or self._last[0] != settings.key():
-            work = pruned(self.statistics, self.model, self.scope, self.targets, settings)
-            self._last = (settings.key(), drain(work))
-        return self._last[1]
+        work = partial(pruned, self.statistics, self.model, self.scope, self.targets, settings)
+        return drain(self._latest.of(settings.key(), work))
 
 
 class _Search:

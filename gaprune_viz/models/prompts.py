@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from gaprune_viz.config import ModelSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.json_files import stored_json
-from gaprune_viz.storage.workspace import workspace
+from gaprune_viz.storage.workspace import workspace, write_whole
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -192,10 +192,7 @@ def _is_whole(told: Any) -> bool:
 
 def _keep(kept: dict[str, Any]) -> None:
     try:
-        place = _place()
-        beside = place.with_suffix(".tmp")
-        beside.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-        beside.replace(place)
-    except (OSError, GapruneError):
+        write_whole(_place(), json.dumps(kept, ensure_ascii=False))
+    except GapruneError:
         # It is asked again.
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -39,6 +39,23 @@ class Pruned:
     def weights(self) -> Mapping[str, Tensor] | None:
         """Refitted ones, [out, in] by target name, 0 where the mask is; None where there are none."""
         return None if self.refit is None else self.refit.weights
+
+
+class Latest:
+    """What was made last: cells that follow one another often want the same settings."""
+
+    def __init__(self) -> None:
+        self._made: tuple[str, Pruned] | None = None
+
+    def of(self, key: str, work: Callable[[], Generator[Progress, None, Pruned]]) -> Generator[Progress, None, Pruned]:
+        """What `work` gives, which is called where something else was made last.
+
+        Args:
+            key: of all that determines it.
+        """
+        if self._made is None or self._made[0] != key:
+            self._made = (key, (yield from work()))
+        return self._made[1]
 
 
 def pruned(

@@ -71,10 +71,8 @@ def prepare(analysis: Analysis) -> None:
     Raises:
         GapruneError: the model is not there.
     """
-    domain = analysis.run.calibration.domain
-    source = domain if domain in STARTER_DOMAINS else general_source(analysis)
     STORE.scope(analysis)
-    task_embeddings(analysis, STORE.task(source), None, lambda *_: None, lambda: False)
+    task_embeddings(analysis, STORE.task(collection_of(analysis)), None, lambda *_: None, lambda: False)
 
 
 def compare_query(
@@ -190,6 +188,12 @@ def general_source(analysis: Analysis) -> str:
     """The collection that stands for general data: that of the analysis, where it is a starter collection."""
     general = analysis.run.calibration.general
     return general if general in STARTER_DOMAINS else "general"
+
+
+def collection_of(analysis: Analysis) -> str:
+    """The starter collection of the analysis' own domain, where it has one; else the general one."""
+    domain = analysis.run.calibration.domain
+    return domain if domain in STARTER_DOMAINS else general_source(analysis)
 
 
 def both_sides(analysis: Analysis, source: str) -> list[str]:

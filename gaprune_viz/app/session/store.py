@@ -84,6 +84,11 @@ def _kept_under(analysis: Analysis, settings: Settings) -> tuple[str, str]:
     return str(analysis.folder), settled(settings).key()
 
 
+def _masks_under(analysis: Analysis, settings: Settings) -> tuple[str, str]:
+    """What their masks are kept under, whatever becomes of the weights that stay."""
+    return _kept_under(analysis, settings.mask_only)
+
+
 class Store:
     """All caches of the process."""
 
@@ -171,13 +176,12 @@ class Store:
 
     def masks(self, analysis: Analysis, settings: Settings) -> MaskResult:
         """The exact masks of some settings, whatever becomes of the weights that stay."""
-        settings = settings.mask_only
-        key = _kept_under(analysis, settings)
+        key = _masks_under(analysis, settings)
         return self._masks.get(key, lambda: self.scope(analysis)[0].masks(settings))
 
     def known_masks(self, analysis: Analysis, settings: Settings) -> MaskResult | None:
         """The exact masks, where they were made already."""
-        return self._masks.peek(_kept_under(analysis, settings.mask_only))
+        return self._masks.peek(_masks_under(analysis, settings))
 
     def pruned(self, analysis: Analysis, settings: Settings, report: Report, stopped: Callable[[], bool]) -> Pruned:
         """The exact masks and, where the settings ask for it, the refitted weights, made once.
@@ -214,8 +218,7 @@ class Store:
 
     def losses(self, analysis: Analysis, settings: Settings) -> Losses:
         """What the exact masks of some settings do to rows and neurons."""
-        settings = settings.mask_only
-        key = _kept_under(analysis, settings)
+        key = _masks_under(analysis, settings)
         return self._losses.get(
             key, lambda: losses_of(self.masks(analysis, settings).masks, analysis.statistics.matrices)
         )
@@ -224,7 +227,7 @@ class Store:
         """The same, where the exact masks were made already."""
         known = self.known_masks(analysis, settings)
         if known is None:
-            return self._losses.peek(_kept_under(analysis, settings.mask_only))
+            return self._losses.peek(_masks_under(analysis, settings))
         return self.losses(analysis, settings)
 
     def embeddings(

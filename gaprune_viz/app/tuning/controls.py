@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from gaprune_viz.config import MaskSpec, RefitSpec, ScoreSpec, Settings, Spec
-from gaprune_viz.config.fields import field_info
+from gaprune_viz.config.fields import field_info, field_name
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.criteria.registry import criteria, settled
 from gaprune_viz.errors import GapruneError
@@ -69,7 +69,7 @@ def held_by(settings: Settings) -> dict[str, Any]:
 
 def field_of(name: str) -> str:
     """The field of its spec that a control is of: flags of a refit begin with that word."""
-    return name.removeprefix("refit_")
+    return field_name(name, HELD[RefitSpec])
 
 
 def info_of(name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
-from gaprune_viz.pruning.pruned import Pruned, pruned
+from gaprune_viz.pruning.pruned import Latest, Pruned, pruned
 
 Scoped = tuple[ExactScope, tuple[Target, ...]]
 
@@ -49,7 +50,7 @@ class Bench:
         self.triplets = {side: calibration_triplets(spec.calibration, side, self.model.directions) for side in SIDES}
         self.calibration_hash = {side: found.content_hash for side, found in self.triplets.items()}
         self._scopes: dict[int, Scoped] = {}
-        self._last: tuple[str, Pruned] | None = None
+        self._latest = Latest()
 
     def key(self, cell: Cell) -> str:
         """The name of a cell on disk: a hash of weights, texts, settings and tasks."""
@@ -133,11 +134,8 @@ class Bench:
     def _pruned(
         self, settings: Settings, samples: int, scope: ExactScope, targets: tuple[Target, ...]
     ) -> Generator[Progress, None, Pruned]:
-        key = f"{settings.key()}-{samples}"
-        if self._last is None or self._last[0] != key:
-            made = yield from pruned(scope.statistics, self.model, scope, targets, settings)
-            self._last = (key, made)
-        return self._last[1]
+        work = partial(pruned, scope.statistics, self.model, scope, targets, settings)
+        return (yield from self._latest.of(f"{settings.key()}-{samples}", work))
 
 
 def _scores(evaluation: Evaluation) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from gaprune_viz.experiments.cells import sweep_cells
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
-from gaprune_viz.pruning.pruned import Pruned, pruned
+from gaprune_viz.pruning.pruned import Latest, pruned
 
 # The first ten decide the overlap of two rankings; nothing here looks further down.
 RANKS_KEPT = 10
@@ -55,7 +56,7 @@ class Bench:
         self.cache = embedding_cache()
         self.scope: tuple[ExactScope, tuple[Target, ...]] | None = None
         self.dense: dict[str, Evaluation] = {}
-        self.last: tuple[str, Pruned] | None = None
+        self.latest = Latest()
 
     def known(self, settings: Settings, task: RetrievalTask) -> Cell | None:
         """A cell, where it is on disk."""
@@ -92,9 +93,8 @@ class Bench:
         dense, model = self._dense(task), self.loaded()
         self.scope = self.scope or exact_scope(self.statistics, model)
         scope, targets = self.scope
-        if self.last is None or self.last[0] != settings.key():
-            self.last = (settings.key(), drain(pruned(self.statistics, model, scope, targets, settings)))
-        made = self.last[1]
+        work = partial(pruned, self.statistics, model, scope, targets, settings)
+        made = drain(self.latest.of(settings.key(), work))
         encoder = CachedEncoder(model, self.cache, targets, made.masks, made.weights)
         evaluation = evaluate(task, *encode_task(encoder, task))
         found = compare(task, dense, evaluation)

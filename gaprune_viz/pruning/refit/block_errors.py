@@ -14,7 +14,7 @@ from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import masked
 from gaprune_viz.pruning.refit.batches import Batch
-from gaprune_viz.pruning.refit.replay import states_of
+from gaprune_viz.pruning.refit.replay import features_of, states_of
 
 STAGE = "Measuring every block"
 # As many texts show the same curve as all of them.
@@ -76,9 +76,8 @@ def _outputs(model: EmbeddingModel, blocks: Sequence[nn.Module], batch: Batch) -
         found.append(states_of(out).detach().clone())
 
     hooks = [block.register_forward_hook(heard) for block in blocks]
-    features = {name: value for name, value in model.features(batch.ids, "passage").items() if name != "prompt_length"}
     try:
-        model.backbone(**features)
+        model.backbone(**features_of(model, batch.ids))
     finally:
         for hook in hooks:
             hook.remove()

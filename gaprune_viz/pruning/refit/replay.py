@@ -63,6 +63,11 @@ class Call:
 HINT = "A refit needs a model whose blocks follow one another; prune it without one."
 
 
+def features_of(model: EmbeddingModel, ids: Ids) -> dict[str, Tensor]:
+    """What a backbone is called with for some texts: without what only the pooling reads."""
+    return {name: value for name, value in model.features(ids, "passage").items() if name != "prompt_length"}
+
+
 def states_of(out: Any) -> Tensor:
     """The states among what a block returns: a tensor, or the first of a tuple."""
     return out if isinstance(out, Tensor) else out[0]
@@ -113,9 +118,8 @@ def capture(
 
         return forward
 
-    features = {name: value for name, value in model.features(ids, "passage").items() if name != "prompt_length"}
     with answering({block: heard(block, i) for i, block in enumerate(blocks)}), suppress(Reached):
-        model.backbone(**features)
+        model.backbone(**features_of(model, ids))
     if len(found.calls) < len(blocks):
         raise GapruneError(f"{len(found.calls)} of the {len(blocks)} blocks of this model are used.", HINT)
     return found

@@ -7,6 +7,7 @@ from pprint import pformat
 from typing import Any
 
 from gaprune_viz.config import STARTER_DOMAINS, RunSpec, Settings, Spec
+from gaprune_viz.config.fields import flag_name
 
 WIDTH = 88
 
@@ -70,8 +71,7 @@ def _unusual(spec: Spec) -> dict[str, Any]:
 
 def _flags(spec: Spec, prefix: str = "") -> list[str]:
     """The fields that differ from the default, as flags."""
-    names = {name: name if prefix in ("", name) else f"{prefix}_{name}" for name in type(spec).model_fields}
-    return [_flag(names[name].replace("_", "-"), value) for name, value in _unusual(spec).items()]
+    return [_flag(flag_name(name, prefix).replace("_", "-"), value) for name, value in _unusual(spec).items()]
 
 
 def _flag(name: str, value: Any) -> str:

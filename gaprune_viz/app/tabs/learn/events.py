@@ -20,7 +20,7 @@ from gaprune_viz.app.tabs.learn.layout import LearnTab
 from gaprune_viz.app.tabs.learn.lesson import CUT_WHOLE, FISHER_ALONE, Lesson
 from gaprune_viz.app.tabs.learn.story import Searched, Trial, story_html
 from gaprune_viz.app.widgets.events import ONCE, Changes, Steps, Values, listener
-from gaprune_viz.config import STARTER_DOMAINS, Settings
+from gaprune_viz.config import Settings
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.neurons import mlps_of, waking
@@ -85,7 +85,7 @@ def step(lesson: Lesson, frame: Frame, settings: Settings) -> Callable[..., Step
 
 def tried(analysis: Analysis, report: Any, stopped: Any, *, whole: bool) -> Trial:
     """Search with the first mask, and with the second where `whole`."""
-    source = collection_of(analysis)
+    source = search.collection_of(analysis)
     first = search.measure_tasks(analysis, FISHER_ALONE, [source], report, stopped)[0]
     query = search.most_changed_query(first.comparison)
     text, alone = _searched(analysis, FISHER_ALONE, first, query, report, stopped)
@@ -106,12 +106,6 @@ def tried(analysis: Analysis, report: Any, stopped: Any, *, whole: bool) -> Tria
     one, other = (STORE.masks(analysis, settings).masks for settings in (FISHER_ALONE, CUT_WHOLE))
     differ = sum(int((one[name] != other[name]).sum()) for name in one)
     return replace(trial, whole=cut, differ=(differ, sum(m.size for m in matrices)))
-
-
-def collection_of(analysis: Analysis) -> str:
-    """What the lesson searches: the starter collection of the analysis' own domain, where it has one."""
-    domain = analysis.run.calibration.domain
-    return domain if domain in STARTER_DOMAINS else search.general_source(analysis)
 
 
 def _searched(

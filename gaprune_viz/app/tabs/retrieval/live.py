@@ -81,7 +81,7 @@ def rerank(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
     return handler
 
 
-def live_note(count: int, settings: Settings, mask_of: str = "exact mask") -> str:
+def live_note(count: int, settings: Settings, mask_of: str) -> str:
     """What a live ranking is, and what it is not.
 
     Args:
