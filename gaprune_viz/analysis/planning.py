@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
+import torch
 
-from gaprune_viz.calibration.memory_plan import Plan
+from gaprune_viz.analysis.summaries import histogram_rows, scope_medians, summary_row
+from gaprune_viz.calibration.batching import Given, texts_in
+from gaprune_viz.calibration.memory_plan import Plan, measure_speed
 from gaprune_viz.calibration.run_plan import plan_of
-from gaprune_viz.config import SIDES, RunSpec, Sampling
+from gaprune_viz.calibration.statistics import MatrixInfo, MatrixStatistics
+from gaprune_viz.config import SIDES, SKETCH_CAP, CalibrationSpec, RunSpec, Sampling
 from gaprune_viz.data.sampling import choose
 from gaprune_viz.data.triplets import calibration_samples
+from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.prompts import told
+from gaprune_viz.sketch.building import SketchBuilder
+from gaprune_viz.storage.checksums import tensor_digest
+
+CHOOSING, CALIBRATING, WRITING = "choosing samples", "calibrating", "writing"
 
 
 def predict(run: RunSpec, *, timed: bool = False) -> Plan:
@@ -22,25 +33,85 @@ def predict(run: RunSpec, *, timed: bool = False) -> Plan:
     The samples are drawn at random where the run would take them by k-means, which needs the model.
 
     Args:
-        timed: whether to measure this machine for half a second, for a prediction of seconds.
+        timed: whether to measure this machine for a second, for a prediction of seconds.
 
     Raises:
         GapruneError: whatever a person can put right; also, the run's memory is too little.
     """
     model = load_model(run.model, weights=False)
-    spec = run.calibration
-    sides = {}
-    for side in SIDES:
-        source = calibration_samples(spec, side, _arbitrary)
-        sampling = Sampling.RANDOM if spec.sampling is Sampling.KMEANS else spec.sampling
-        chosen = choose(source.samples, spec.samples, sampling, spec.seed, _arbitrary)
-        sides[side] = [source.samples[i] for i in chosen]
+    texts = _Texts(model)
+    sides = {side: _samples(run.calibration, side, texts) for side in SIDES}
     prompts = {"query": model.query_prompt, "passage": model.passage_prompt, "source": model.prompts_from}
     reading = told(model.query_prompt, model.passage_prompt, model.prompts_from)
     found = plan_of(run, model, None, sides, timed=timed)
-    return replace(found, prompts=prompts, reading=reading, notes=model.notes)
+    found = replace(found, prompts=prompts, reading=reading, notes=model.notes)
+    return found if found.seconds is None else _with_stages(found, found.seconds, texts.tokens)
 
 
-def _arbitrary(texts: Sequence[str], kind: str) -> np.ndarray:
-    """Directions without meaning: to mine some negative for each query, whose length is all that a plan asks for."""
-    return np.random.default_rng(0).standard_normal((len(texts), 8)).astype(np.float32)
+@dataclass
+class _Texts:
+    """Stands in for the model where it would embed texts: to mine some negative for each query, whose length is all
+    that a plan asks for, and to choose samples by k-means. Counts what the model would have to read."""
+
+    model: EmbeddingModel
+    tokens: int = field(default=0, init=False)
+
+    def __call__(self, texts: Sequence[str], kind: str) -> np.ndarray:
+        self.tokens += sum(map(len, self.model.token_ids(texts, kind)))
+        return np.random.default_rng(0).standard_normal((len(texts), 8)).astype(np.float32)
+
+
+def _samples(spec: CalibrationSpec, side: str, texts: _Texts) -> list[Given]:
+    source, sampling = calibration_samples(spec, side, texts), spec.sampling
+    if sampling is Sampling.KMEANS and spec.samples < len(source.samples):
+        texts([texts_in(sample)[0] for sample in source.samples], "query")
+        sampling = Sampling.RANDOM
+    return [source.samples[i] for i in choose(source.samples, spec.samples, sampling, spec.seed, texts)]
+
+
+def _with_stages(found: Plan, calibrating: float, tokens: int) -> Plan:
+    """The seconds of each stage, and of all."""
+    cost = measure_writing()
+    stages: Mapping[str, float] = {
+        CHOOSING: found.token_flops * tokens / measure_speed().products,
+        CALIBRATING: calibrating,
+        WRITING: cost.weight * found.weights + cost.sketched * min(found.weights, SKETCH_CAP),
+    }
+    return replace(found, stages=stages, seconds=sum(stages.values()))
+
+
+@dataclass(frozen=True)
+class WritingCost:
+    """Seconds to write an analysis down: for each weight, and for each that is sketched besides."""
+
+    weight: float
+    sketched: float
+
+
+@cache
+def measure_writing(rows: int = 768, columns: int = 768) -> WritingCost:
+    """Describe a made-up matrix with few of its weights sketched, and with many: what `contents.write` does to each."""
+    few, many = 1_024, rows * columns // 4
+    _describe_matrix(rows, columns, few)
+    bare = min(_describe_matrix(rows, columns, few) for _ in range(3))
+    whole = min(_describe_matrix(rows, columns, many) for _ in range(3))
+    return WritingCost(bare / (rows * columns), max(0.0, whole - bare) / (many - few))
+
+
+def _describe_matrix(rows: int, columns: int, sketched: int) -> float:
+    """Seconds for one matrix of random statistics."""
+    generator = torch.Generator().manual_seed(0)
+    theta, *grads = (torch.randn(rows, columns, generator=generator) for _ in range(3))
+    acts = [torch.rand(columns, generator=generator) for _ in SIDES]
+    stats = MatrixStatistics(theta, grads[0] ** 2, grads[1] ** 2, *grads, *acts)
+    info = MatrixInfo("encoder.layer.0.output.dense.weight", 0, "down", "mlp", rows, columns)
+    began = time.perf_counter()
+    medians = scope_medians(lambda: [(theta, stats.fisher_domain)], theta.numel())
+    builder = SketchBuilder([info], 0, sketched, medians)
+    summary_row(info, stats)
+    histogram_rows(stats)
+    builder.add(stats)
+    for tensor in (stats.fisher_domain, stats.fisher_general, stats.grad_domain, stats.grad_general):
+        tensor_digest(tensor)
+    builder.build()
+    return time.perf_counter() - began

@@ -52,7 +52,9 @@ class Plan:
         peak_bytes: most memory at a time, on top of the interpreter and its libraries.
         disk_bytes: of the finished analysis.
         flops: floating-point operations.
+        token_flops: those of a forward pass over one token.
         seconds: on this machine, at the speed it had when asked; None where nobody asked.
+        stages: the same by stage (`analysis/planning.py`).
         prompts: what is put before `query` and `passage`, and the `source` of each.
         reading: the same for people.
         notes: what a person should know of the model, one sentence each.
@@ -73,6 +75,8 @@ class Plan:
     disk_bytes: int
     flops: int
     seconds: float | None = None
+    token_flops: int = 0
+    stages: Mapping[str, float] = field(default_factory=dict)
     prompts: Mapping[str, object] = field(default_factory=dict)
     reading: str = ""
     notes: tuple[str, ...] = ()
@@ -251,6 +255,7 @@ def _plan(
         + SKETCH_DISK * min(weights, SKETCH_CAP)
         + MATRIX_DISK * len(targets),
         flops=passing + products + squares,
+        token_flops=weighed.flops // max(weighed.tokens, 1),
         seconds=seconds,
     )
 

@@ -44,13 +44,15 @@ def plan_document(found: Plan) -> dict[str, Any]:
 def plan_lines(found: Plan) -> list[str]:
     """A plan for people."""
     minutes = (found.seconds or 0) / 60
+    stages = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in found.stages.items())
     lines = [
         f"{found.weights:,} weights in {found.matrices} matrices, of a model of {found.parameters:,} parameters.",
         f"{found.samples:,} samples of both sides, {found.tokens:,} tokens a pass, batches of {found.token_budget:,}.",
         f"memory  {readable(found.peak_bytes)} at most: model {readable(found.model_bytes)}, running sums "
         f"{readable(found.sums_bytes)}, one batch {readable(found.batch_bytes)}",
         f"disk    {readable(found.disk_bytes)}",
-        f"time    about {minutes:.1f} minutes on this machine as busy as it is now ({found.flops / 1e12:,.1f} TFLOP)",
+        f"time    about {minutes:.1f} minutes on this machine as busy as it is now ({found.flops / 1e12:,.1f} TFLOP): "
+        f"{stages}",
     ]
     if found.reading:
         lines.append(f"prompts {found.reading}")

@@ -21,6 +21,8 @@ def plan_html(found: Plan) -> str:
         f"{found.weights:,} weights in {found.matrices} matrices, {found.samples:,} samples of both sides, "
         f"{found.tokens:,} tokens, {found.flops / 1e12:,.1f} TFLOP.{groups}"
     )
+    stages = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in found.stages.items())
+    behind += f" Of the time: {stages}." if stages else ""
     reading = f" Prompts: {found.reading}." if found.reading else ""
     return notice(" ".join([f"{', '.join(facts)}. {behind}{reading}", *found.notes]))
 

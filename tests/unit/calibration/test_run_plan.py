@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaprune_viz.analysis.making import analyze
-from gaprune_viz.analysis.planning import predict
+from gaprune_viz.analysis.planning import CALIBRATING, CHOOSING, WRITING, predict
 from gaprune_viz.calibration.batching import plan_steps
 from gaprune_viz.calibration.memory_plan import Passes, Plan, Speed, passes_of, plan, split
 from gaprune_viz.calibration.progress import drain
@@ -59,6 +59,16 @@ def test_disk_is_predicted_and_no_weight_is_read(
     assert found.weights * 16 < (tiny_analysis / TENSOR_FILE).stat().st_size
     assert found.seconds is None
     assert (found.samples, len(found.groups)) == (24, 1)
+
+
+def test_seconds_are_those_of_every_stage(tiny_bert: Path, tiny_triplets: tuple[Path, Path]) -> None:
+    drawn = predict(a_run(tiny_bert, tiny_triplets, samples=4, sampling=Sampling.KMEANS), timed=True)
+    whole = predict(a_run(tiny_bert, tiny_triplets), timed=True)
+    assert drawn.seconds == pytest.approx(sum(drawn.stages.values()))
+    # Only k-means reads every query; what is written is the same, however many samples.
+    assert drawn.stages[CHOOSING] > 0 == whole.stages[CHOOSING]
+    assert drawn.stages[CALIBRATING] < whole.stages[CALIBRATING]
+    assert drawn.stages[WRITING] == whole.stages[WRITING] > 0
 
 
 @pytest.mark.parametrize("family", ["bert", "qwen3", "gpt2", "t5"])
