@@ -10,7 +10,7 @@ from gaprune_viz.calibration.description import ALIGNMENT_OFF
 from gaprune_viz.calibration.processes import Workers
 from gaprune_viz.config import RunSpec
 from gaprune_viz.data.sampling import choose
-from gaprune_viz.data.schema import TripletSet
+from gaprune_viz.data.schema import TripletSet, clusters_of
 from gaprune_viz.data.triplets import TextSet, calibration_samples
 from gaprune_viz.models.encoder import EmbeddingModel
 
@@ -35,11 +35,18 @@ class ChosenData:
             notes.append(
                 f"{self.source.name}: {asked} samples were asked for and {len(self.chosen)} are there; all are used."
             )
+        queries = len(set(clusters_of(self.samples).tolist()))
+        if queries < len(self.chosen):
+            notes.append(
+                f"{self.source.name}: {len(self.chosen)} samples are of {queries} queries; those of one query count as "
+                "one where it matters how many there are."
+            )
         document = {
             "name": self.source.name,
             "content_hash": self.source.content_hash,
             "available": len(self.source.samples),
             "samples": len(self.chosen),
+            "queries": queries,
             "duplicates": self.source.report.duplicates,
             "dropped": len(self.source.report.dropped),
         }

@@ -38,6 +38,10 @@ def check_described(document: Any) -> None:
     for side, found in document["data"].items():
         if gradients_of(document).get(side, True):
             _check(found, {"mean_loss": float}, f"data.{side}.")
+        if "queries" in found:
+            _check(found, {"queries": int}, f"data.{side}.")
+        if independent(found) < 1:
+            raise ValueError(f"data.{side} has no samples")
     if (effective := document.get("effective_samples")) is not None:
         _check(effective, {"domain": float, "general": float}, "effective_samples.")
     if (compact := document.get("compact")) is not None:
@@ -71,6 +75,11 @@ def _check_prompts(model: Mapping[str, Any]) -> None:
     sources = model.get("prompts_from", {})
     if not isinstance(sources, dict) or not all(isinstance(text, str) for text in (*prompts, *sources.values())):
         raise ValueError("model.prompts_from, or a prompt, is of another kind")
+
+
+def independent(side: Mapping[str, Any]) -> float:
+    """How many independent samples a side has: those of one query count as one. Earlier versions did not count them."""
+    return float(side.get("queries", side["samples"]))
 
 
 def gradients_of(document: Mapping[str, Any]) -> dict[str, bool]:

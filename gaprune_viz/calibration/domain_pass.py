@@ -23,6 +23,7 @@ from gaprune_viz.calibration.neurons import NeuronSums, neuron_sums
 from gaprune_viz.calibration.processes import Workers
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.recording import Recorder
+from gaprune_viz.data.schema import clusters_of
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
@@ -115,6 +116,7 @@ def calibrate(
         accumulator.finish(squared, len(samples), workers)
     found = {name: sums.finish(workers) for name, sums in neurons.items()}
     _refuse_bad_gradients(accumulators)
+    carried = workers.add_up_array(weights)
     return DomainStatistics(
         fisher={name: a.squares.cpu() for name, a in accumulators.items()},
         grad={name: a.total.cpu() for name, a in accumulators.items()},
@@ -122,7 +124,7 @@ def calibrate(
         mean={name: mean for name, (mean, _) in found.items()},
         on={name: on for name, (_, on) in found.items()},
         losses=workers.add_up_array(losses),
-        effective=float(squared) if estimate.by_text else effective_samples(workers.add_up_array(weights)),
+        effective=float(squared) if estimate.by_text else effective_samples(carried, clusters_of(samples)),
         tokens=int(workers.add_up_array(np.array(float(done)))),
     )
 

@@ -183,14 +183,18 @@ def _values(tensor: Tensor) -> np.ndarray:
     return tensor.detach().cpu().double().numpy()
 
 
-def effective_samples(weights: np.ndarray) -> float:
+def effective_samples(weights: np.ndarray, clusters: np.ndarray | None = None) -> float:
     """Kish's effective number of samples, (sum w)^2 / sum w^2; 0 where no sample has any weight.
 
     Kish, Survey Sampling, 1965. Samples that carry nothing do not count: of 600 of which ten carry all, it is ten.
+    Samples of one cluster are taken for copies of each other, the worst case: together they count as one.
 
     Args:
         weights: [samples], none below 0.
+        clusters: int64 [samples], the cluster of each (`data/schema.py: clusters_of`); None where all are independent.
     """
+    if clusters is not None:
+        weights = np.bincount(clusters, weights=weights)
     most = float(weights.max(initial=0.0))
     if most <= 0:
         return 0.0

@@ -45,6 +45,13 @@ class PlainText:
 Samples = Sequence[Triplet] | Sequence[PlainText]
 
 
+def clusters_of(samples: Sequence[Triplet | PlainText]) -> np.ndarray:
+    """Which samples cannot be taken as independent: those of one query, or one text. int64 [samples], 0, 1, 2, ..."""
+    numbers: dict[str, int] = {}
+    firsts = (s.text if isinstance(s, PlainText) else s.query for s in samples)
+    return np.array([numbers.setdefault(text, len(numbers)) for text in firsts], dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class ReadReport:
     """What became of the rows.
@@ -88,9 +95,8 @@ class TripletSet:
 
     @property
     def clusters(self) -> np.ndarray:
-        """Which triplets cannot be taken as independent: those of one query. int64 [triplets], 0, 1, 2, ..."""
-        numbers: dict[str, int] = {}
-        return np.array([numbers.setdefault(t.query, len(numbers)) for t in self.triplets], dtype=np.int64)
+        """As `clusters_of`, int64 [triplets]."""
+        return clusters_of(self.triplets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,6 +247,20 @@ def test_the_effective_number_of_samples(weights: list[float], expected: float) 
     assert effective_samples(np.array(weights, dtype=float)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("weights", "clusters", "expected"),
+    [
+        ([1, 1, 1, 1], [0, 0, 1, 1], 2.0),
+        ([1, 1, 2], [0, 0, 1], 2.0),
+        ([1, 1, 1], [0, 0, 1], 9 / 5),
+        ([1, 2, 3], [0, 1, 2], 36 / 14),
+        ([0, 0, 5], [0, 0, 1], 1.0),
+    ],
+)
+def test_samples_of_one_cluster_count_as_one(weights: list[float], clusters: list[int], expected: float) -> None:
+    assert effective_samples(np.array(weights, dtype=float), np.array(clusters)) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("kind", list(Fisher))
 def test_a_batch_is_let_go_of_at_once(
     kind: Fisher, bert: EmbeddingModel, triplets: tuple[Triplet, ...], monkeypatch: pytest.MonkeyPatch

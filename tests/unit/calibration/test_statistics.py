@@ -28,6 +28,7 @@ from gaprune_viz.analysis.summaries import (
     scope_medians,
     summary_row,
 )
+from gaprune_viz.calibration.description import check_described
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.calibration.statistics import MatrixInfo, MatrixStatistics, Statistics, fields_of
 from gaprune_viz.config import Alignment, CalibrationSpec, Fisher, ModelSpec, RunSpec, Sampling, Scope
@@ -73,6 +74,25 @@ def test_tensors_have_the_names_and_shapes_of_the_parameters(tiny_analysis: Path
         assert file.metadata() == {"format": "gaprune_viz", "version": "1"}
 
 
+def test_triplets_of_one_query_count_as_one(
+    opened: Statistics, tiny_triplets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    # Every query twice, once with the passage of another as a second right answer.
+    rows = [json.loads(line) for line in tiny_triplets[0].read_text().splitlines()]
+    others = [{**row, "positive": other["positive"]} for row, other in zip(rows, rows[1:] + rows[:1], strict=True)]
+    doubled = tmp_path / "doubled.jsonl"
+    doubled.write_text("".join(json.dumps(row) + "\n" for row in rows + others))
+    run = opened.run.with_(calibration=opened.run.calibration.with_(domain=str(doubled), samples=24))
+    found = Statistics.open(drain(analyze(run, tmp_path / "analysis")))
+    data = found.document["data"]["domain"]
+    assert (data["samples"], data["queries"], found.samples("domain"), found.samples("general")) == (24, 12, 12, 12)
+    assert found.effective_samples is not None
+    assert found.effective_samples["domain"] <= 12
+    assert any("24 samples are of 12 queries" in note for note in found.document["notes"])
+    with pytest.raises(ValueError, match="no samples"):
+        check_described({**found.document, "data": {**found.document["data"], "domain": {**data, "queries": 0}}})
+
+
 def test_the_spec_tells_what_was_done(opened: Statistics, tiny_bert: Path, tiny_triplets: tuple[Path, Path]) -> None:
     document = opened.document
     model = load_model(ModelSpec(model=str(tiny_bert), device="cpu"))
@@ -86,6 +106,7 @@ def test_the_spec_tells_what_was_done(opened: Statistics, tiny_bert: Path, tiny_
     assert document["model"]["parameters"] == sum(p.numel() for p in model.backbone.parameters())
     for side in ("domain", "general"):
         data = document["data"][side]
+        assert data["queries"] == 12
         assert (data["samples"], data["available"], data["dropped"], data["duplicates"]) == (12, 12, 0, 0)
         assert len(data["content_hash"]) == 64
         assert 0 < data["mean_loss"] < 20
