@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gaprune_viz.calibration.batching import Given
+from gaprune_viz.calibration.batching import Given, texts_in
 from gaprune_viz.calibration.description import ALIGNMENT_OFF
 from gaprune_viz.calibration.processes import Workers
 from gaprune_viz.config import RunSpec
 from gaprune_viz.data.sampling import choose
-from gaprune_viz.data.schema import TripletSet, clusters_of
+from gaprune_viz.data.schema import TripletSet
 from gaprune_viz.data.triplets import TextSet, calibration_samples
 from gaprune_viz.models.encoder import EmbeddingModel
 
@@ -35,7 +35,7 @@ class ChosenData:
             notes.append(
                 f"{self.source.name}: {asked} samples were asked for and {len(self.chosen)} are there; all are used."
             )
-        queries = len(set(clusters_of(self.samples).tolist()))
+        queries = len({texts_in(sample)[0] for sample in self.samples})
         if queries < len(self.chosen):
             notes.append(
                 f"{self.source.name}: {len(self.chosen)} samples are of {queries} queries; those of one query count as "

@@ -116,7 +116,7 @@ def calibrate(
         accumulator.finish(squared, len(samples), workers)
     found = {name: sums.finish(workers) for name, sums in neurons.items()}
     _refuse_bad_gradients(accumulators)
-    carried = workers.add_up_array(weights)
+    carried, clusters = workers.add_up_array(weights), clusters_of(texts_in(sample)[0] for sample in samples)
     return DomainStatistics(
         fisher={name: a.squares.cpu() for name, a in accumulators.items()},
         grad={name: a.total.cpu() for name, a in accumulators.items()},
@@ -124,7 +124,7 @@ def calibrate(
         mean={name: mean for name, (mean, _) in found.items()},
         on={name: on for name, (_, on) in found.items()},
         losses=workers.add_up_array(losses),
-        effective=float(squared) if estimate.by_text else effective_samples(carried, clusters_of(samples)),
+        effective=float(squared) if estimate.by_text else effective_samples(carried, clusters),
         tokens=int(workers.add_up_array(np.array(float(done)))),
     )
 

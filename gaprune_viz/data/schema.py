@@ -45,11 +45,10 @@ class PlainText:
 Samples = Sequence[Triplet] | Sequence[PlainText]
 
 
-def clusters_of(samples: Sequence[Triplet | PlainText]) -> np.ndarray:
-    """Which samples cannot be taken as independent: those of one query, or one text. int64 [samples], 0, 1, 2, ..."""
+def clusters_of(queries: Iterable[str]) -> np.ndarray:
+    """Which samples cannot be taken as independent, by their queries: those of one. int64 [samples], 0, 1, 2, ..."""
     numbers: dict[str, int] = {}
-    firsts = (s.text if isinstance(s, PlainText) else s.query for s in samples)
-    return np.array([numbers.setdefault(text, len(numbers)) for text in firsts], dtype=np.int64)
+    return np.array([numbers.setdefault(query, len(numbers)) for query in queries], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class TripletSet:
     @property
     def clusters(self) -> np.ndarray:
         """As `clusters_of`, int64 [triplets]."""
-        return clusters_of(self.triplets)
+        return clusters_of(t.query for t in self.triplets)
 
 
 @dataclass(frozen=True, slots=True)
