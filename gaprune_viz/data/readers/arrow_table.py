@@ -46,7 +46,7 @@ def arrow_table(parts: Sequence[Path], path: Path, kind: str) -> Table:
             with _stream(part) as stream, pa.ipc.open_stream(stream) as reader:
                 names = tuple(reader.schema.names)
             size += _measured(part)
-        except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+        except (pa.ArrowException, MemoryError, OSError, EOFError, UnicodeDecodeError) as error:
             raise _bad(path, error) from error
         refuse_many_columns(path, len(names))
         if size > MAX_UNCOMPRESSED_BYTES:
@@ -102,7 +102,7 @@ def _rows(parts: Sequence[Path], path: Path, only: Sequence[str] | None) -> Iter
                         if number > MAX_ROWS:
                             raise too_many_rows(path)
                         yield f"row {number}", _row(batch, names, index, path, number)
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, MemoryError, OSError, EOFError, UnicodeDecodeError) as error:
         raise _bad(path, error) from error
 
 
@@ -114,4 +114,7 @@ def _row(batch: pa.RecordBatch, names: Sequence[str], index: int, path: Path, nu
 
 
 def _bad(path: Path, error: Exception) -> GapruneError:
+    if isinstance(error, MemoryError):
+        # What a message says of its length is believed before it is read.
+        return GapruneError(f"{path.name} says that it holds more than fits into memory.", "Write it anew.")
     return GapruneError(f"{path.name} is not a readable Arrow file ({error}).", "Write it anew.")

@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -521,3 +522,14 @@ def test_mined_negatives_are_never_the_query_itself(tmp_path: Path) -> None:
     vectors = bag_of_words(["salt sea", "salt water of the sea"], "query")
     # Without the rule it would be the nearest of all.
     assert float(np.dot(*vectors)) < 1
+
+
+@pytest.mark.parametrize("value", [2**24, 2**33, 2**46, -1])
+def test_a_length_that_a_file_makes_up_is_one_line(value: int, tmp_path: Path) -> None:
+    path = tmp_path / "altered.arrow"
+    stream(path)
+    whole = path.read_bytes()
+    for place in range(0, len(whole) - 8, 8):
+        path.write_bytes(whole[:place] + value.to_bytes(8, "little", signed=True) + whole[place + 8 :])
+        with suppress(GapruneError):
+            load_triplets(str(path))
