@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -17,18 +17,19 @@ from gradio.themes import Base
 from gaprune_viz.app import endpoints, tour
 from gaprune_viz.app.frame.tab import Tab
 from gaprune_viz.app.page import build
-from gaprune_viz.app.session import searching
 from gaprune_viz.app.session.access import DEMO
 from gaprune_viz.app.session.closing import MOST_SESSIONS, keep_few_events
 from gaprune_viz.app.session.gate import REFUSALS, Gate
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.tabs import TABS
 from gaprune_viz.app.widgets import scripts, style
+from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import ServeSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.jobs import process
+from gaprune_viz.jobs import process, watching, zerogpu
 from gaprune_viz.jobs.host import LIBRARIES
-from gaprune_viz.jobs.line import MOST_WAITING
+from gaprune_viz.jobs.line import MOST_WAITING, Owner
+from gaprune_viz.jobs.watching import Report
 
 # Waiting jobs hold a thread each while they wait; sliders need threads of their own beside them.
 MOST_THREADS = MOST_WAITING + 40
@@ -63,18 +64,25 @@ def theme() -> gr.Theme:
 
 
 def warm_up(*, public: bool) -> None:
-    """Load what the first comparison needs and the page does not: libraries, the bundled analysis' model, and what it
-    says of the collection that is searched first. A few seconds in which Python does little else.
+    """Have the process that computes load what the first comparison needs: libraries, the bundled analysis' model, and
+    what it says of the collection that is searched first. Whoever asks for something meanwhile is the next in line.
 
     Args:
-        public: also what the first run needs: a visitor's would load it with everybody else's sliders waiting.
+        public: whether all of that comes after everybody's sliders.
     """
-    for name in LIBRARIES:
-        importlib.import_module(name)
-    if public:
-        process.ready()
+    if zerogpu.available():
+        # Its functions are forked off this process.
+        for name in LIBRARIES:
+            importlib.import_module(name)
+
+    given = {"analysis": str(STORE.analysis(DEMO).folder)}
+
+    def work(report: Report, stopped: Callable[[], bool]) -> None:
+        making = process.lasting("prepare", given, stopped, gives_way=public)
+        watching.driven(making, report, stopped)
+
     try:
-        searching.prepare(STORE.analysis(DEMO))
+        drain(watching.watched(work, threading.Event(), Owner("warm-up")))
     except GapruneError as error:
         # Whoever asks for a comparison is told in its place.
         logging.getLogger(__name__).warning("The first comparison is not prepared: %s", error)

@@ -17,15 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import RunSpec
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.experiments.sweep import COLUMNS, SweepPlan
+from gaprune_viz.jobs.answering import unpack
+from gaprune_viz.jobs.works.desk import quiet
 
 POLL_SECONDS = 0.1
-# How long a process that was asked to stop may take to tidy up.
-GRACE_SECONDS = 5.0
+# How long a process that was asked to stop may take to tidy up; killed, one that stays would lose what it has loaded.
+GRACE_SECONDS, LASTING_GRACE_SECONDS = 5.0, 30.0
 HOST = "gaprune_viz.jobs.host"
 # Libraries ask whether there is a card when they are loaded. Asked through CUDA itself, no forked process could use it.
 UNTOUCHED_CARD = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
@@ -60,16 +63,20 @@ class Host:
         self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self.computing: int | None = None
         self.busy = self.taken = False
+        self.grace = GRACE_SECONDS
         threading.Thread(target=self._listen, daemon=True).start()
 
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def ask(self, work: str, values: dict[str, Any], gives_way: bool) -> None:
-        """Send a request. A host that is gone is told of by its last answer."""
-        self.busy = True
-        request = {"work": work, "values": values, "gives_way": gives_way}
+    def ask(self, request: dict[str, Any], grace: float) -> None:
+        """Send a request. A host that is gone is told of by its last answer.
+
+        Args:
+            grace: seconds that the work may take to stop.
+        """
+        self.busy, self.grace = True, grace
         surroundings = {"environment": dict(os.environ), "folder": str(Path.cwd())}
         assert self.process.stdin is not None
         # A pipe that nobody reads is one error here and another there.
@@ -91,7 +98,7 @@ class Host:
 
     def stop(self) -> None:
         """End what is computed: by asking, and after a while by force."""
-        until = time.monotonic() + GRACE_SECONDS
+        until = time.monotonic() + self.grace
         sign = signal.SIGTERM
         while self.alive and time.monotonic() < until + GRACE_SECONDS:
             if self.computing is not None:
@@ -182,21 +189,49 @@ def sweep(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def lasting(
+    work: str,
+    values: dict[str, Any],
+    stopped: Callable[[], bool],
+    *,
+    gives_way: bool = False,
+    heard: Callable[[Any], None] = quiet,
+) -> Generator[Progress, None, Any]:
+    """Do some work of `works.registry` in the process that stays; all else is as with an analysis.
+
+    Args:
+        values: for the work, as JSON has them.
+        heard: called with each part of the result that is there before the end.
+
+    Returns:
+        what the work returned, and what it found out about exact masks (`works.kept.Counted`, by what they are kept
+        under).
+    """
+    return (yield from _done(work, values, stopped, gives_way, heard, LASTING_GRACE_SECONDS))
+
+
 def _done(
-    work: str, values: dict[str, Any], stopped: Callable[[], bool], gives_way: bool
+    work: str,
+    values: dict[str, Any],
+    stopped: Callable[[], bool],
+    gives_way: bool,
+    heard: Callable[[Any], None] = quiet,
+    grace: float | None = None,
 ) -> Generator[Progress, None, Any]:
     host = _take()
     try:
         yield Progress("Starting", 0, 0, 0.0)
-        host.ask(work, values, gives_way)
-        return (yield from _followed(host, stopped))
+        # A card may have room for one model only.
+        request = {"work": work, "values": values, "gives_way": gives_way, "alone": torch.cuda.is_available()}
+        host.ask(request, GRACE_SECONDS if grace is None else grace)
+        return (yield from _followed(host, stopped, heard))
     finally:
         if host.busy:
             host.stop()
         host.taken = False
 
 
-def _followed(host: Host, stopped: Callable[[], bool]) -> Generator[Progress, None, Any]:
+def _followed(host: Host, stopped: Callable[[], bool], heard: Callable[[Any], None]) -> Generator[Progress, None, Any]:
     said: Answer = {}
     while True:
         if stopped():
@@ -206,6 +241,8 @@ def _followed(host: Host, stopped: Callable[[], bool]) -> Generator[Progress, No
             continue
         if "step" in answer:
             yield Progress(*answer["step"])
+        elif "part" in answer:
+            heard(unpack(answer["part"]))
         elif "ended" in answer:
             return _outcome({**said, **answer})
         else:
@@ -219,7 +256,9 @@ class Unforeseen(RuntimeError):
 def _outcome(said: Answer) -> Any:
     """What the work returned, or the error that ended it."""
     if "result" in said:
-        return said["result"]
+        return unpack(said["result"])
+    if "stopped" in said:
+        raise Cancelled
     if "refused" in said:
         raise GapruneError(*said["refused"])
     if "failed" in said:
