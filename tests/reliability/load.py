@@ -45,13 +45,18 @@ CLOSED_SECONDS = 5.0
 
 
 class Served:
-    """A page in a process of its own."""
+    """A page in a process of its own.
 
-    def __init__(self, model: str, workspace: str) -> None:
+    Args:
+        model: what a public page offers beside the default one.
+        script: what serves it, says where, and ends with its standard input.
+    """
+
+    def __init__(self, model: str, workspace: str, script: str = SERVER) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "GAPRUNE_VIZ_WORKSPACE": workspace}
         environment |= {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, model],
+            [sys.executable, "-c", script, model],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
