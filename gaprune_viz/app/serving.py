@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -23,13 +23,11 @@ from gaprune_viz.app.session.gate import REFUSALS, Gate
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.tabs import TABS
 from gaprune_viz.app.widgets import scripts, style
-from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import ServeSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.jobs import process, watching, zerogpu
+from gaprune_viz.jobs import process, zerogpu
 from gaprune_viz.jobs.host import LIBRARIES
-from gaprune_viz.jobs.line import MOST_WAITING, Owner
-from gaprune_viz.jobs.watching import Report
+from gaprune_viz.jobs.line import MOST_WAITING
 
 # Waiting jobs hold a thread each while they wait; sliders need threads of their own beside them.
 MOST_THREADS = MOST_WAITING + 40
@@ -65,7 +63,7 @@ def theme() -> gr.Theme:
 
 def warm_up(*, public: bool) -> None:
     """Have the process that computes load what the first comparison needs: libraries, the bundled analysis' model, and
-    what it says of the collection that is searched first. Whoever asks for something meanwhile is the next in line.
+    what it says of the collection that is searched first. Whoever asks for something meanwhile waits for it.
 
     Args:
         public: whether all of that comes after everybody's sliders.
@@ -75,14 +73,8 @@ def warm_up(*, public: bool) -> None:
         for name in LIBRARIES:
             importlib.import_module(name)
 
-    given = {"analysis": str(STORE.analysis(DEMO).folder)}
-
-    def work(report: Report, stopped: Callable[[], bool]) -> None:
-        making = process.lasting("prepare", given, stopped, gives_way=public)
-        watching.driven(making, report, stopped)
-
     try:
-        drain(watching.watched(work, threading.Event(), Owner("warm-up")))
+        process.prepare(STORE.analysis(DEMO).folder, gives_way=public)
     except GapruneError as error:
         # Whoever asks for a comparison is told in its place.
         logging.getLogger(__name__).warning("The first comparison is not prepared: %s", error)

@@ -19,11 +19,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.calibration.progress import Progress, drain
 from gaprune_viz.config import RunSpec
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.experiments.sweep import COLUMNS, SweepPlan
 from gaprune_viz.jobs.answering import unpack
+from gaprune_viz.jobs.outcome import Unforeseen, outcome
 from gaprune_viz.jobs.works.desk import quiet
 
 POLL_SECONDS = 0.1
@@ -34,6 +35,7 @@ HOST = "gaprune_viz.jobs.host"
 UNTOUCHED_CARD = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 
 Answer = dict[str, Any]
+__all__ = ["Host", "Unforeseen", "analysis", "lasting", "prepare", "ready", "sweep"]
 
 
 class Host:
@@ -135,6 +137,9 @@ class Host:
 
 _hosts: list[Host] = []
 _lock = threading.Lock()
+# Not set while `prepare` is under way.
+_prepared = threading.Event()
+_prepared.set()
 
 
 def ready() -> None:
@@ -210,6 +215,24 @@ def lasting(
     return (yield from _done(work, values, stopped, gives_way, heard, LASTING_GRACE_SECONDS))
 
 
+def prepare(folder: Path, *, gives_way: bool = False) -> None:
+    """Have the process that stays load what a first comparison on an analysis needs; nothing where it has work already.
+
+    Whoever asks for something meanwhile waits for it: another process would have to load the same.
+
+    Raises:
+        GapruneError: the model is not there, or the system ended the process.
+    """
+    with _lock:
+        if any(host.taken for host in _hosts):
+            return
+        _prepared.clear()
+    try:
+        drain(_asked("prepare", {"analysis": str(folder)}, lambda: False, gives_way, quiet, LASTING_GRACE_SECONDS))
+    finally:
+        _prepared.set()
+
+
 def _done(
     work: str,
     values: dict[str, Any],
@@ -218,12 +241,28 @@ def _done(
     heard: Callable[[Any], None] = quiet,
     grace: float | None = None,
 ) -> Generator[Progress, None, Any]:
+    yield Progress("Starting", 0, 0, 0.0)
+    began = time.monotonic()
+    while not _prepared.wait(POLL_SECONDS):
+        if stopped():
+            raise Cancelled
+        yield Progress("Loading the model", 0, 0, time.monotonic() - began)
+    return (yield from _asked(work, values, stopped, gives_way, heard, GRACE_SECONDS if grace is None else grace))
+
+
+def _asked(
+    work: str,
+    values: dict[str, Any],
+    stopped: Callable[[], bool],
+    gives_way: bool,
+    heard: Callable[[Any], None],
+    grace: float,
+) -> Generator[Progress, None, Any]:
     host = _take()
     try:
-        yield Progress("Starting", 0, 0, 0.0)
         # A card may have room for one model only.
         request = {"work": work, "values": values, "gives_way": gives_way, "alone": torch.cuda.is_available()}
-        host.ask(request, GRACE_SECONDS if grace is None else grace)
+        host.ask(request, grace)
         return (yield from _followed(host, stopped, heard))
     finally:
         if host.busy:
@@ -244,30 +283,6 @@ def _followed(host: Host, stopped: Callable[[], bool], heard: Callable[[Any], No
         elif "part" in answer:
             heard(unpack(answer["part"]))
         elif "ended" in answer:
-            return _outcome({**said, **answer})
+            return outcome({**said, **answer})
         else:
             said |= answer
-
-
-class Unforeseen(RuntimeError):
-    """An error of the other process that nobody can put right from the page."""
-
-
-def _outcome(said: Answer) -> Any:
-    """What the work returned, or the error that ended it."""
-    if "result" in said:
-        return unpack(said["result"])
-    if "stopped" in said:
-        raise Cancelled
-    if "refused" in said:
-        raise GapruneError(*said["refused"])
-    if "failed" in said:
-        error = Unforeseen(said["failed"].strip().rsplit("\n", 1)[-1])
-        error.add_note(said["failed"])
-        raise error
-    status = int(said["ended"])
-    by = f"signal {-status}, {signal.strsignal(-status)}" if status < 0 else f"status {status}"
-    raise GapruneError(
-        f"The process that did this work was ended ({by}); earlier results and finished cells are kept.",
-        "If memory ran out, use a smaller model, scope or max-length; else start it again.",
-    )
