@@ -84,6 +84,11 @@ def kinds(folder: Path, tmp_path: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+def tensors_in(value: Any) -> bool:
+    """Whether it would take a tensor or a model along: pickled, they name the modules that make them."""
+    return any(name in pickle.dumps(value) for name in (b"torch._utils", b"torch.nn"))
+
+
 class Asking(threading.Thread):
     """Somebody who waits for a work, whatever becomes of it."""
 
@@ -130,9 +135,9 @@ def test_every_kind_of_work_leaves_its_process_there_and_gives_plain_values(
     for work, values in asked.items():
         result, _ = drain(lasting(work, values, never, heard=parts.append))
         assert staying() == pid, work
-        assert b"torch" not in pickle.dumps(result), work
+        assert not tensors_in(result), work
     assert {type(part).__name__ for part in parts} == {"Score", "Curves"}
-    assert b"torch" not in pickle.dumps(parts)
+    assert not tensors_in(parts)
     assert Path(f"{tmp_path}/packed.zip").is_file()
 
 
