@@ -241,7 +241,6 @@ def _done(
     heard: Callable[[Any], None] = quiet,
     grace: float | None = None,
 ) -> Generator[Progress, None, Any]:
-    yield Progress("Starting", 0, 0, 0.0)
     began = time.monotonic()
     while not _prepared.wait(POLL_SECONDS):
         if stopped():
@@ -260,6 +259,7 @@ def _asked(
 ) -> Generator[Progress, None, Any]:
     host = _take()
     try:
+        yield Progress("Starting", 0, 0, 0.0)
         # A card may have room for one model only.
         request = {"work": work, "values": values, "gives_way": gives_way, "alone": torch.cuda.is_available()}
         host.ask(request, grace)
