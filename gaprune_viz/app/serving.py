@@ -106,6 +106,9 @@ def launch(
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     serve = serve or ServeSpec.here()
+    if serve.public or warm:
+        # Beside building the page: it loads its libraries in its own process.
+        process.ready()
     demo = demo or build(serve, tabs)
     keep_few_events()
     if serve.public or warm:

@@ -25,6 +25,7 @@ from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.experiments.sweep import COLUMNS, SweepPlan
 from gaprune_viz.jobs.answering import unpack
 from gaprune_viz.jobs.outcome import Unforeseen, outcome
+from gaprune_viz.jobs.threads import settle
 from gaprune_viz.jobs.works.desk import quiet
 
 POLL_SECONDS = 0.1
@@ -48,6 +49,9 @@ class Host:
     def __init__(self) -> None:
         # Found also where the package is not installed, and the page was started from its folder.
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **UNTOUCHED_CARD}
+        # Whoever serves the page from a script of his own has settled nothing.
+        settle(environment)
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", HOST],
@@ -55,7 +59,7 @@ class Host:
                 stdout=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **UNTOUCHED_CARD},
+                env=environment,
             )
         except OSError as error:
             raise GapruneError(
