@@ -166,6 +166,12 @@ def _startup_more(found: Found) -> Iterator[str]:
     yield f"As ratios to importing gradio alone: {ratios}."
 
 
+def _busy(found: Found) -> Iterator[Row]:
+    for name, one in found["kinds"].items():
+        idle = f"idle: {one['idle_ms']:.0f} ms"
+        yield row(f"slider beside {name}: p95 / idle", one["ratio_of_p95"], found["target"], "", idle)
+
+
 def _encoding(found: Found) -> Iterator[Row]:
     floor = f"{found['floor_gflop']:,.0f} GFLOP: {found['gflop_per_s']:.0f} GFLOP/s"
     yield row("corpus encoding: ours / sentence-transformers", found["ours_over_theirs"], 1.1, "", floor)
@@ -214,6 +220,7 @@ Section = tuple[str, Callable[[Found], Iterator[Row]], Callable[[Found], Iterato
 SECTIONS: dict[str, Section] = {
     "calibration": ("Calibration", _calibration, _time_split),
     "live": ("Live", _live, _live_more),
+    "page_busy": ("A slider beside heavy work", _busy, _nothing),
     "masks": ("Exact masks", _masks, _masks_more),
     "memory": ("Memory", _memory, _nothing),
     "startup": ("Start-up", _startup, _startup_more),

@@ -173,9 +173,10 @@ def _nothing_is_kept_for_the_next_file(request: pytest.FixtureRequest) -> Iterat
             end()
     yield
     close_servers()
-    store = sys.modules.get("gaprune_viz.app.session.store")
-    if store is not None:
-        store.STORE.clear()
+    for room, name in (("app.session.store", "STORE"), ("jobs.works.kept", "KEPT")):
+        module = sys.modules.get(f"gaprune_viz.{room}")
+        if module is not None:
+            getattr(module, name).clear()
     ontologies = sys.modules.get("gaprune_viz.data.ontologies")
     if ontologies is not None:
         ontologies.ontology_corpus.cache_clear()

@@ -28,6 +28,11 @@ def parent(pid: int) -> int:
     return int(_status(pid, 1) or 0)
 
 
+def began(pid: int) -> int:
+    """When a process began, in ticks since the machine did; 0 where it is gone."""
+    return int(_status(pid, 19) or 0)
+
+
 def processor_seconds(pid: int) -> float:
     """Processor time that a process has used; 0 where it is gone."""
     return (int(_status(pid, 11) or 0) + int(_status(pid, 12) or 0)) / os.sysconf("SC_CLK_TCK")

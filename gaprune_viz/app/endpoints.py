@@ -14,10 +14,9 @@ import numpy as np
 from gradio.events import api
 
 from gaprune_viz.analysis.opening import Analysis
-from gaprune_viz.app.frame.work import analysis_of, begin, watched
+from gaprune_viz.app.frame.work import analysis_of, asked, begin, watched
 from gaprune_viz.app.session.access import DEMO, visitor
-from gaprune_viz.app.session.downloads import exported, zipped
-from gaprune_viz.app.session.searching import measure_tasks
+from gaprune_viz.app.session.downloads import new_zip
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.widgets.events import COMPUTE
@@ -156,9 +155,10 @@ def compare(
     """
     try:
         found, chosen, source = _opened(analysis), settings_of(preset, settings), _text("task", task)
-        work: Work[Any] = lambda report, stopped: measure_tasks(found, chosen, [source], report, stopped)[0]  # noqa: E731
-        measured = _waited(work)
-        document = {"task": measured.task.name, **comparison_document(measured.comparison)}
+        sources = [STORE.check_task(source)]
+        work: Work[Any] = lambda report, stopped: asked("measure", found, chosen, report, stopped, sources=sources)  # noqa: E731
+        measured = _waited(work)[0]
+        document = {"task": measured.name, **comparison_document(measured.comparison)}
         if measured.mask_only is not None:
             document["mask_only"] = comparison_document(measured.mask_only)["pruned"]
         return _plain(document)
@@ -179,11 +179,10 @@ def export(analysis: str, preset: str = "paper", settings: dict[str, str | float
     """
     try:
         chosen = settings_of(preset, settings)
-        _opened(analysis)
-        now = live(View(analysis=analysis), chosen)
+        found = _opened(analysis)
 
         def work(report: Any, stopped: Any) -> str:
-            return zipped(exported(now, report, stopped))
+            return asked("export", found, chosen, report, stopped, file=new_zip())
 
         return str(_waited(work))
     except GapruneError as error:

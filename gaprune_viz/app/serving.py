@@ -17,7 +17,6 @@ from gradio.themes import Base
 from gaprune_viz.app import endpoints, tour
 from gaprune_viz.app.frame.tab import Tab
 from gaprune_viz.app.page import build
-from gaprune_viz.app.session import searching
 from gaprune_viz.app.session.access import DEMO
 from gaprune_viz.app.session.closing import MOST_SESSIONS, keep_few_events
 from gaprune_viz.app.session.gate import REFUSALS, Gate
@@ -26,7 +25,7 @@ from gaprune_viz.app.tabs import TABS
 from gaprune_viz.app.widgets import scripts, style
 from gaprune_viz.config import ServeSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.jobs import process
+from gaprune_viz.jobs import process, zerogpu
 from gaprune_viz.jobs.host import LIBRARIES
 from gaprune_viz.jobs.line import MOST_WAITING
 
@@ -63,18 +62,19 @@ def theme() -> gr.Theme:
 
 
 def warm_up(*, public: bool) -> None:
-    """Load what the first comparison needs and the page does not: libraries, the bundled analysis' model, and what it
-    says of the collection that is searched first. A few seconds in which Python does little else.
+    """Have the process that computes load what the first comparison needs: libraries, the bundled analysis' model, and
+    what it says of the collection that is searched first. Whoever asks for something meanwhile waits for it.
 
     Args:
-        public: also what the first run needs: a visitor's would load it with everybody else's sliders waiting.
+        public: whether all of that comes after everybody's sliders.
     """
-    for name in LIBRARIES:
-        importlib.import_module(name)
-    if public:
-        process.ready()
+    if zerogpu.available():
+        # Its functions are forked off this process.
+        for name in LIBRARIES:
+            importlib.import_module(name)
+
     try:
-        searching.prepare(STORE.analysis(DEMO))
+        process.prepare(STORE.analysis(DEMO).folder, gives_way=public)
     except GapruneError as error:
         # Whoever asks for a comparison is told in its place.
         logging.getLogger(__name__).warning("The first comparison is not prepared: %s", error)
@@ -106,6 +106,9 @@ def launch(
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     serve = serve or ServeSpec.here()
+    if serve.public or warm:
+        # Beside building the page: it loads its libraries in its own process.
+        process.ready()
     demo = demo or build(serve, tabs)
     keep_few_events()
     if serve.public or warm:

@@ -134,10 +134,10 @@ def _refuse(failures: Sequence[Failure]) -> None:
 
 
 def _estimate(chosen: Any, model: Any, json_: bool) -> None:
-    from gaprune_viz.evaluation.mteb.estimate import estimate
+    from gaprune_viz.evaluation.mteb.estimate import estimate, measure_speed
     from gaprune_viz.figures.experiments.benchmark import estimate_text
 
-    found = estimate(chosen, model, 2)
+    found = estimate(chosen, 2, measure_speed(model))
     if json_:
         print_json(asdict(found))
     else:

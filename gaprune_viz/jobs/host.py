@@ -1,17 +1,11 @@
 """The side that computes: `python -m gaprune_viz.jobs.host`.
 
-It loads the libraries once, then forks for every request, so that work begins at once and in a clean process. Where
-there is no safe fork it computes one request itself, and ends.
+It loads the libraries once, then forks, so that work begins at once. An analysis or a sweep has a clean process of its
+own; all other work is done by one that stays (`lasting`), with models and masks from the time before. Where there is no
+safe fork the host computes itself: what lasts, one after another; an analysis or a sweep, and then it ends.
 
-A request is one line of JSON on standard input: the name of the work, its values, environment and working folder. Every
-answer is one line of JSON:
-
-    {"pid": 123}                                  the process that computes
-    {"step": ["Calibrating", 3, 40, 1.5]}         stage, done, total, seconds
-    {"result": ...}                               what the work returned
-    {"refused": ["what happened", "what to do"]}  an error that a person can put right
-    {"failed": "Traceback ..."}                   any other
-    {"ended": -9}                                 exit status; minus the signal's number where one ended it
+A request is one line of JSON on standard input: the name of the work, its values, environment and working folder; every
+answer is one line of JSON (`answering`).
 """
 
 from __future__ import annotations
@@ -21,25 +15,26 @@ import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Generator
-from contextlib import closing, suppress
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import Progress, iterate
 from gaprune_viz.config import RunSpec
-from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.sweep import SweepPlan, sweep
+from gaprune_viz.jobs.answering import ErrorsTold, pack, take_over, tell
+from gaprune_viz.jobs.lasting import Lasting, serve, stop_when_asked
 from gaprune_viz.models.memory import enough_memory
 
 LIBRARIES = ("sentence_transformers", "sklearn.cluster", "pyarrow.parquet")
 # macOS has fork, but its own libraries do not stand it.
 FORKS = sys.platform == "linux"
-# Of the system's priorities, 0 to 19: whoever moves a slider meanwhile comes first. The last one gets next to nothing
-# where others compute, so that it is only for pages of many people.
-NICENESS, LAST = 10, 19
+# Of the system's priorities, 0 to 19: whoever moves a slider meanwhile comes first, and who waits for a ranking before
+# a run. The last one gets next to nothing where others compute, so that it is only for pages of many people.
+AWAITED, NICENESS, LAST = 5, 10, 19
 
 
 def main() -> None:
@@ -49,36 +44,55 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     # Ctrl-C at a terminal reaches all its processes; the page that asked decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _give_way(NICENESS)
+    _give_way(AWAITED)
     for name in LIBRARIES:
         importlib.import_module(name)
-    while request := sys.stdin.readline():
-        if not FORKS:
-            tell(answers, pid=os.getpid())
-            compute(json.loads(request), answers)
-            return
+    if FORKS:
+        _fork_for_each(answers)
+    else:
+        _compute_here(answers)
+
+
+def _fork_for_each(answers: TextIO) -> None:
+    lasting: Lasting | None = None
+    while line := sys.stdin.readline():
+        request = json.loads(line)
+        if request["work"] not in ALONE:
+            if lasting is None or not lasting.is_there():
+                lasting = Lasting(answers, partial(_give_way, LAST if request["gives_way"] else AWAITED))
+            tell(answers, pid=lasting.pid)
+            ended = lasting.ask(line)
+            if ended:
+                lasting = None
+            tell(answers, ended=ended)
+            continue
+        if lasting is not None and request["alone"]:
+            lasting.end()
+            lasting = None
         pid = os.fork()
         if not pid:
-            _compute_and_leave(json.loads(request), answers)
+            _compute_and_leave(request, answers)
         tell(answers, pid=pid)
         _, status = os.waitpid(pid, 0)
         tell(answers, ended=os.waitstatus_to_exitcode(status))
 
 
+def _compute_here(answers: TextIO) -> None:
+    wish = None
+    while line := sys.stdin.readline():
+        request = json.loads(line)
+        tell(answers, pid=os.getpid())
+        if request["work"] in ALONE:
+            compute(request, answers)
+            return
+        wish = wish or stop_when_asked()
+        serve(request, answers, wish)
+        tell(answers, ended=0)
+
+
 def _give_way(niceness: int) -> None:
     if hasattr(os, "nice"):
         os.nice(max(0, niceness - os.nice(0)))
-
-
-def tell(answers: TextIO, **answer: Any) -> None:
-    """Write one answer.
-
-    Raises:
-        OSError: nobody listens any more.
-    """
-    # The first line break ends what somebody was writing when he was killed.
-    answers.write(f"\n{json.dumps(answer)}\n")
-    answers.flush()
 
 
 def _analysis(run: dict[str, Any]) -> Generator[Progress, None, str]:
@@ -89,40 +103,19 @@ def _sweep(folder: str, plan: dict[str, Any]) -> Generator[Progress, None, list[
     return (yield from sweep(Path(folder), SweepPlan.of(plan))).to_dict(orient="records")
 
 
-WORKS: dict[str, Callable[..., Generator[Progress, None, Any]]] = {"analysis": _analysis, "sweep": _sweep}
+ALONE: dict[str, Callable[..., Generator[Progress, None, Any]]] = {"analysis": _analysis, "sweep": _sweep}
 
 
 def compute(request: dict[str, Any], answers: TextIO) -> None:
     """Do some work and tell how it goes; an error that it raises is told too."""
-    with _ErrorsTold(answers), enough_memory():
-        os.environ.clear()
-        os.environ.update(request["environment"])
-        os.chdir(request["folder"])
-        if request["gives_way"]:
-            _give_way(LAST)
+    with ErrorsTold(answers), enough_memory():
+        take_over(request)
+        _give_way(LAST if request["gives_way"] else NICENESS)
         result: list[Any] = []
-        with closing(iterate(WORKS[request["work"]](**request["values"]), result)) as steps:
+        with closing(iterate(ALONE[request["work"]](**request["values"]), result)) as steps:
             for step in steps:
                 tell(answers, step=[step.stage, step.done, step.total, step.seconds])
-        tell(answers, result=result[0])
-
-
-class _ErrorsTold:
-    """Errors inside are told, and end there; asking a process to end is no error."""
-
-    def __init__(self, answers: TextIO) -> None:
-        self.answers = answers
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        # Where nobody listens any more, nobody is to be told.
-        with suppress(OSError):
-            if isinstance(error, GapruneError):
-                tell(self.answers, refused=[error.message, error.hint])
-            elif isinstance(error, Exception):
-                tell(self.answers, failed="".join(traceback.format_exception(error)))
-        return isinstance(error, Exception)
+        tell(answers, result=pack(result[0]))
 
 
 def _compute_and_leave(request: dict[str, Any], answers: TextIO) -> NoReturn:

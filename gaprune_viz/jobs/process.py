@@ -17,20 +17,26 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
-from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.calibration.progress import Progress, drain
 from gaprune_viz.config import RunSpec
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.experiments.sweep import COLUMNS, SweepPlan
+from gaprune_viz.jobs.answering import unpack
+from gaprune_viz.jobs.outcome import Unforeseen, outcome
+from gaprune_viz.jobs.threads import settle
+from gaprune_viz.jobs.works.desk import quiet
 
 POLL_SECONDS = 0.1
-# How long a process that was asked to stop may take to tidy up.
-GRACE_SECONDS = 5.0
+# How long a process that was asked to stop may take to tidy up; killed, one that stays would lose what it has loaded.
+GRACE_SECONDS, LASTING_GRACE_SECONDS = 5.0, 30.0
 HOST = "gaprune_viz.jobs.host"
 # Libraries ask whether there is a card when they are loaded. Asked through CUDA itself, no forked process could use it.
 UNTOUCHED_CARD = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 
 Answer = dict[str, Any]
+__all__ = ["Host", "Unforeseen", "analysis", "lasting", "prepare", "ready", "sweep"]
 
 
 class Host:
@@ -43,6 +49,9 @@ class Host:
     def __init__(self) -> None:
         # Found also where the package is not installed, and the page was started from its folder.
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **UNTOUCHED_CARD}
+        # Whoever serves the page from a script of his own has settled nothing.
+        settle(environment)
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", HOST],
@@ -50,7 +59,7 @@ class Host:
                 stdout=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **UNTOUCHED_CARD},
+                env=environment,
             )
         except OSError as error:
             raise GapruneError(
@@ -60,16 +69,20 @@ class Host:
         self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self.computing: int | None = None
         self.busy = self.taken = False
+        self.grace = GRACE_SECONDS
         threading.Thread(target=self._listen, daemon=True).start()
 
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def ask(self, work: str, values: dict[str, Any], gives_way: bool) -> None:
-        """Send a request. A host that is gone is told of by its last answer."""
-        self.busy = True
-        request = {"work": work, "values": values, "gives_way": gives_way}
+    def ask(self, request: dict[str, Any], grace: float) -> None:
+        """Send a request. A host that is gone is told of by its last answer.
+
+        Args:
+            grace: seconds that the work may take to stop.
+        """
+        self.busy, self.grace = True, grace
         surroundings = {"environment": dict(os.environ), "folder": str(Path.cwd())}
         assert self.process.stdin is not None
         # A pipe that nobody reads is one error here and another there.
@@ -91,7 +104,7 @@ class Host:
 
     def stop(self) -> None:
         """End what is computed: by asking, and after a while by force."""
-        until = time.monotonic() + GRACE_SECONDS
+        until = time.monotonic() + self.grace
         sign = signal.SIGTERM
         while self.alive and time.monotonic() < until + GRACE_SECONDS:
             if self.computing is not None:
@@ -128,6 +141,9 @@ class Host:
 
 _hosts: list[Host] = []
 _lock = threading.Lock()
+# Not set while `prepare` is under way.
+_prepared = threading.Event()
+_prepared.set()
 
 
 def ready() -> None:
@@ -182,21 +198,83 @@ def sweep(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def lasting(
+    work: str,
+    values: dict[str, Any],
+    stopped: Callable[[], bool],
+    *,
+    gives_way: bool = False,
+    heard: Callable[[Any], None] = quiet,
+) -> Generator[Progress, None, Any]:
+    """Do some work of `works.registry` in the process that stays; all else is as with an analysis.
+
+    Args:
+        values: for the work, as JSON has them.
+        heard: called with each part of the result that is there before the end.
+
+    Returns:
+        what the work returned, and what it found out about exact masks (`works.kept.Counted`, by what they are kept
+        under).
+    """
+    return (yield from _done(work, values, stopped, gives_way, heard, LASTING_GRACE_SECONDS))
+
+
+def prepare(folder: Path, *, gives_way: bool = False) -> None:
+    """Have the process that stays load what a first comparison on an analysis needs; nothing where it has work already.
+
+    Whoever asks for something meanwhile waits for it: another process would have to load the same.
+
+    Raises:
+        GapruneError: the model is not there, or the system ended the process.
+    """
+    with _lock:
+        if any(host.taken for host in _hosts):
+            return
+        _prepared.clear()
+    try:
+        drain(_asked("prepare", {"analysis": str(folder)}, lambda: False, gives_way, quiet, LASTING_GRACE_SECONDS))
+    finally:
+        _prepared.set()
+
+
 def _done(
-    work: str, values: dict[str, Any], stopped: Callable[[], bool], gives_way: bool
+    work: str,
+    values: dict[str, Any],
+    stopped: Callable[[], bool],
+    gives_way: bool,
+    heard: Callable[[Any], None] = quiet,
+    grace: float | None = None,
+) -> Generator[Progress, None, Any]:
+    began = time.monotonic()
+    while not _prepared.wait(POLL_SECONDS):
+        if stopped():
+            raise Cancelled
+        yield Progress("Loading the model", 0, 0, time.monotonic() - began)
+    return (yield from _asked(work, values, stopped, gives_way, heard, GRACE_SECONDS if grace is None else grace))
+
+
+def _asked(
+    work: str,
+    values: dict[str, Any],
+    stopped: Callable[[], bool],
+    gives_way: bool,
+    heard: Callable[[Any], None],
+    grace: float,
 ) -> Generator[Progress, None, Any]:
     host = _take()
     try:
         yield Progress("Starting", 0, 0, 0.0)
-        host.ask(work, values, gives_way)
-        return (yield from _followed(host, stopped))
+        # A card may have room for one model only.
+        request = {"work": work, "values": values, "gives_way": gives_way, "alone": torch.cuda.is_available()}
+        host.ask(request, grace)
+        return (yield from _followed(host, stopped, heard))
     finally:
         if host.busy:
             host.stop()
         host.taken = False
 
 
-def _followed(host: Host, stopped: Callable[[], bool]) -> Generator[Progress, None, Any]:
+def _followed(host: Host, stopped: Callable[[], bool], heard: Callable[[Any], None]) -> Generator[Progress, None, Any]:
     said: Answer = {}
     while True:
         if stopped():
@@ -206,29 +284,9 @@ def _followed(host: Host, stopped: Callable[[], bool]) -> Generator[Progress, No
             continue
         if "step" in answer:
             yield Progress(*answer["step"])
+        elif "part" in answer:
+            heard(unpack(answer["part"]))
         elif "ended" in answer:
-            return _outcome({**said, **answer})
+            return outcome({**said, **answer})
         else:
             said |= answer
-
-
-class Unforeseen(RuntimeError):
-    """An error of the other process that nobody can put right from the page."""
-
-
-def _outcome(said: Answer) -> Any:
-    """What the work returned, or the error that ended it."""
-    if "result" in said:
-        return said["result"]
-    if "refused" in said:
-        raise GapruneError(*said["refused"])
-    if "failed" in said:
-        error = Unforeseen(said["failed"].strip().rsplit("\n", 1)[-1])
-        error.add_note(said["failed"])
-        raise error
-    status = int(said["ended"])
-    by = f"signal {-status}, {signal.strsignal(-status)}" if status < 0 else f"status {status}"
-    raise GapruneError(
-        f"The process that did this work was ended ({by}); earlier results and finished cells are kept.",
-        "If memory ran out, use a smaller model, scope or max-length; else start it again.",
-    )

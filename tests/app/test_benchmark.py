@@ -159,7 +159,8 @@ def test_retraining_ends_with_a_model_that_a_benchmark_takes(page: Page, held: H
     assert result["Retrained"][0] == table["Domain: nDCG@10"][2]
     assert result["Pruned"][0] == table["Domain: nDCG@10"][1]
     with pytest.raises(GapruneError, match="other settings"):
-        STORE.retrained(STORE.analysis(view.analysis), Settings(), kept)
+        asked = {"names": ["starter:chemistry"], "kept": kept}
+        work.asked("benchmark", STORE.analysis(view.analysis), Settings(), lambda *_: None, lambda: False, **asked)
     said = merged(run(page, held, view, picked(["starter:chemistry"]), "unknown", True))[tab.progress]
     assert "no longer kept" in plain(said)
 

@@ -13,7 +13,6 @@ from gaprune_viz.analysis.compacting import compacted
 from gaprune_viz.analysis.exact import load_dense
 from gaprune_viz.app.frame import work
 from gaprune_viz.app.page import Page
-from gaprune_viz.app.session import searching
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, mask_words
@@ -21,6 +20,7 @@ from gaprune_viz.calibration.compact.file import COMPACT_FILE
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import MaskSpec, Settings
+from gaprune_viz.jobs.works import searching
 from tests.app.conftest import Held, plain
 
 REQUEST: Any = SimpleNamespace(session_hash="compact")
@@ -53,7 +53,8 @@ def test_nothing_is_run_for_a_comparison(page: Page, folder: Path) -> None:
 def test_it_says_how_near_its_masks_are(page: Page, held: Held, folder: Path) -> None:
     view, settings = View(analysis=visitor().admit(folder)), Settings(mask=MaskSpec(sparsity=0.7))
     analysis = STORE.analysis(view.analysis)
-    STORE.masks(analysis, settings)
+    place = {"name": analysis.statistics.names[0], "row": 0, "column": 0}
+    work.asked("explain", analysis, settings, lambda *_: None, lambda: False, **place)
     headline = plain(page.following.refresh(held(view=view, settings=settings))[page.frame.headline])
     assert mask_words(analysis) in headline and "mask from compact statistics (at most" in headline
 

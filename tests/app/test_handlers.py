@@ -39,6 +39,7 @@ from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import CalibrationSpec, Fisher, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.jobs.works.kept import KEPT
 from tests.app.conftest import Held, plain
 
 VIEW = View().model_dump()
@@ -228,7 +229,7 @@ def test_the_card_of_a_weight_gives_the_numbers_of_explain(page: Page, held: Hel
     view = View(analysis=visitor().admit(tiny_analysis), selected=name)
     values = held(view=view, settings=settings, others={tab.weight.row: 2, tab.weight.column: 3})
     card = plain(changes(MatrixEvents(tab, page.frame).explain(values, REQUEST))[tab.weight.card])
-    scope, _ = STORE.scope(analysis)
+    scope, _ = KEPT.scope(analysis)
     answer = scope.explain(name, 2, 3, settings)
     assert answer["reason"] in card
     assert f"{answer['rank']:,}" in card

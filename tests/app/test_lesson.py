@@ -18,10 +18,11 @@ from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.tabs.learn import events
-from gaprune_viz.app.tabs.learn.lesson import CUT_WHOLE, FISHER_ALONE
-from gaprune_viz.app.tabs.learn.story import Trial, story_html, told
+from gaprune_viz.app.tabs.learn.story import story_html, told
 from gaprune_viz.config import MaskSpec, Settings
 from gaprune_viz.config.presets import PRESETS
+from gaprune_viz.jobs.works.kept import KEPT
+from gaprune_viz.jobs.works.lesson import CUT_WHOLE, FISHER_ALONE, Trial, tried
 from gaprune_viz.masking.neurons import Losses, losses_of, mlps_of, waking, woken_neuron
 from tests.app.conftest import Held, plain
 
@@ -37,7 +38,7 @@ def view(tiny_analysis: Path) -> View:
 @pytest.fixture(scope="module")
 def trial(view: View) -> Trial:
     """Both steps on the tiny analysis, really measured."""
-    return events.tried(STORE.analysis(view.analysis), lambda *_: None, lambda: False, whole=True)
+    return tried(STORE.analysis(view.analysis), lambda *_: None, lambda: False, whole=True)
 
 
 def bar_of(page: Page, changes: dict[Any, Any]) -> Settings:
@@ -80,7 +81,7 @@ def test_the_steps_measure_their_own_settings(page: Page, held: Held, view: View
         assert told(found)[0] in plain(changed[lesson.story])
     analysis = STORE.analysis(view.analysis)
     now = live(view, FISHER_ALONE)
-    assert now.losses == losses_of(STORE.masks(analysis, FISHER_ALONE).masks, analysis.statistics.matrices)
+    assert now.losses == losses_of(KEPT.masks(analysis, FISHER_ALONE).masks, analysis.statistics.matrices)
     for row in now.table.itertuples():
         assert row.rows_gone == now.losses.rows[row.name] / row.rows
     rows = sum(now.losses.rows.values())

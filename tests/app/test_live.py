@@ -14,7 +14,6 @@ import pytest
 
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.page import Page
-from gaprune_viz.app.session import searching as search
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
@@ -22,7 +21,10 @@ from gaprune_viz.app.tabs.retrieval import events as retrieval_events
 from gaprune_viz.app.tabs.retrieval import live
 from gaprune_viz.config import SIDES, MaskSpec, Settings
 from gaprune_viz.evaluation.task_sources import load_task
-from gaprune_viz.masking.masks import MaskResult
+from gaprune_viz.jobs import process
+from gaprune_viz.jobs.works import searching as search
+from gaprune_viz.jobs.works.cache import Cache
+from gaprune_viz.jobs.works.kept import KEPT
 from tests.app.conftest import Held, plain
 from tests.beir_folders import write_beir
 
@@ -146,18 +148,16 @@ def test_nothing_is_computed_where_nobody_looks(
     assert list(rerank(page, held, view, SETTINGS, query, active, wanted)) == [{}]
 
 
-def test_the_next_move_stops_a_re_ranking(
-    page: Page, held: Held, view: View, analysis: Analysis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_move_stops_a_re_ranking(page: Page, held: Held, view: View, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    masks = STORE.masks
+    ask = process.Host.ask
 
-    def slow(one: Analysis, settings: Settings) -> MaskResult:
+    def slow(*given: Any) -> None:
         begun.set()
         assert go_on.wait(60)
-        return masks(one, settings)
+        ask(*given)
 
-    monkeypatch.setattr(STORE, "masks", slow)
+    monkeypatch.setattr(process.Host, "ask", slow)
     pick = next(iter(load_task("chemistry").queries))
     settings, tab = Settings(mask=MaskSpec(sparsity=0.33)), page.tabs["retrieval"].parts
     work = rerank(page, held, view, settings, asked(pick))
@@ -217,24 +217,21 @@ def test_both_sides_are_measured_and_shown_beside_each_other(page: Page, held: H
     assert len(found[tab.map_table]) == points
 
 
-def test_a_second_process_would_encode_nothing(
-    page: Page, held: Held, view: View, monkeypatch: pytest.MonkeyPatch
+def test_another_process_would_encode_nothing(
+    page: Page, held: Held, view: View, analysis: Analysis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gaprune_viz.app.session.store import Cache
     from gaprune_viz.models.encoder import EmbeddingModel
 
-    tab = page.tabs["retrieval"].parts
-    measure = retrieval_events.measure(tab, page.frame)
-    values = searched(page, held, view, Settings(mask=MaskSpec(sparsity=0.61)))
-    first = merged(measure(values, REQUEST))
-    monkeypatch.setattr(STORE, "_embeddings", Cache(32))
+    settings, tab = Settings(mask=MaskSpec(sparsity=0.61)), page.tabs["retrieval"].parts
+    merged(retrieval_events.measure(tab, page.frame)(searched(page, held, view, settings), REQUEST))
+    monkeypatch.setattr(KEPT, "_embeddings", Cache(32))
 
     def refuse(*_: object, **__: object) -> np.ndarray:
         raise AssertionError("encoded again")
 
     monkeypatch.setattr(EmbeddingModel, "embed", refuse)
-    again = merged(measure(values, REQUEST))
-    assert again[tab.metrics] == first[tab.metrics]
+    found = search.measure_tasks(analysis, settings, ["chemistry", "general"], quiet, lambda: False)
+    assert [one.comparison.queries > 100 for one in found] == [True, True]
 
 
 def test_where_the_general_collection_is_searched_its_domain_stands_beside_it(analysis: Analysis) -> None:

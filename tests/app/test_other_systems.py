@@ -20,9 +20,7 @@ def test_downloads_where_users_have_no_number(monkeypatch: pytest.MonkeyPatch, t
     assert path.parent.parent == tmp_path / "gaprune-viz-downloads-mine"
     button = downloads.csv_button("table.csv", pd.DataFrame({"a": [1]}))
     assert Path(button["value"]).read_text().startswith("a")
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
-    assert Path(downloads.zipped(tmp_path / "model")).is_file()
+    assert downloads.new_zip().startswith(str(tmp_path / "gaprune-viz-downloads-mine"))
 
 
 def test_a_system_without_priorities(monkeypatch: pytest.MonkeyPatch) -> None:

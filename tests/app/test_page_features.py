@@ -39,6 +39,7 @@ from gaprune_viz.experiments.cells import SWEEP_CELLS, SWEEP_FORMAT
 from gaprune_viz.experiments.sweep import collapses
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
 from gaprune_viz.figures.weights.inside import neurons_html
+from gaprune_viz.jobs.works.kept import KEPT
 from gaprune_viz.sketch import inspection
 from gaprune_viz.sketch.example import closest_call
 from gaprune_viz.sketch.weight_kinds import kinds_of
@@ -125,7 +126,7 @@ def test_a_look_inside_is_exact_down_to_single_weights(page: Page, held: Held, t
         return held(view=View(analysis=name, selected=info.name), settings=BALANCED, others=others)
 
     out = changes(inside.look(asked(None), REQUEST))
-    scope, _ = STORE.scope(analysis)
+    scope, _ = KEPT.scope(analysis)
     scores = scope.scores(info.name, BALANCED.score).numpy()
     picture = out[tab.picture]
     values = np.frombuffer(base64.b64decode(re.search(r'data-values="([^"]*)"', picture)[1]), "<f4")  # type: ignore[index]

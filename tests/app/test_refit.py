@@ -12,11 +12,9 @@ import pytest
 from gaprune_viz.app import endpoints
 from gaprune_viz.app.frame.address import params_of, settings_of, settings_query
 from gaprune_viz.app.page import Page
-from gaprune_viz.app.session import searching
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
-from gaprune_viz.app.tabs.benchmark import events as benchmark_events
 from gaprune_viz.app.tabs.export.reproduce import python_text, shell_text
 from gaprune_viz.app.tabs.retrieval import events, live
 from gaprune_viz.config import MaskSpec, RefitSpec, RunSpec, Settings
@@ -24,6 +22,9 @@ from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.comparison import compare_models, load_pair, mask_only
 from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.jobs.works import searching
+from gaprune_viz.jobs.works.benchmarking import versions_of
+from gaprune_viz.jobs.works.kept import KEPT
 from gaprune_viz.pruning.export import prune
 from tests.app.conftest import Held, plain
 
@@ -120,7 +121,7 @@ def test_the_mask_and_the_preview_are_as_without(page: Page, held: Held, view: V
     )
     assert one[atlas.heatmap] == other[atlas.heatmap]
     analysis = STORE.analysis(view.analysis)
-    assert STORE.masks(analysis, SETTINGS) is STORE.masks(analysis, SETTINGS.mask_only)
+    assert KEPT.masks(analysis, SETTINGS) is KEPT.masks(analysis, SETTINGS.mask_only)
 
 
 def test_a_stopped_refit_keeps_nothing(view: View) -> None:
@@ -132,17 +133,17 @@ def test_a_stopped_refit_keeps_nothing(view: View) -> None:
         seen.append(stage)
 
     with pytest.raises(Cancelled):
-        STORE.pruned(analysis, other, report, lambda: len(seen) > 3)
+        KEPT.pruned(analysis, other, report, lambda: len(seen) > 3)
     assert seen == ["Refitting"] * 4
-    assert STORE.pruned(analysis, other, quiet, lambda: False).weights
+    assert KEPT.pruned(analysis, other, quiet, lambda: False).weights
 
 
 def test_a_benchmark_has_the_mask_and_the_refit(view: View, page: Page, held: Held) -> None:
     analysis = STORE.analysis(view.analysis)
-    versions = benchmark_events.versions_of(analysis, SETTINGS, "", quiet, lambda: False)
+    versions = versions_of(analysis, SETTINGS, "", quiet, lambda: False)
     assert [version.name for version in versions] == ["dense", "pruned", "refitted"]
     assert len({version.revision for version in versions}) == 3
-    plainly = benchmark_events.versions_of(analysis, SETTINGS.mask_only, "", quiet, lambda: False)
+    plainly = versions_of(analysis, SETTINGS.mask_only, "", quiet, lambda: False)
     assert [version.name for version in plainly] == ["dense", "pruned"]
     assert plainly[1].revision == versions[1].revision
 

@@ -13,12 +13,12 @@ import pytest
 
 from gaprune_viz.app.frame.headline import headline_html
 from gaprune_viz.app.page import Page
-from gaprune_viz.app.session import searching
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.tabs.retrieval import events as retrieval_events
 from gaprune_viz.config import MaskSpec, ScoreSpec, Settings
+from gaprune_viz.jobs.works import searching
 from tests.app.conftest import Held
 from tests.commands import Run
 

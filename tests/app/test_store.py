@@ -1,4 +1,4 @@
-"""What the process keeps between clicks stays of one piece when it makes room."""
+"""What a process keeps between clicks stays of one piece when it makes room."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from gaprune_viz.app.session.access import visitor
-from gaprune_viz.app.session.store import Cache, Store
 from gaprune_viz.config import ModelSpec
+from gaprune_viz.jobs.works.cache import Cache
+from gaprune_viz.jobs.works.kept import Kept
 
 
 def test_targets_are_those_of_the_model_in_use_after_others_took_its_place(
     tiny_analysis: Path, tiny_model_folder: Callable[..., Path]
 ) -> None:
-    store = Store()
-    analysis = store.analysis(visitor().admit(tiny_analysis))
+    store = Kept()
+    analysis = store.analysis(str(tiny_analysis))
 
     def shared() -> bool:
         parameters = {id(p) for p in store.dense(analysis).backbone.parameters()}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
 from tests.app.served import Caller, wait_for
 from tests.reliability.ground import Ground
 from tests.reliability.load import Served
-from tests.system import alive, family, parent
+from tests.system import alive, began, family, parent, processor_seconds
 
 # Long enough that a process can be found while it computes.
 SAMPLES = 256
@@ -43,9 +46,9 @@ def asked(app: Served, ground: Ground, **changed: object) -> Callable[[], str]:
 
 
 def computing(app: Served) -> int | None:
-    """The process that computes for a page: forked by the one that waits for requests."""
+    """The process that computes for a page: the last that the one that waits for requests has forked."""
     below = family(app.process.pid)[1:]
-    return next((pid for pid in below if parent(pid) in below), None)
+    return max((pid for pid in below if parent(pid) in below), key=began, default=None)
 
 
 def in_calibration(app: Served, ground: Ground) -> int:
@@ -115,4 +118,109 @@ def two_apps(ground: Ground) -> None:
     )
 
 
-STEPS = (killed_run, killed_page, two_apps)
+@dataclass(frozen=True)
+class Click:
+    """Something that computes: its button, and what the page holds beside."""
+
+    button: str
+    values: dict[str, object] = field(default_factory=dict)
+
+
+CLICKS = {
+    "a comparison": Click("gv-compare", {"gv_query": "why does ice float"}),
+    "all queries": Click("gv-measure"),
+    "a retraining": Click("gv-train-run"),
+    "a benchmark": Click("gv-bench-run"),
+    "a look inside": Click("gv-inside-look"),
+    "an export": Click("gv-export"),
+    "measuring speed": Click("gv-measure-speed"),
+}
+
+
+def clicked(app: Served, click: Click, sparsity: float) -> Callable[[], str]:
+    """Press a button in a page of its own; a function that waits for what it showed at the end."""
+    seen: list[str] = []
+
+    def press() -> None:
+        caller = Caller(app.address, f"chaos-{os.urandom(8).hex()}")
+        event = caller.event(click.button, "click")
+        with suppress(httpx.HTTPError):
+            seen.append(caller.call(event, caller.values(event, **click.values, gv_sparsity=sparsity))["seen"])
+
+    thread = threading.Thread(target=press, daemon=True)
+    thread.start()
+
+    def shown() -> str:
+        thread.join(300)
+        return seen[0] if seen else ""
+
+    return shown
+
+
+def busy(app: Served) -> int:
+    """Wait until the process that stays computes; it."""
+    used: dict[int, float] = {}
+
+    def found() -> int | None:
+        pid = computing(app)
+        if pid is None:
+            return None
+        before, used[pid] = used.get(pid), processor_seconds(pid)
+        return pid if before is not None and used[pid] > before else None
+
+    wait_for(lambda: found() is not None, 60)
+    pid = computing(app)
+    assert pid is not None
+    return pid
+
+
+def killed_work(ground: Ground) -> None:
+    """The system kills the process that stays in the middle of each kind of work, and then its host with it."""
+    app = Served(str(ground.model), str(ground.workspace))
+    try:
+        app.wait_until_idle()
+        sparsity = 0.3
+        for name, click in CLICKS.items():
+            for host_too in (False, True):
+                sparsity = round(sparsity + 0.013, 3)
+                shown = clicked(app, click, sparsity)
+                pid = busy(app)
+                for one in (parent(pid), pid) if host_too else (pid,):
+                    os.kill(one, signal.SIGKILL)
+                said = re.search(r"The process that did this work was ended[^.<]*\.", text := shown())
+                again = "gv-rank" in clicked(app, CLICKS["a comparison"], sparsity)()
+                ground.tell(
+                    "process of a page's work that dies",
+                    f"SIGKILL in the middle of {name} to it{' and its host' if host_too else ''}",
+                    "the page says so at its place and goes on; the next comparison is made",
+                    said[0] if said else text[-300:],
+                    said is not None and again and ground.whole_or_none(),
+                )
+    finally:
+        app.close()
+
+
+def no_memory_for_work(ground: Ground) -> None:
+    """The process that stays gets no more memory."""
+    app = Served(str(ground.model), str(ground.workspace))
+    try:
+        app.wait_until_idle()
+        pid = computing(app)
+        assert pid is not None
+        taken = int(Path(f"/proc/{pid}/status").read_text(encoding="utf-8").split("VmSize:")[1].split()[0]) * 1024
+        resource.prlimit(pid, resource.RLIMIT_AS, (taken + 2**20, taken + 2**20))
+        text = clicked(app, CLICKS["a comparison"], 0.61)()
+        said = re.search(r"(Memory ran out|The process that did this work was ended)[^.<]*\.", text)
+        again = "gv-rank" in clicked(app, CLICKS["a comparison"], 0.61)()
+    finally:
+        app.close()
+    ground.tell(
+        "out of memory in a page's work",
+        "1 MiB is left when a comparison begins",
+        "the page says so at its place and goes on; the same comparison is made by a fresh process",
+        said[0] if said else text[-300:],
+        said is not None and again and ground.whole_or_none(),
+    )
+
+
+STEPS = (killed_run, killed_page, two_apps, killed_work, no_memory_for_work)

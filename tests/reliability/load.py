@@ -1,10 +1,11 @@
 """Many people at once, on this machine only: `make load`, and for longer `make soak MINUTES=N`.
 
 The page is served on 127.0.0.1 in a process of its own. Each person is a session that moves the sparsity slider and
-checks that the answer is for the value that it sent, and for its own analysis. Meanwhile another runs an analysis.
+checks that the answer is for the value that it sent, and for its own analysis. Meanwhile another runs an analysis, or
+keeps another kind of heavy work going.
 Then people stand in line for one heavy job each (`line`).
 
-    python tests/reliability/load.py [--people 20] [--moves 15] [--minutes 0] [--json]
+    python tests/reliability/load.py [--people 20] [--moves 15] [--minutes 0] [--beside analysis] [--json]
 """
 
 from __future__ import annotations
@@ -38,6 +39,15 @@ sys.stdin.read()
 UNLOADED_MOVES = 60
 RUN_SAMPLES = 256
 MOST_RATIO = 3
+# What computes meanwhile: its button.
+BESIDE = {
+    "analysis": "gv-run",
+    "retrieval": "gv-measure",
+    "retraining": "gv-train-run",
+    "benchmark": "gv-bench-run",
+    "speed": "gv-measure-speed",
+    "export": "gv-export",
+}
 # Of one processor.
 IDLE = 0.05
 # After this long what closed tabs held has been given back.
@@ -45,13 +55,18 @@ CLOSED_SECONDS = 5.0
 
 
 class Served:
-    """A page in a process of its own."""
+    """A page in a process of its own.
 
-    def __init__(self, model: str, workspace: str) -> None:
+    Args:
+        model: what a public page offers beside the default one.
+        script: what serves it, says where, and ends with its standard input.
+    """
+
+    def __init__(self, model: str, workspace: str, script: str = SERVER) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "GAPRUNE_VIZ_WORKSPACE": workspace}
         environment |= {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, model],
+            [sys.executable, "-c", script, model],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -120,6 +135,32 @@ class Person(threading.Thread):
                 time.sleep(self.pause())
 
 
+class Runner(threading.Thread):
+    """Has something heavy computed: an analysis once, anything else again and again until it is enough."""
+
+    def __init__(self, address: str, beside: str) -> None:
+        super().__init__(daemon=True)
+        from tests.app.served import Caller
+
+        self.caller = Caller(address, f"runner-{os.urandom(6).hex()}")
+        self.event = self.caller.event(BESIDE[beside], "click")
+        self.once, self.enough = beside == "analysis", threading.Event()
+        self.ends: list[bool] = []
+
+    def run(self) -> None:
+        draw = random.Random(5)
+        asked = {"gv_samples": RUN_SAMPLES, "gv_model": "default", "gv_domain": "finance", "gv_seed": 3}
+        while not self.ends or not (self.once or self.enough.is_set()):
+            values = self.caller.values(self.event, **asked, gv_sparsity=round(draw.uniform(0.2, 0.9), 4))
+            seen = self.caller.call(self.event, values)["seen"]
+            self.ends.append("Done." in seen if self.once else 'role=\\"alert' not in seen)
+
+    @property
+    def done(self) -> bool:
+        """Whether every one of them came to its end."""
+        return bool(self.ends) and all(self.ends)
+
+
 def slider_value(draw: random.Random) -> float:
     """A sparsity that is not the default, which an address leaves out."""
     return round(draw.choice((draw.uniform(0.05, 0.49), draw.uniform(0.51, 0.94))), 2)
@@ -166,6 +207,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--moves", type=int, default=15)
     parser.add_argument("--minutes", type=float, default=0, help="go on for this long, as a soak")
+    parser.add_argument("--beside", choices=list(BESIDE), default="analysis", help="what computes meanwhile")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     from tests.tiny_models import build
@@ -181,7 +223,6 @@ def main() -> int:
 
 
 def measure(served: Served, arguments: argparse.Namespace, model: str) -> dict[str, Any]:
-    from tests.app.served import Caller
     from tests.reliability.line import stand_in_line
 
     served.wait_until_idle()
@@ -189,28 +230,24 @@ def measure(served: Served, arguments: argparse.Namespace, model: str) -> dict[s
     for person in alone:
         person.join()
     persons = people_of(served.address, arguments.people, arguments.moves, arguments.minutes)
-    runner = Caller(served.address, f"runner-{os.urandom(6).hex()}")
-    event = runner.event("gv-run", "click")
-    job: list[dict[str, Any]] = []
-    data = runner.values(event, gv_samples=RUN_SAMPLES, gv_model="default", gv_domain="finance", gv_seed=3)
-    thread = threading.Thread(target=lambda: job.append(runner.call(event, data)), daemon=True)
-    thread.start()
+    runner = Runner(served.address, arguments.beside)
+    runner.start()
     curve = [served.memory()]
     for person in persons:
         person.start()
     computing = 0
     while any(person.is_alive() for person in persons):
         time.sleep(1 if arguments.minutes < 2 else 15)
-        computing += thread.is_alive()
+        computing += runner.is_alive()
         curve.append(served.memory())
     seconds = len(curve) - 1
-    thread.join(600)
+    runner.enough.set()
+    runner.join(600)
     line = stand_in_line(served.address, model)
     time.sleep(CLOSED_SECONDS)
     times = [t for person in persons for t in person.seconds]
     wrong = [text for person in [*alone, *persons] for text in person.wrong]
     unloaded, loaded = p95(alone[0].seconds), p95(times)
-    done = bool(job) and "Done." in job[0]["seen"]
     return {
         "people": arguments.people,
         "moves": len(times),
@@ -219,8 +256,9 @@ def measure(served: Served, arguments: argparse.Namespace, model: str) -> dict[s
         "ratio_of_p95": round(loaded / unloaded, 2),
         "wrong_answers": len(wrong),
         "first_wrong": wrong[:1],
-        "analysis_done": done,
-        "analysis_ran_for": f"{computing} of {seconds} readings",
+        "beside": arguments.beside,
+        "beside_done": runner.done,
+        "beside_ran_for": f"{computing} of {seconds} readings",
         "line": line,
         "memory_mib": {
             "start": round(curve[0]),
@@ -231,7 +269,7 @@ def measure(served: Served, arguments: argparse.Namespace, model: str) -> dict[s
         "memory_curve_mib": [round(value) for value in curve[:: max(1, len(curve) // 30)]],
         "processors": os.cpu_count(),
         "load_average": [round(value, 1) for value in os.getloadavg()],
-        "held": loaded <= MOST_RATIO * unloaded and not wrong and done and line["held"],
+        "held": loaded <= MOST_RATIO * unloaded and not wrong and runner.done and line["held"],
     }
 
 

@@ -14,7 +14,6 @@ from gaprune_viz.experiments.sweep import LEVELS, collapses
 from gaprune_viz.figures.experiments.sweep_words import collapse_sentence
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import count, number, percent
-from gaprune_viz.masking.masks import sparsity_of
 from gaprune_viz.masking.sentences import waking_sentence
 
 
@@ -23,12 +22,12 @@ def headline_html(now: Live) -> str:
     preview, sizes = now.preview, now.analysis.live.sizes
     zeros = float((preview.pruned_fraction * sizes).sum())
     whole = now.analysis.statistics.document["model"]["parameters"]
-    exact = STORE.known_masks(now.analysis, preview.settings)
+    exact = STORE.counted(now.analysis, preview.settings)
     note = "preview from the sketch"
     if exact is not None:
-        by_matrix = np.array([1 - float(exact.masks[m.name].float().mean()) for m in now.analysis.live.matrices])
+        by_matrix = np.array([exact.pruned_fraction[m.name] for m in now.analysis.live.matrices])
         off = float(np.abs(by_matrix - preview.pruned_fraction).max())
-        made = f"{percent(sparsity_of(exact.masks))}; preview off by {100 * off:.2f} points at most"
+        made = f"{percent(exact.sparsity)}; preview off by {100 * off:.2f} points at most"
         note = f"{mask_words(now.analysis)}: {made}"
     woken = now.losses.woken if now.losses else 0
     conflict = panels.Card(

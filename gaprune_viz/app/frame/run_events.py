@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.analysis.planning import predict
 from gaprune_viz.app.frame.address import look_query
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.following import Following
@@ -23,7 +22,8 @@ from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.progress import progress_html
 from gaprune_viz.figures.plan import plan_html
-from gaprune_viz.jobs.watching import Report, Work
+from gaprune_viz.jobs import process
+from gaprune_viz.jobs.watching import Report, Work, driven
 
 DRAWN = ("at_once", "open", "on_matrix", "on_run")
 """What tabs draw of a new analysis; of `open` only the open tab."""
@@ -102,9 +102,9 @@ def _planned(run: RunSpec) -> Work[Plan]:
     visitor().check_run(run)
 
     def work(report: Report, stopped: Stopped) -> Plan:
-        visitor().check_model(run.model)
-        report("Estimating", 0, 0)
-        return predict(run, timed=True)
+        STORE.hand_over(run.model)
+        making = process.lasting("plan", {"run": run.model_dump(mode="json")}, stopped, gives_way=visitor().public)
+        return driven(making, report, stopped)[0]
 
     return work
 

@@ -23,6 +23,7 @@ from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.progress import progress_html
 from gaprune_viz.jobs import process, watching, zerogpu
 from gaprune_viz.jobs.watching import Report, Work
+from gaprune_viz.jobs.works.desk import quiet
 from gaprune_viz.storage.workspace import clean, workspace
 
 Stopped = Callable[[], bool]
@@ -85,6 +86,37 @@ def analysis_of(run: RunSpec) -> Work[Path]:
         return folder
 
     return work
+
+
+def asked(
+    work: str,
+    analysis: Analysis,
+    settings: Settings,
+    report: Report,
+    stopped: Stopped,
+    *,
+    heard: Callable[[Any], None] = quiet,
+    **values: Any,
+) -> Any:
+    """Have a work of `jobs.works.registry` done by the process that computes; what it returns is returned.
+
+    What it has found out about exact masks is known to the page afterwards. That this visitor may read what `values`
+    name has to be seen to before.
+
+    Args:
+        heard: called with each part of the result that is there before the end.
+        values: what the work is given beside the analysis and the settings, as JSON has them.
+
+    Raises:
+        GapruneError: the visitor may not use the model; what the work raises; or the system ended the process.
+        Cancelled: `stopped` said so.
+    """
+    STORE.check_model(analysis.run.model)
+    given = {"analysis": str(analysis.folder), "settings": settings.model_dump(mode="json"), **values}
+    making = process.lasting(work, given, stopped, gives_way=visitor().public, heard=heard)
+    result, found = watching.driven(making, report, stopped)
+    STORE.count(found)
+    return result
 
 
 def full(

@@ -1,4 +1,4 @@
-"""Files that people download, and the pruned models that they are packed from."""
+"""Files that people download."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,30 +13,14 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
-from gaprune_viz.app.session.store import STORE
-from gaprune_viz.app.session.view import Live
-from gaprune_viz.criteria.registry import settled
-from gaprune_viz.jobs.watching import Report, driven
-from gaprune_viz.pruning.export import pruning
 from gaprune_viz.storage.csv_tables import csv_text
-from gaprune_viz.storage.workspace import workspace
 
 KEPT_SECONDS = 3_600
 
 
-def exported(now: Live, report: Report, stopped: Callable[[], bool]) -> Path:
-    """Write the pruned model of an analysis with all its tensors; its folder, where it is kept."""
-    settings = settled(now.preview.settings)
-    near = "" if now.analysis.statistics.exact else "-compact"
-    place = workspace() / f"export-{now.analysis.key}-{settings.key()}{near}"
-    report("Writing the pruned model", 0, 0)
-    driven(pruning(now.analysis.folder, settings, place, model=STORE.dense(now.analysis)), report, stopped)
-    return place
-
-
-def zipped(folder: Path) -> str:
-    """The folder as one file to download; its path."""
-    return shutil.make_archive(str(fresh("pruned-model")), "zip", folder)
+def new_zip() -> str:
+    """Where the next pruned model is packed, without `.zip`."""
+    return str(fresh("pruned-model"))
 
 
 def written(name: str, text: str) -> str:

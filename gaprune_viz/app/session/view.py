@@ -94,7 +94,7 @@ def live(view: View, settings: Settings) -> Live:
     """Score the sketch of the analysis that a page looks at."""
     analysis = STORE.analysis(view.analysis)
     preview = STORE.preview(analysis, settings)
-    losses = STORE.known_losses(analysis, settings)
+    losses = STORE.losses(analysis, settings)
     table = analysis.summary.assign(
         pruned_fraction=preview.pruned_fraction,
         score_mean=preview.score_mean,

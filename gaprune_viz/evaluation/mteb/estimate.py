@@ -41,10 +41,18 @@ class Size:
 
 @dataclass(frozen=True)
 class Speed:
-    """What one model reads in a second, measured here, and how many characters make a token of it."""
+    """What one model reads in a second, measured here, and what else of it a cost depends on.
+
+    Attributes:
+        characters_per_token: how many characters make a token of it.
+        max_length: tokens of a text that it reads.
+        dimension: of its embeddings; 0 where that is not known.
+    """
 
     tokens_per_second: float
     characters_per_token: float
+    max_length: int
+    dimension: int
 
 
 @dataclass(frozen=True)
@@ -69,23 +77,20 @@ class Estimate:
     speed: Speed
 
 
-def estimate(
-    tasks: Sequence[BenchmarkTask], model: EmbeddingModel, models: int, speed: Speed | None = None
-) -> Estimate:
+def estimate(tasks: Sequence[BenchmarkTask], models: int, speed: Speed) -> Estimate:
     """What it will cost that `models` versions of a model do some tasks.
 
     Args:
-        speed: as measured before; None to measure it now, by encoding a few passages.
+        speed: of the model, as `measure_speed` gives it.
     """
-    speed = speed or measure_speed(model)
     sizes = {task.name: size_of(task) for task in tasks}
     known = [size for size in sizes.values() if size is not None]
-    tokens = sum(_tokens(size, speed, model.max_length) for size in known)
+    tokens = sum(_tokens(size, speed) for size in known)
     return Estimate(
         texts=sum(size.texts for size in known),
         tokens=tokens,
         seconds=models * tokens / speed.tokens_per_second,
-        memory=max((_memory(size, int(model.st.get_embedding_dimension() or 0)) for size in known), default=0),
+        memory=max((_memory(size, speed.dimension) for size in known), default=0),
         unknown=tuple(name for name, size in sizes.items() if size is None),
         models=models,
         speed=speed,
@@ -101,7 +106,8 @@ def measure_speed(model: EmbeddingModel) -> Speed:
     began = time.perf_counter()
     model.encode(measured)
     seconds = max(time.perf_counter() - began, 1e-6)
-    return Speed(tokens / seconds, sum(map(len, measured)) / tokens)
+    dimension = int(model.st.get_embedding_dimension() or 0)
+    return Speed(tokens / seconds, sum(map(len, measured)) / tokens, model.max_length, dimension)
 
 
 def size_of(task: BenchmarkTask) -> Size | None:
@@ -148,10 +154,10 @@ def _training_size(task: AbsTask, found: Mapping[str, Any]) -> Size:
     return Size(drawn, round(whole.characters * drawn / max(whole.texts, 1)))
 
 
-def _tokens(size: Size, speed: Speed, max_length: int) -> int:
+def _tokens(size: Size, speed: Speed) -> int:
     """Tokens of all texts, taking all as long as their mean, which is cut where the model cuts."""
     mean = size.characters / max(size.texts, 1) / speed.characters_per_token
-    return round(size.texts * float(np.clip(mean, 1, max_length)))
+    return round(size.texts * float(np.clip(mean, 1, speed.max_length)))
 
 
 def _memory(size: Size, dimension: int) -> int:

@@ -23,6 +23,7 @@ from gaprune_viz.experiments.cells import SWEEP_CELLS
 from gaprune_viz.experiments.sweep import SweepPlan
 from gaprune_viz.experiments.sweep import sweep as sweep_here
 from gaprune_viz.jobs import process
+from gaprune_viz.jobs.answering import unpack
 from gaprune_viz.jobs.process import analysis, ready, sweep
 from tests.app.served import wait_for
 from tests.beir_folders import write_beir
@@ -138,7 +139,7 @@ def test_a_run_of_a_page_of_many_people_comes_last_on_the_machine(place: Path, r
     assert host.computing is not None
     niceness = [os.getpriority(os.PRIO_PROCESS, pid) for pid in (os.getpid(), host.process.pid, host.computing)]
     # Where the tests run with a low priority, it goes on from there.
-    assert niceness[1:] == [max(niceness[0], 10), 19 if gives_way else max(niceness[0], 10)]
+    assert niceness[1:] == [max(niceness[0], 5), 19 if gives_way else max(niceness[0], 10)]
     work.close()
 
 
@@ -235,7 +236,7 @@ def test_without_fork_a_host_answers_one_request_and_ends(place: Path, run: RunS
     )
     answers = [json.loads(line) for line in ended.stdout.splitlines() if line]
     assert [next(iter(answer)) for answer in answers if "step" not in answer] == ["pid", "result"]
-    assert verify_analysis(Path(answers[-1]["result"]))
+    assert verify_analysis(Path(unpack(answers[-1]["result"])))
     assert ended.returncode == 0
 
 

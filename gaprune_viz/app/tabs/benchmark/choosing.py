@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.config import STARTER_DOMAINS
-from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.mteb.catalogue import STARTER_PREFIX, BenchmarkTask, find_tasks
+from gaprune_viz.evaluation.mteb.catalogue import STARTER_PREFIX, BenchmarkTask
 from gaprune_viz.figures.kit import panels
+from gaprune_viz.jobs.works.benchmarking import tasks_named
 
 LONGEST_NAMES = 500
-MOST_TASKS = 40
 
 
 def chosen_tasks(values: Sequence[str | list[str] | None]) -> tuple[BenchmarkTask, ...]:
@@ -20,18 +19,21 @@ def chosen_tasks(values: Sequence[str | list[str] | None]) -> tuple[BenchmarkTas
     Raises:
         GapruneError: none is chosen, one is unknown or not for this visitor, or there are too many for the page.
     """
+    return tasks_named(chosen_names(values))
+
+
+def chosen_names(values: Sequence[str | list[str] | None]) -> list[str]:
+    """Their names, where the visitor may read them.
+
+    Raises:
+        GapruneError: one is not for this visitor.
+    """
     *groups, own = values
     picked = [name for group in groups for name in (group or ())]
     typed = [name.strip() for name in str(own or "")[:LONGEST_NAMES].split(",") if name.strip()]
     for name in [*picked, *typed]:
         visitor().check_source(_source(name))
-    tasks = find_tasks([*picked, *typed])
-    if len(tasks) > MOST_TASKS:
-        raise GapruneError(
-            f"{len(tasks)} tasks are too many for the page.",
-            f"Choose at most {MOST_TASKS}, or use `gaprune-viz benchmark`.",
-        )
-    return tasks
+    return [*picked, *typed]
 
 
 def _source(name: str) -> str:

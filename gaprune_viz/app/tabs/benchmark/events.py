@@ -9,21 +9,19 @@ import gradio as gr
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import Stopped, begin, heavy_job, heavy_listener, steps, stopping, watched
+from gaprune_viz.app.frame.work import Stopped, asked, begin, heavy_job, heavy_listener, steps, stopping, watched
 from gaprune_viz.app.session.downloads import csv_button
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
-from gaprune_viz.app.tabs.benchmark.choosing import chosen_tasks, nothing_yet
+from gaprune_viz.app.tabs.benchmark.choosing import chosen_names, chosen_tasks, nothing_yet
 from gaprune_viz.app.tabs.benchmark.layout import BenchmarkTab
 from gaprune_viz.app.tabs.benchmark.training import run_retraining
 from gaprune_viz.app.widgets.events import Changes, Steps, Values, listener
 from gaprune_viz.config import Settings
-from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.mteb.estimate import estimate
 from gaprune_viz.evaluation.mteb.report import frame as scores_frame
-from gaprune_viz.evaluation.mteb.running import Failure, Score, run
-from gaprune_viz.evaluation.mteb.variants import Variant, under_mask, whole
+from gaprune_viz.evaluation.mteb.running import Failure, Score
 from gaprune_viz.figures.experiments.benchmark import benchmark_figure, benchmark_table, estimate_text
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.progress import progress_html
@@ -66,13 +64,15 @@ def say_cost(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
         try:
             tasks = chosen_tasks(picked)
             analysis = STORE.analysis(frame.view_of(values).analysis)
-            if STORE.known_speed(analysis) is None:
+            settings = frame.tuning.settings(values)
+            speed = STORE.speed(analysis)
+            if speed is None:
                 yield {place: progress_html("Measuring how fast the model reads", None)}
                 flag = begin(request)
-                yield from steps(watched(lambda report, stopped: STORE.speed(analysis), flag), flag, place)
-            refitted = frame.tuning.settings(values).refit.refit
-            versions = 2 + bool(values[tab.retrained]) + refitted
-            found = estimate(tasks, STORE.dense(analysis), versions, STORE.speed(analysis))
+                job = watched(lambda report, stopped: asked("speed", analysis, settings, report, stopped), flag)
+                speed = yield from steps(job, flag, place)
+                STORE.keep_speed(analysis, speed)
+            found = estimate(tasks, 2 + bool(values[tab.retrained]) + settings.refit.refit, speed)
             yield {place: panels.notice(estimate_text(found))}
         except Cancelled:
             yield {place: ""}
@@ -86,27 +86,25 @@ def run_benchmark(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
     """Run the chosen tasks; what is finished is shown at once and stays, whatever happens after it."""
 
     def handler(values: Values, request: gr.Request) -> Steps:
-        found: list[Score | Failure] = []
+        found: list[Score] = []
         shown = [0]
 
-        def work(_: View, analysis: Analysis, settings: Settings, report: Report, stopped: Stopped) -> None:
-            tasks = chosen_tasks([values[picker] for picker in tab.pickers])
-            report("Making the exact mask", 0, 0)
-            kept = values[tab.training.kept] if values[tab.retrained] else ""
-            versions = versions_of(analysis, settings, kept, report, stopped)
-            found.extend(run(tasks, versions, report=report, stop=stopped))
+        def work(_: View, analysis: Analysis, settings: Settings, report: Report, stopped: Stopped) -> list[Failure]:
+            names = chosen_names([values[picker] for picker in tab.pickers])
+            kept = (values[tab.training.kept] or "") if values[tab.retrained] else ""
+            given = {"names": names, "kept": kept}
+            return asked("benchmark", analysis, settings, report, stopped, heard=found.append, **given)
 
         def live() -> Changes:
-            scores = [one for one in list(found) if isinstance(one, Score)]
+            scores = list(found)
             if len(scores) == shown[0]:
                 return {}
             shown[0] = len(scores)
             return drawn(tab, scores)
 
-        def show(_: None) -> Changes:
-            failures = [one for one in found if isinstance(one, Failure)]
+        def show(failures: list[Failure]) -> Changes:
             said = "".join(panels.error_card(one.error.message, one.error.hint) for one in failures)
-            scores = [one for one in found if isinstance(one, Score)]
+            scores = list(found)
             ended: Changes = {}
             if scores:
                 ended = {**drawn(tab, scores), tab.csv: csv_button("benchmark.csv", scores_frame(scores))}
@@ -115,24 +113,6 @@ def run_benchmark(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
         yield from heavy_job(frame, tab.progress, work, show, values, request, live=live, stopped=PARTIAL)
 
     return handler
-
-
-def versions_of(analysis: Analysis, settings: Settings, kept: str, report: Report, stopped: Stopped) -> list[Variant]:
-    """Dense, pruned, refitted where the settings ask for it, and the retrained model with this id.
-
-    Raises:
-        GapruneError: the retrained model is of other settings, or no longer there.
-    """
-    model, targets = STORE.dense(analysis), STORE.scope(analysis)[1]
-    made = STORE.pruned(analysis, settings, report, stopped)
-    alone = settled(settings.mask_only).key()
-    versions = [whole("dense", model), under_mask("pruned", model, targets, made.masks, alone)]
-    if made.weights is not None:
-        key = settled(settings).key()
-        versions.append(under_mask("refitted", model, targets, made.masks, key, made.weights))
-    if kept:
-        versions.append(whole("retrained", STORE.retrained(analysis, settings, kept), kept))
-    return versions
 
 
 def drawn(tab: BenchmarkTab, scores: list[Score]) -> Changes:

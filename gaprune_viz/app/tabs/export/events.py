@@ -10,15 +10,12 @@ import gradio as gr
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import heavy_job, heavy_listener, stopping
-from gaprune_viz.app.session.downloads import exported, zipped
-from gaprune_viz.app.session.view import View, live
+from gaprune_viz.app.frame.work import asked, heavy_job, heavy_listener, stopping
+from gaprune_viz.app.session.downloads import new_zip
+from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.export.layout import ExportTab
 from gaprune_viz.app.widgets.events import Changes, Steps, Values
 from gaprune_viz.config import Settings
-from gaprune_viz.data.starter import starter_passages
-from gaprune_viz.errors import Cancelled
-from gaprune_viz.evaluation.latency import TEXTS, measure_speed
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.latency import speed_html
 
@@ -38,9 +35,7 @@ def export_model(tab: ExportTab, frame: Frame) -> Callable[..., Steps]:
 
     def handler(values: Values, request: gr.Request) -> Steps:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> str:
-            place = exported(live(shown, settings), report, stopped)
-            report("Packing", 0, 0)
-            return zipped(place)
+            return asked("export", analysis, settings, report, stopped, file=new_zip())
 
         def show(path: str) -> Changes:
             text = "The pruned model is ready to download."
@@ -56,15 +51,7 @@ def measure(tab: ExportTab, frame: Frame) -> Callable[..., Steps]:
 
     def handler(values: Values, request: gr.Request) -> Steps:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> dict[str, Any]:
-            place = exported(live(shown, settings), report, stopped)
-
-            def tick(done: int, total: int) -> None:
-                report("Encoding", done, total)
-                if stopped():
-                    raise Cancelled
-
-            texts = [passage.text for passage in starter_passages("general")[:TEXTS]]
-            return measure_speed(place, texts, tick=tick)
+            return asked("latency", analysis, settings, report, stopped)
 
         def show(found: dict[str, Any]) -> Changes:
             return {tab.speed: speed_html(found)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -12,18 +11,16 @@ from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.following import knobs
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import heavy_job, heavy_listener, stopping
-from gaprune_viz.app.session import searching as search
-from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.frame.work import asked, heavy_job, heavy_listener, stopping
 from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.learn.layout import LearnTab
-from gaprune_viz.app.tabs.learn.lesson import CUT_WHOLE, FISHER_ALONE, Lesson
-from gaprune_viz.app.tabs.learn.story import Searched, Trial, story_html
+from gaprune_viz.app.tabs.learn.lesson import Lesson
+from gaprune_viz.app.tabs.learn.story import story_html
 from gaprune_viz.app.widgets.events import ONCE, Changes, Steps, Values, listener
 from gaprune_viz.config import Settings
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.masking.neurons import mlps_of, waking
+from gaprune_viz.jobs.works.lesson import CUT_WHOLE, FISHER_ALONE, Trial
 
 
 def wire(tab: LearnTab, page: Wiring) -> None:
@@ -71,8 +68,8 @@ def step(lesson: Lesson, frame: Frame, settings: Settings) -> Callable[..., Step
     """Measure the first mask, and the second where that is the step; what is known already is not computed anew."""
 
     def handler(values: Values, request: gr.Request) -> Steps:
-        def work(shown: View, analysis: Analysis, asked: Settings, report: Any, stopped: Any) -> Trial:
-            return tried(analysis, report, stopped, whole=asked == CUT_WHOLE)
+        def work(shown: View, analysis: Analysis, step_of: Settings, report: Any, stopped: Any) -> Trial:
+            return asked("lesson", analysis, step_of, report, stopped, whole=step_of == CUT_WHOLE)
 
         def show(trial: Trial) -> Changes:
             return {lesson.story: story_html(trial), lesson.whole: gr.update(interactive=True)}
@@ -81,58 +78,3 @@ def step(lesson: Lesson, frame: Frame, settings: Settings) -> Callable[..., Step
         yield from heavy_job(frame, lesson.progress, work, show, {**values, **frame.tuning.set(settings)}, request)
 
     return handler
-
-
-def tried(analysis: Analysis, report: Any, stopped: Any, *, whole: bool) -> Trial:
-    """Search with the first mask, and with the second where `whole`."""
-    source = search.collection_of(analysis)
-    first = search.measure_tasks(analysis, FISHER_ALONE, [source], report, stopped)[0]
-    query = search.most_changed_query(first.comparison)
-    text, alone = _searched(analysis, FISHER_ALONE, first, query, report, stopped)
-    losses, matrices = alone.losses, analysis.statistics.matrices
-    trial = Trial(
-        task=first.task.name,
-        query=text,
-        alone=alone,
-        by_layer=losses.waking_by_layer(matrices),
-        loudest=_loudest(analysis),
-        neurons=bool(losses.waking),
-        biased=_biased(analysis),
-    )
-    if not whole:
-        return trial
-    second = search.measure_tasks(analysis, CUT_WHOLE, [source], report, stopped)[0]
-    _, cut = _searched(analysis, CUT_WHOLE, second, query, report, stopped)
-    one, other = (STORE.masks(analysis, settings).masks for settings in (FISHER_ALONE, CUT_WHOLE))
-    differ = sum(int((one[name] != other[name]).sum()) for name in one)
-    return replace(trial, whole=cut, differ=(differ, sum(m.size for m in matrices)))
-
-
-def _searched(
-    analysis: Analysis, settings: Settings, measured: search.Measured, query: str, report: Any, stopped: Any
-) -> tuple[str, Searched]:
-    text, sides, _ = search.compare_query(analysis, settings, measured.source, query, "", report, stopped)
-    table = measured.comparison.per_query
-    row = table[table["qid"] == query].iloc[0].to_dict()
-    scores = (float(row["dense_ndcg_at_10"]), float(row["pruned_ndcg_at_10"]))
-    return text, Searched(measured.comparison, STORE.losses(analysis, settings), scores, sides)
-
-
-def _loudest(analysis: Analysis) -> tuple[int, int, int, int] | None:
-    """The woken neuron that keeps most outputs: layer, neuron, outputs, of how many; None where none wakes."""
-    masks, matrices = STORE.masks(analysis, FISHER_ALONE).masks, analysis.statistics.matrices
-    layer_of = {matrix.name: matrix.layer for matrix in matrices}
-    found = []
-    for down, woken in waking(masks, matrices).items():
-        kept = masks[down].sum(dim=0) * woken
-        neuron = int(kept.argmax())
-        found.append((int(kept[neuron]), layer_of[down], neuron, len(masks[down])))
-    kept, layer, neuron, of = max(found, default=(0, 0, 0, 0))
-    return (layer, neuron, kept, of) if kept else None
-
-
-def _biased(analysis: Analysis) -> bool:
-    """Whether neurons of the scope have a bias of their own."""
-    feeders = {name for mlp in mlps_of(analysis.statistics.matrices) for name in mlp.feeders}
-    _, targets = STORE.scope(analysis)
-    return any(getattr(target.module, "bias", None) is not None for target in targets if target.name in feeders)

@@ -8,14 +8,6 @@ from html import escape
 import gradio as gr
 
 from gaprune_viz.app.widgets.elements import html
-from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
-
-FISHER_ALONE = Settings(
-    score=ScoreSpec(criterion="obd_joint"), mask=MaskSpec(sparsity=0.5, allocation=Allocation.GLOBAL)
-)
-"""Step 1: Fisher information times θ², one threshold for all, and nobody looks at neurons."""
-CUT_WHOLE = FISHER_ALONE.with_(mask=FISHER_ALONE.mask.with_(whole_neurons=True))
-"""Step 2: the same, and a neuron without input goes whole."""
 
 PICTURES = (
     ("off", "Off.", "Its inputs hold it below zero. It says nothing, so the loss does not react to them."),

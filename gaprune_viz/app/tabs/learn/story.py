@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from html import escape
 from math import isfinite
 from typing import Any
 
-from gaprune_viz.evaluation.retrieval import Comparison, SideBySide
+from gaprune_viz.evaluation.retrieval import Comparison
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import MISSING, percent, signed
 from gaprune_viz.figures.retrieval.ranking import ranking_html
-from gaprune_viz.masking.neurons import Losses
+from gaprune_viz.jobs.works.lesson import Searched, Trial
 from gaprune_viz.masking.sentences import waking_sentence
 
 MEASURE = "ndcg_at_10"
@@ -22,49 +21,6 @@ SOME = 0.1
 SMALL = 0.005
 """A mean nDCG@10 that fell by less has not fallen in two digits."""
 FEW_LAYERS = 6
-
-
-@dataclass(frozen=True)
-class Searched:
-    """One mask on every sample query, and on one of them.
-
-    Attributes:
-        losses: what the mask does to neurons.
-        scores: nDCG@10 of the one query, dense and pruned.
-        sides: its rankings.
-    """
-
-    comparison: Comparison
-    losses: Losses
-    scores: tuple[float, float]
-    sides: SideBySide
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What the lesson measured.
-
-    Attributes:
-        task: what was searched, in words.
-        query: the query that the first mask changed most.
-        alone: the first mask: Fisher information alone.
-        by_layer: how many neurons it wakes in each layer.
-        loudest: the one of them that keeps most outputs: layer, neuron, outputs, of how many; None where none wakes.
-        neurons: whether the scope has a whole MLP.
-        biased: whether its neurons have a bias.
-        whole: the second mask: neurons cut whole; None before step 2.
-        differ: in how many weights the two masks differ, of how many.
-    """
-
-    task: str
-    query: str
-    alone: Searched
-    by_layer: dict[int, int]
-    loudest: tuple[int, int, int, int] | None
-    neurons: bool
-    biased: bool
-    whole: Searched | None = None
-    differ: tuple[int, int] = (0, 0)
 
 
 def story_html(trial: Trial) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any
 
 import gradio as gr
@@ -10,16 +11,14 @@ import gradio as gr
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import heavy_job, heavy_listener, stopping
-from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.frame.work import asked, heavy_job, heavy_listener, stopping
 from gaprune_viz.app.session.view import View, selected_name
 from gaprune_viz.app.tabs.matrix.layout import MatrixTab
-from gaprune_viz.app.tabs.matrix.view import Inside, look_inside, place_in_table, state_of, window_of
+from gaprune_viz.app.tabs.matrix.view import FIRST, Inside, drawn, place_in_table, state_of, window_of
 from gaprune_viz.app.tabs.matrix.weight import weight_html
 from gaprune_viz.app.widgets.events import HEAVY, HEAVY_LAST, Changes, Listener, Steps, Values, sent_with
 from gaprune_viz.config import Settings
-from gaprune_viz.masking.neurons import woken_neuron
-from gaprune_viz.masking.sentences import woken_sentence
+from gaprune_viz.figures.weights.inside import QUANTITIES
 from gaprune_viz.sketch import inspection
 from gaprune_viz.sketch.inspection import Window
 
@@ -109,12 +108,8 @@ class MatrixEvents:
         card = self.tab.weight
 
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> dict[str, Any]:
-            report("Making the exact mask", 0, 0)
-            name = selected_name(shown, analysis)
-            result = STORE.masks(analysis, settings)
-            answer = STORE.scope(analysis)[0].explain(name, row, column, settings, result)
-            woken = woken_neuron(result.masks, analysis.statistics.matrices, name, row, column)
-            return answer if woken is None else {**answer, "neuron": woken_sentence(woken)}
+            given = {"name": selected_name(shown, analysis), "row": row, "column": column}
+            return asked("explain", analysis, settings, report, stopped, **given)
 
         def show(answer: dict[str, Any]) -> Changes:
             return {card.card: weight_html(answer)}
@@ -130,11 +125,12 @@ class MatrixEvents:
         tab = self.tab
 
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Inside:
-            report("Making the exact mask", 0, 0)
-            name = selected_name(shown, analysis)
+            name, what = selected_name(shown, analysis), values[tab.what]
             info = next(m for m in analysis.statistics.matrices if m.name == name)
             window = move(window_of(values[tab.window], name), (info.rows, info.columns))
-            return look_inside(analysis, shown, settings, values[tab.what], values[tab.side], window)
+            given = {"name": name, "what": what if what in QUANTITIES else FIRST, "window": window and astuple(window)}
+            look = asked("look", analysis, settings, report, stopped, **given)
+            return drawn(look, analysis.statistics.matrices, given["what"], values[tab.side])
 
         def show(found: Inside) -> Changes:
             return {

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from gaprune_viz.analysis.opening import Analysis
-from gaprune_viz.app.session.store import STORE
-from gaprune_viz.app.session.view import View, selected_name
-from gaprune_viz.config import Settings
+from gaprune_viz.calibration.statistics import MatrixInfo
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
-from gaprune_viz.figures.weights.inside import QUANTITIES, inside_html, losses_html, neurons_html, unit_figure
-from gaprune_viz.sketch import inspection
+from gaprune_viz.figures.weights.inside import inside_html, losses_html, neurons_html, unit_figure
+from gaprune_viz.jobs.works.inside import Look
 from gaprune_viz.sketch.inspection import Window
 
-MOST_ROWS, MOST_COLUMNS = 40, 96
-EXTREMES = 10
+FIRST = "pruned"
+"""The quantity that is shown where none, or none that there is, was asked for."""
 # Digits of a row or a column.
 LONGEST_PLACE = 12
 
@@ -34,40 +32,26 @@ class Inside:
     extremes: pd.DataFrame
 
 
-def look_inside(
-    analysis: Analysis, shown: View, settings: Settings, what: str, side: str, window: Window | None
-) -> Inside:
-    """Everything that the tab shows of the selected matrix.
+def drawn(look: Look, matrices: Sequence[MatrixInfo], what: str, side: str) -> Inside:
+    """A look as the tab shows it.
 
     Args:
-        window: what of it to draw; None for all.
-
-    Raises:
-        GapruneError: the settings cannot be met, or there is no such quantity.
+        matrices: of the analysis.
+        what: which quantity it is of.
+        side: which units are drawn: rows, columns or heads; rows where there are no such.
     """
-    name = selected_name(shown, analysis)
-    scope, _ = STORE.scope(analysis)
-    result = STORE.masks(analysis, settings)
-    losses = STORE.losses(analysis, settings)
-    info = next(m for m in analysis.statistics.matrices if m.name == name)
-    window = window or inspection.whole((info.rows, info.columns))
-    what = what if what in QUANTITIES else "pruned"
-    values = inspection.quantity(scope, name, settings, what, result)
-    grid = inspection.blocks(values, window, MOST_ROWS, MOST_COLUMNS)
+    info, grid = next(m for m in matrices if m.name == look.name), look.grid
     where = f"Layer {info.layer}, {ROLE_LABELS[info.role]}"
     picture = inside_html(grid.values, grid.rows.tolist(), grid.columns.tolist(), what, where=where, exact=grid.exact)
-    config = getattr(STORE.dense(analysis).backbone, "config", None)
-    means = inspection.unit_means(values, info.role, inspection.head_size_of(config))
-    shown_side = side if side in means else "rows"
-    scores = scope.scores(name, settings.score)
+    shown_side = side if side in look.means else "rows"
     return Inside(
-        name,
-        window,
+        look.name,
+        look.window,
         picture
-        + losses_html(where, losses.rows[name], info.rows, losses.waking_by_layer(analysis.statistics.matrices))
-        + neurons_html(inspection.silent_neurons(result.masks, analysis.statistics.matrices)),
-        unit_figure(means[shown_side], shown_side, what),
-        _extremes_table(scores, scope.theta_of(name), result.masks[name]),
+        + losses_html(where, look.losses.rows[look.name], info.rows, look.losses.waking_by_layer(matrices))
+        + neurons_html(look.silent),
+        unit_figure(look.means[shown_side], shown_side, what),
+        _extremes_table(look),
     )
 
 
@@ -90,19 +74,10 @@ def state_of(found: Inside) -> dict[str, Any]:
     }
 
 
-def _extremes_table(scores: Any, theta: Any, mask: Any) -> pd.DataFrame:
-    lowest, highest = inspection.extremes(scores, EXTREMES)
+def _extremes_table(look: Look) -> pd.DataFrame:
     rows = [
-        {
-            "Importance": label,
-            "Row": row,
-            "Column": column,
-            "Score": float(f"{float(scores[row, column]):.4g}"),
-            "θ": float(f"{float(theta[row, column]):.4g}"),
-            "Mask": "kept" if bool(mask[row, column]) else "pruned",
-        }
-        for label, places in (("least", lowest), ("most", highest))
-        for row, column in places
+        [label, row, column, float(f"{score:.4g}"), float(f"{theta:.4g}"), "kept" if kept else "pruned"]
+        for label, row, column, score, theta, kept in look.extremes
     ]
     return pd.DataFrame(rows, columns=["Importance", "Row", "Column", "Score", "θ", "Mask"])
 

@@ -10,8 +10,8 @@ import gradio as gr
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import heavy_job, heavy_listener, stopping
-from gaprune_viz.app.session import searching as search
+from gaprune_viz.app.frame.work import asked, heavy_job, heavy_listener, stopping
+from gaprune_viz.app.session.searching import LONGEST_QUERY
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.retrieval import live, queries
@@ -34,6 +34,7 @@ from gaprune_viz.figures.retrieval.measures import measures_html, sides_html
 from gaprune_viz.figures.retrieval.per_query import per_query_figure, per_query_table
 from gaprune_viz.figures.retrieval.ranking import ranking_html
 from gaprune_viz.figures.retrieval.spacemap import map_figure, map_table
+from gaprune_viz.jobs.works.searching import Measured
 
 
 def wire(tab: RetrievalTab, page: Wiring) -> None:
@@ -96,11 +97,12 @@ def compare_query(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
         source, pick, text = values[tab.task], values[tab.pick], values[tab.text]
 
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
-            return search.compare_query(analysis, settings, source, pick, text or "", report, stopped)
+            given = {"source": STORE.check_task(source), "pick": pick, "text": (text or "")[:LONGEST_QUERY]}
+            return asked("compare", analysis, settings, report, stopped, **given)
 
         def show(result: Any) -> Changes:
-            asked = {"source": source, "pick": pick or "", "text": text or ""}
-            return {tab.ranking: ranking_html(*result), tab.asked: asked}
+            on_screen = {"source": source, "pick": pick or "", "text": text or ""}
+            return {tab.ranking: ranking_html(*result), tab.asked: on_screen}
 
         yield from heavy_job(frame, tab.progress, work, show, values, request)
 
@@ -114,14 +116,12 @@ def surprise(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
         source = values[tab.task]
 
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
-            measured = search.measure_tasks(analysis, settings, [source], report, stopped)[0]
-            query = search.most_changed_query(measured.comparison)
-            return query, search.compare_query(analysis, settings, source, query, "", report, stopped)
+            return asked("surprise", analysis, settings, report, stopped, source=STORE.check_task(source))
 
         def show(result: Any) -> Changes:
             query, ranking = result
-            asked = {"source": source, "pick": query, "text": ""}
-            return {tab.pick: query, tab.text: "", tab.ranking: ranking_html(*ranking), tab.asked: asked}
+            on_screen = {"source": source, "pick": query, "text": ""}
+            return {tab.pick: query, tab.text: "", tab.ranking: ranking_html(*ranking), tab.asked: on_screen}
 
         yield from heavy_job(frame, tab.progress, work, show, values, request)
 
@@ -133,28 +133,26 @@ def measure(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
 
     def handler(values: Values, request: gr.Request) -> Steps:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
-            sources = search.both_sides(analysis, values[tab.task])
-            results = search.measure_tasks(analysis, settings, sources, report, stopped)
-            errors = STORE.block_errors(analysis, settings, report, stopped) if settings.refit.refit else None
-            return results, errors
+            source = STORE.check_task(values[tab.task])
+            return asked("sides", analysis, settings, report, stopped, source=source)
 
-        def drawn(one: search.Measured) -> Any:
-            return per_query_figure(one.comparison.per_query, name=one.task.name, source=one.source)
+        def drawn(one: Measured) -> Any:
+            return per_query_figure(one.comparison.per_query, name=one.name, source=one.source)
 
-        def mapped(one: search.Measured) -> Any:
-            return map_figure(one.map, f"Map of {one.task.name}")
+        def mapped(one: Measured) -> Any:
+            return map_figure(one.map, f"Map of {one.name}")
 
         def show(found: Any) -> Changes:
             results, errors = found
-            by_side: dict[str, search.Measured] = dict(zip(SIDES, results, strict=False))
-            parts = [measures_html(r.comparison, r.task.name, r.mask_only) + geometry_html(r.geometry) for r in results]
+            by_side: dict[str, Measured] = dict(zip(SIDES, results, strict=False))
+            parts = [measures_html(r.comparison, r.name, r.mask_only) + geometry_html(r.geometry) for r in results]
             return {
-                tab.metrics: sides_html([(r.task.name, r.comparison, r.mask_only) for r in results], parts),
+                tab.metrics: sides_html([(r.name, r.comparison, r.mask_only) for r in results], parts),
                 **_blocks(tab, errors),
                 **{plot: _side(by_side.get(side), drawn) for side, plot in tab.per_query.items()},
                 **{plot: _side(by_side.get(side), mapped) for side, plot in tab.maps.items()},
-                tab.per_query_table: per_query_table({r.task.name: r.comparison.per_query for r in results}),
-                tab.map_table: map_table({r.task.name: r.map for r in results}),
+                tab.per_query_table: per_query_table({r.name: r.comparison.per_query for r in results}),
+                tab.map_table: map_table({r.name: r.map for r in results}),
             }
 
         yield from heavy_job(frame, tab.progress, work, show, values, request)
@@ -171,6 +169,6 @@ def _blocks(tab: RetrievalTab, errors: dict[str, list[float]] | None) -> Changes
     return {**shown, tab.blocks: figure, tab.blocks_table: block_errors_table(errors)}
 
 
-def _side(one: search.Measured | None, draw: Callable[[search.Measured], Any]) -> Any:
+def _side(one: Measured | None, draw: Callable[[Measured], Any]) -> Any:
     """A figure of one side, where there is one."""
     return gr.update(visible=False) if one is None else gr.update(value=draw(one), visible=True)

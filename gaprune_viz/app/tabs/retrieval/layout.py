@@ -9,13 +9,14 @@ import gradio as gr
 
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.tab import Asked
-from gaprune_viz.app.session.searching import LIVE_DEPTH, LONGEST_QUERY, query_choices
+from gaprune_viz.app.session.searching import LONGEST_QUERY, query_choices
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import Shown
 from gaprune_viz.app.widgets.elements import bell, html, with_files
 from gaprune_viz.app.widgets.events import Changes
 from gaprune_viz.config import SIDES, STARTER_DOMAINS
 from gaprune_viz.figures.kit import panels
+from gaprune_viz.jobs.works.searching import LIVE_DEPTH
 
 # The browser's way to open a query: a click on its bar in the chart of all.
 OPEN_JS = "window.gv = window.gv || {}; window.gv.openQuery = (data) => trigger('select', data);"

@@ -13,9 +13,9 @@ import gradio as gr
 
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
-from gaprune_viz.app.frame.work import heavy_job
+from gaprune_viz.app.frame.work import asked, heavy_job
 from gaprune_viz.app.session.guard import session_of
-from gaprune_viz.app.session.searching import rerank_query
+from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, mask_words
 from gaprune_viz.app.tabs.retrieval.layout import RetrievalTab
 from gaprune_viz.app.widgets.events import Changes, Steps, Values
@@ -51,8 +51,8 @@ def rerank(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
     """Re-rank the query on screen under the settings of the controls; nothing where there is none."""
 
     def handler(values: Values, request: gr.Request) -> Steps:
-        asked = values[tab.asked]
-        if not values[tab.live] or values[frame.active] != "retrieval" or not asked:
+        on_screen = values[tab.asked]
+        if not values[tab.live] or values[frame.active] != "retrieval" or not on_screen:
             yield {}
             return
         moved, session = threading.Event(), session_of(request)
@@ -60,11 +60,9 @@ def rerank(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
             with _lock:
                 _running[session] = (settings.key(), moved)
-            return (
-                analysis,
-                settings,
-                rerank_query(analysis, settings, asked, report, lambda: stopped() or moved.is_set()),
-            )
+            STORE.check_task(on_screen["source"])
+            ended = lambda: stopped() or moved.is_set()  # noqa: E731
+            return analysis, settings, asked("rerank", analysis, settings, report, ended, asked=on_screen)
 
         def show(result: Any) -> Changes:
             analysis, settings, ranked = result

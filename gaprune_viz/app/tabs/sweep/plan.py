@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gaprune_viz.analysis.opening import Analysis
-from gaprune_viz.app.session.searching import both_sides
 from gaprune_viz.config import SWEEP_KINDS, Settings, SweepKind
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.sweep import SweepPlan
 from gaprune_viz.figures.kit import panels
+from gaprune_viz.jobs.works.searching import both_sides
 
 # What the page begins with is small; the list holds more.
 QUICK = "0.3, 0.5, 0.7"

@@ -225,7 +225,7 @@ def test_the_estimate_counts_what_is_read(tiny: EmbeddingModel) -> None:
     assert size is not None
     assert (size.texts, size.characters) == (len(texts), sum(map(len, texts)))
     assert (size.queries, size.passages) == (len(task.queries), len(task.corpus))
-    found = estimate([of_collection(task)], tiny, 2)
+    found = estimate([of_collection(task)], 2, measure_speed(tiny))
     read = sum(len(ids) for ids in tiny.token_ids(texts, "passage"))
     assert found.tokens == pytest.approx(read, rel=0.25)
     assert found.seconds == pytest.approx(2 * found.tokens / found.speed.tokens_per_second)
@@ -245,7 +245,7 @@ def test_the_estimate_of_hub_tasks_comes_from_their_statistics(tiny: EmbeddingMo
     assert size.texts == 82 + 160
     [unknown] = find_tasks(["finmteb:FinSTS"])
     assert size_of(unknown) is None
-    assert estimate([unknown], tiny, 2).unknown == ("finmteb:FinSTS",)
+    assert estimate([unknown], 2, measure_speed(tiny)).unknown == ("finmteb:FinSTS",)
     assert measure_speed(tiny).tokens_per_second > 0
 
 

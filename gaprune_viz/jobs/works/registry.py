@@ -1,0 +1,109 @@
+"""The works by name: each is a function of a desk and of values that JSON has.
+
+Nearly all begin with the folder of an analysis and with settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gaprune_viz.analysis.planning import predict
+from gaprune_viz.calibration.memory_plan import Plan
+from gaprune_viz.config import RetrainSpec, RunSpec, Settings
+from gaprune_viz.evaluation.mteb.estimate import Speed
+from gaprune_viz.evaluation.mteb.running import Failure
+from gaprune_viz.jobs.works import benchmarking, exporting, inside, lesson, searching
+from gaprune_viz.jobs.works.desk import Desk
+from gaprune_viz.jobs.works.kept import KEPT
+from gaprune_viz.sketch.inspection import Window
+
+Given = dict[str, Any]
+
+
+def _prepare(desk: Desk, analysis: str) -> None:
+    searching.prepare(KEPT.analysis(analysis))
+
+
+def _plan(desk: Desk, run: Given) -> Plan:
+    desk.report("Estimating", 0, 0)
+    return predict(RunSpec.model_validate(run), timed=True)
+
+
+def _compare(desk: Desk, analysis: str, settings: Given, source: str, pick: str | None, text: str) -> searching.Ranked:
+    return searching.compare_query(*_on(analysis, settings), source, pick, text, desk.report, desk.stopped)
+
+
+def _rerank(desk: Desk, analysis: str, settings: Given, asked: dict[str, str]) -> searching.Ranked:
+    return searching.rerank_query(*_on(analysis, settings), asked, desk.report, desk.stopped)
+
+
+def _surprise(desk: Desk, analysis: str, settings: Given, source: str) -> tuple[str, searching.Ranked]:
+    return searching.surprise(*_on(analysis, settings), source, desk.report, desk.stopped)
+
+
+def _measure(desk: Desk, analysis: str, settings: Given, sources: list[str]) -> list[searching.Measured]:
+    return searching.measure_tasks(*_on(analysis, settings), sources, desk.report, desk.stopped)
+
+
+def _sides(desk: Desk, analysis: str, settings: Given, source: str) -> Any:
+    return searching.measure_sides(*_on(analysis, settings), source, desk.report, desk.stopped)
+
+
+def _lesson(desk: Desk, analysis: str, settings: Given, whole: bool) -> lesson.Trial:
+    return lesson.tried(KEPT.analysis(analysis), desk.report, desk.stopped, whole=whole)
+
+
+def _look(desk: Desk, analysis: str, settings: Given, name: str, what: str, window: list[int] | None) -> inside.Look:
+    desk.report("Making the exact mask", 0, 0)
+    return inside.look_inside(*_on(analysis, settings), name, what, Window(*window) if window else None)
+
+
+def _explain(desk: Desk, analysis: str, settings: Given, name: str, row: int, column: int) -> dict[str, Any]:
+    desk.report("Making the exact mask", 0, 0)
+    return inside.explain(*_on(analysis, settings), name, row, column)
+
+
+def _export(desk: Desk, analysis: str, settings: Given, file: str) -> str:
+    return exporting.packed(*_on(analysis, settings), file, desk.report, desk.stopped)
+
+
+def _latency(desk: Desk, analysis: str, settings: Given) -> dict[str, Any]:
+    return exporting.speed(*_on(analysis, settings), desk.report, desk.stopped)
+
+
+def _speed(desk: Desk, analysis: str, settings: Given) -> Speed:
+    return KEPT.speed(KEPT.analysis(analysis))
+
+
+def _benchmark(desk: Desk, analysis: str, settings: Given, names: list[str], kept: str) -> list[Failure]:
+    return benchmarking.benchmark(*_on(analysis, settings), names, kept, desk)
+
+
+def _retrain(
+    desk: Desk, analysis: str, settings: Given, spec: Given, source: str, control: bool
+) -> benchmarking.Retrained:
+    return benchmarking.retrain(*_on(analysis, settings), RetrainSpec.model_validate(spec), source, control, desk)
+
+
+def _on(analysis: str, settings: Given) -> tuple[Any, Settings]:
+    return KEPT.analysis(analysis), Settings.model_validate(settings)
+
+
+WORKS: dict[str, Callable[..., Any]] = {
+    "prepare": _prepare,
+    "plan": _plan,
+    "compare": _compare,
+    "rerank": _rerank,
+    "surprise": _surprise,
+    "measure": _measure,
+    "sides": _sides,
+    "lesson": _lesson,
+    "look": _look,
+    "explain": _explain,
+    "export": _export,
+    "latency": _latency,
+    "speed": _speed,
+    "benchmark": _benchmark,
+    "retrain": _retrain,
+}
