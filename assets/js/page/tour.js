@@ -3,6 +3,7 @@ const gv = window.gv;
 let step = 0;
 let panel = null;
 let before = null;
+let pressing = ''; // the button that the step presses, until it has been
 
 const make = (tag, attributes, ...children) => {
   const node = document.createElement(tag);
@@ -51,16 +52,26 @@ const point = (id, tries = 40) => {
 
 const show = (to) => {
   step = Math.max(0, Math.min(window.gvTour.length - 1, to));
-  const { title, text, query, target } = window.gvTour[step];
+  const { title, text, query, target, press } = window.gvTour[step];
   panel.parts.title.textContent = title;
   panel.parts.text.textContent = text;
   panel.parts.count.textContent = `${step + 1} of ${window.gvTour.length}`;
   panel.parts.back.disabled = step === 0;
   panel.parts.next.textContent = step + 1 < window.gvTour.length ? 'Next' : 'Done';
   gv.go(query, true);
+  pressing = press;
   panel.parts.title.focus({ preventScroll: true });
   setTimeout(() => panel && point(target), 350);
 };
+
+// The state of a step is on the page: what it asks for is pressed, where it is not there already.
+addEventListener('gv-settled', () => {
+  const button = panel && pressing && document.getElementById(pressing);
+  if (!button || !button.offsetParent || !document.querySelector('#gv-pick input').value) return;
+  pressing = '';
+  const there = document.querySelector('#gv-ranking .gv-lists');
+  if (!there || there.closest('.gv-stale')) button.click();
+});
 
 const close = () => {
   unmark();

@@ -10,9 +10,11 @@ from typing import Any
 import gradio as gr
 
 from gaprune_viz.app.tuning.controls import CUSTOM, FIELDS, held_by, info_of, settings_from, shown
+from gaprune_viz.app.tuning.playing import play_html
 from gaprune_viz.app.widgets.elements import html
 from gaprune_viz.app.widgets.events import Changes, Values
 from gaprune_viz.config import Settings
+from gaprune_viz.config.playing import PLAY_HELP
 from gaprune_viz.config.presets import PRESETS, Preset
 from gaprune_viz.criteria.registry import criteria
 
@@ -83,6 +85,7 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
             every = [(c.label, c.name) for c in criteria().values()]
             made["criterion"] = _choice("criterion", every, min_width=150, scale=2)
             made["sparsity"] = _slider("sparsity", scale=3)
+            html(play_html(), elem_classes=["gv-steps"], min_width=84)
             made["alpha"] = _slider("alpha", scale=3)
             html(_STEPS, elem_classes=["gv-steps"], min_width=84)
         with gr.Row(elem_classes=["gv-tuning-row"]):
@@ -114,6 +117,7 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
 def _help_html() -> str:
     """What every control does, from the specs; and what the presets are."""
     rows = [(info_of(name)["label"], info_of(name)["help"]) for name in FIELDS]
+    rows.append(("Play", PLAY_HELP))
     rows += [(f"Preset {p.label}", p.sentence) for p in PRESETS.values()]
     return "<dl class='gv-help'>" + "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in rows) + "</dl>"
 
