@@ -162,7 +162,7 @@ def jobs_of(folder: Path, scale: float) -> dict[str, tuple[Job, tuple[float, flo
     model = load_model(run.model)
     statistics = Statistics.open(place)
     scope, targets = exact_scope(statistics, model)
-    triplets = {side: choose_data(run, side, model).triplets for side in SIDES}
+    triplets = {side: choose_data(run, side, model).samples for side in SIDES}
     settings = preset("balanced").settings
     masks = scope.masks(settings).masks
     tasks = {side: load_task(source) for side, source in zip(SIDES, ("chemistry", "general"), strict=True)}

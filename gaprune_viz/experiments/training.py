@@ -145,9 +145,14 @@ class _Cost:
 
     def __init__(self, spec: RetrainSpec, tasks: Mapping[str, RetrievalTask], every: int) -> None:
         self.step_texts, self.measured = STEP_TEXTS * spec.batch_size, 0
+        self.texts, self.every = sum(map(texts_of, tasks.values())), every
         self.total = training_texts(spec, tasks, every)
 
     def told(self, step: RetrainStep, stage: str = TRAINING) -> Progress:
+        """The whole training at some step."""
+        if step.resumed and not self.measured:
+            # What was measured before the run was stopped; where it goes on is measured anew.
+            self.measured = self.texts * (1 + (step.resumed - 1) // self.every if self.every > 0 else 1)
         done = step.step * self.step_texts + self.measured
         return Progress(stage, min(done, self.total), self.total, step.seconds)
 

@@ -112,9 +112,9 @@ def test_between_two_news_the_rest_grows_less_and_a_stall_makes_it_longer() -> N
     assert eta.left() == pytest.approx(21)
     # Twice and thrice as long as a step takes: something holds it up, and it will hold up the others.
     clock.now += 5.0
-    first = eta.left()
+    first = eta.left() or 0.0
     clock.now += 4.0
-    assert 20 < first < eta.left() < 40
+    assert 20 < first < (eta.left() or 0.0) < 40
 
 
 def test_stages_of_unknown_length_and_other_units_do_not_mislead() -> None:
