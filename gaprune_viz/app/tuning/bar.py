@@ -73,6 +73,8 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
     made: dict[str, Any] = {}
     with gr.Group(elem_classes=["gv-tuning"], elem_id="gv-tuning"):
         with gr.Row(elem_classes=["gv-tuning-row"]):
+            # First, so that it is in sight on a phone too.
+            html(play_html(), elem_classes=["gv-steps", "gv-plays"], min_width=84)
             presets = [(p.label, p.name) for p in (*PRESETS.values(), *saved)]
             chosen = gr.Dropdown(
                 [*presets, ("Custom", CUSTOM)],
@@ -85,7 +87,6 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
             every = [(c.label, c.name) for c in criteria().values()]
             made["criterion"] = _choice("criterion", every, min_width=150, scale=2)
             made["sparsity"] = _slider("sparsity", scale=3)
-            html(play_html(), elem_classes=["gv-steps"], min_width=84)
             made["alpha"] = _slider("alpha", scale=3)
             html(_STEPS, elem_classes=["gv-steps"], min_width=84)
         with gr.Row(elem_classes=["gv-tuning-row"]):
