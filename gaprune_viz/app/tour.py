@@ -14,14 +14,14 @@ class Step:
         title, text: what is said.
         query: the state that the page is set to; settings that it does not name are the paper's.
         target: id of the part that is pointed at.
-        press: id of a button that is pressed once the state is there; empty for none.
+        rank: whether the query of the step is ranked once its state is there.
     """
 
     title: str
     text: str
     query: str
     target: str
-    press: str = ""
+    rank: bool = False
 
 
 SEARCH = "preset=balanced&tab=retrieval&task=chemistry&pick=chemistry-corrosion-protection-3-q1"
@@ -72,11 +72,11 @@ STEPS = (
     ),
     Step(
         "Ask both models",
-        "One question to the dense model and to the pruned one, side by side: arrows say which passages moved. The "
-        "comparison is being made now; it takes a moment.",
+        "One question to the dense model and to the pruned one, side by side: arrows say which passages moved. Compare "
+        "searches the whole collection; here the fifty best passages are ranked anew, which takes a moment.",
         f"{SEARCH}&sparsity=0.6",
         "gv-ranking",
-        "gv-compare",
+        rank=True,
     ),
     Step(
         "Play",
@@ -84,7 +84,7 @@ STEPS = (
         "atlas and the sentence follow. Watch where the right passages leave. Escape, or your hand on a slider, stops.",
         f"{SEARCH}&sparsity=0.6",
         "gv-play",
-        "gv-compare",
+        rank=True,
     ),
     Step(
         "When retrieval breaks",

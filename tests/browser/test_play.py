@@ -88,6 +88,23 @@ def test_it_walks_with_the_ranking_and_stops_for_a_hand(tiny: Page) -> None:
     expect(page.locator("#gv-ranking [data-made-for]")).to_have_attribute("data-made-for", "sparsity=0.95")
 
 
+@pytest.mark.leaves("ranking", "task", "tour")
+def test_the_tour_leads_to_a_ranking_and_to_play(tiny: Page) -> None:
+    page = tiny
+    page.locator("#gv-tour").click()
+    panel = page.locator("#gv-tour-panel")
+    for _ in range(6):
+        panel.locator(".gv-tool-main").click()
+    expect(panel).to_contain_text("7 of 10")
+    expect(page.locator("#gv-ranking .gv-asked")).to_contain_text("kitchen cutlery", timeout=LONG)
+    quiet(page)
+    expect(page.locator("#gv-ranking")).not_to_have_class(re.compile("gv-stale"))
+    panel.locator(".gv-tool-main").click()
+    expect(page.locator("#gv-play.gv-pointed")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(panel).to_have_count(0)
+
+
 @pytest.fixture
 def linked(browser: Browser, address: str, tiny_run: str) -> Iterator[Page]:
     query = f"{tiny_run}&tab=retrieval&task=chemistry&pick={QUERY}&play=sparsity"

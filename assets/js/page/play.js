@@ -109,10 +109,19 @@ const forward = () => {
 // On the Retrieval tab there is something to follow first: the query that is chosen, or else the first one.
 const compared = (next) => {
   if (!shown(at('gv-compare')) || find('#gv-ranking .gv-lists')) return next();
-  const chosen = find('#gv-pick input').value || find('#gv-query textarea, #gv-query input').value;
   under = sent();
-  at(chosen ? 'gv-compare' : 'gv-query-next').click();
-  when(() => Boolean(find('#gv-ranking .gv-lists')) && !busy(), next);
+  gv.rank();
+  let again = true;
+  const ready = () => {
+    if (find('#gv-ranking .gv-lists')) return !busy();
+    if (again && !busy() && !trouble() && Date.now() - under.since > GRACE) {
+      // It was asked for before the server knew of the open tab.
+      again = false;
+      at('gv-compare').click();
+    }
+    return false;
+  };
+  when(ready, next);
 };
 
 const begin = () => {

@@ -18,6 +18,14 @@ gv.moved = (now) => {
 };
 gv.marked = mark;
 
+// Have the chosen query, or the first, ranked: at once where live mode is on, and else by a whole comparison.
+gv.rank = () => {
+  const live = document.querySelector('#gv-live input');
+  if (live && live.checked && gv.ask) return gv.ask();
+  const chosen = document.querySelector('#gv-pick input').value || document.querySelector('#gv-query textarea, #gv-query input').value;
+  document.getElementById(chosen ? 'gv-compare' : 'gv-query-next').click();
+};
+
 document.addEventListener(
   'input',
   (event) => {

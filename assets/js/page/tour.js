@@ -3,7 +3,7 @@ const gv = window.gv;
 let step = 0;
 let panel = null;
 let before = null;
-let pressing = ''; // the button that the step presses, until it has been
+let ranks = false; // whether the step still has to have its query ranked
 
 const make = (tag, attributes, ...children) => {
   const node = document.createElement(tag);
@@ -52,25 +52,25 @@ const point = (id, tries = 40) => {
 
 const show = (to) => {
   step = Math.max(0, Math.min(window.gvTour.length - 1, to));
-  const { title, text, query, target, press } = window.gvTour[step];
+  const { title, text, query, target, rank } = window.gvTour[step];
   panel.parts.title.textContent = title;
   panel.parts.text.textContent = text;
   panel.parts.count.textContent = `${step + 1} of ${window.gvTour.length}`;
   panel.parts.back.disabled = step === 0;
   panel.parts.next.textContent = step + 1 < window.gvTour.length ? 'Next' : 'Done';
   gv.go(query, true);
-  pressing = press;
+  ranks = rank;
   panel.parts.title.focus({ preventScroll: true });
   setTimeout(() => panel && point(target), 350);
 };
 
-// The state of a step is on the page: what it asks for is pressed, where it is not there already.
+// The state of a step is on the page: its query is ranked, where it is not there already.
 addEventListener('gv-settled', () => {
-  const button = panel && pressing && document.getElementById(pressing);
-  if (!button || !button.offsetParent || !document.querySelector('#gv-pick input').value) return;
-  pressing = '';
-  const there = document.querySelector('#gv-ranking .gv-lists');
-  if (!there || there.closest('.gv-stale')) button.click();
+  const picked = document.querySelector('#gv-pick input');
+  if (!panel || !ranks || !picked || !picked.offsetParent || !picked.value) return;
+  ranks = false;
+  const asked = document.querySelector('#gv-ranking .gv-asked');
+  if (!asked || asked.textContent !== picked.value || asked.closest('.gv-stale')) gv.rank();
 });
 
 const close = () => {

@@ -61,6 +61,7 @@ def wire(tab: RetrievalTab, page: Wiring) -> None:
         **page.refresh
     )
     _wire_live(tab, page)
+    _wire_asking(tab, page)
     tab.stop.click(**stopping())
 
 
@@ -89,6 +90,17 @@ def _wire_live(tab: RetrievalTab, page: Wiring) -> None:
     frame.drawn.change(
         **heavy_listener(frame, live.rerank(tab, frame), tab.progress, reads, [tab.ranking], LIGHT)
     ).then(**page.refresh).then(**followed("ranked"))
+
+
+def _wire_asking(tab: RetrievalTab, page: Wiring) -> None:
+    """The chosen query is ranked at once: a part of the collection, in a fifth of the time of a comparison."""
+    frame, asking = page.frame, [tab.task, tab.pick, tab.text]
+    ranked = heavy_listener(
+        frame, live.rerank(tab, frame), tab.progress, [frame.active, tab.live, tab.asked], [tab.ranking], LIGHT
+    )
+    tab.asking.select(  # type: ignore[attr-defined]
+        **listener(lambda values: queries.ask(tab, values), asking, [tab.asked, tab.pick], CARRIES)
+    ).then(**ranked).then(**page.refresh).then(**followed("ranked"))
 
 
 def compare_query(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
