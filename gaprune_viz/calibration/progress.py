@@ -54,6 +54,15 @@ class Phases:
         done = round(self._before[name] + self.costs[name] * min(1.0, fraction))
         return Progress(stage, min(done, self.total), self.total, time.monotonic() - self.began)
 
+    def reporting(self, name: str, report: Callable[..., None]) -> Callable[..., None]:
+        """For work that calls `report(stage, done, total)`: the same, told as a piece of the job."""
+
+        def told(stage: str, done: int, total: int, seconds: float | None = None) -> None:
+            step = self.at(name, stage, done / total) if total > 1 else Progress(stage, 0, 0, 0.0)
+            report(step.stage, step.done, step.total, time.monotonic() - self.began)
+
+        return told
+
     def of(self, name: str, work: Generator[Progress, None, Result]) -> Generator[Progress, None, Result]:
         """A piece of work, whose progress is told as that of the job; what it returns is returned."""
         far = 0.0
