@@ -212,6 +212,13 @@ def _refit_more(found: Found) -> Iterator[str]:
 SIDES = ("domain", "general")
 
 
+def _eta(found: Found) -> Iterator[Row]:
+    for name, job in found["jobs"].items():
+        if job["worst"] is not None:
+            floor = f"{job['seconds']:.0f} s, asked {job['asked']} times"
+            yield row(f"what is left, said / true: {name}", job["worst"], found["target"], "", floor)
+
+
 def _nothing(found: Found) -> Iterator[str]:
     yield from ()
 
@@ -226,6 +233,7 @@ SECTIONS: dict[str, Section] = {
     "startup": ("Start-up", _startup, _startup_more),
     "encoding": ("Encoding", _encoding, _nothing),
     "refit": ("Refit", _refit, _refit_more),
+    "eta": ("How long it still takes", _eta, _nothing),
     "scaling": ("Larger models", _scaling, _nothing),
 }
 

@@ -85,7 +85,6 @@ def analyze(
                 workers=peers,
             )
             if folder is not None:
-                yield Progress("Writing", 0, 1, 0.0)
                 refuse_changed(model)
                 if told:
                     release()

@@ -22,6 +22,7 @@ from gaprune_viz.app.session.closing import MOST_SESSIONS, keep_few_events
 from gaprune_viz.app.session.gate import REFUSALS, Gate
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.tabs import TABS
+from gaprune_viz.app.tuning import playing
 from gaprune_viz.app.widgets import scripts, style
 from gaprune_viz.config import ServeSpec
 from gaprune_viz.errors import GapruneError
@@ -48,8 +49,8 @@ _ON_LOAD = """<script>
 
 
 def address_parts(tabs: Sequence[Tab[Any]] = TABS) -> str:
-    """Which parts of the address the browser keeps, for the page's script: they belong to the tabs."""
-    return f"window.gvParts = {json.dumps([part for tab in tabs for part in tab.kept])};"
+    """Which parts of the address the browser keeps, for the page's script: those of the tabs, and Play's."""
+    return f"window.gvParts = {json.dumps([*(part for tab in tabs for part in tab.kept), playing.PART])};"
 
 
 def theme() -> gr.Theme:
@@ -120,7 +121,7 @@ def launch(
         root_path=serve.root_path or None,
         theme=theme(),
         mcp_server=endpoints.mcp_installed() and not serve.public,
-        head=style.head() + scripts.head(tour.script(), address_parts(tabs)) + _ON_LOAD,
+        head=style.head() + scripts.head(tour.script(), playing.script(), address_parts(tabs)) + _ON_LOAD,
         max_file_size=serve.upload_limit,
         max_threads=MOST_THREADS,
         state_session_capacity=MOST_SESSIONS,

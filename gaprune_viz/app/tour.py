@@ -1,4 +1,4 @@
-"""The guided tour: eight steps, each an address to go to, a part of the page to look at, and a few sentences."""
+"""The guided tour: ten steps, each an address to go to, a part of the page to look at, and a few sentences."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ class Step:
         title, text: what is said.
         query: the state that the page is set to; settings that it does not name are the paper's.
         target: id of the part that is pointed at.
+        rank: whether the query of the step is ranked once its state is there.
     """
 
     title: str
     text: str
     query: str
     target: str
+    rank: bool = False
 
+
+SEARCH = "preset=balanced&tab=retrieval&task=chemistry&pick=chemistry-corrosion-protection-3-q1"
+"""The query of which the tour shows both rankings."""
 
 STEPS = (
     Step(
@@ -64,6 +69,22 @@ STEPS = (
         "zero both sides want the same change. The table counts the four kinds and what this setting would prune.",
         "preset=balanced&tab=distributions",
         "gv-kinds",
+    ),
+    Step(
+        "Ask both models",
+        "One question to the dense model and to the pruned one, side by side: arrows say which passages moved. Compare "
+        "searches the whole collection; here the fifty best passages are ranked anew, which takes a moment.",
+        f"{SEARCH}&sparsity=0.6",
+        "gv-ranking",
+        rank=True,
+    ),
+    Step(
+        "Play",
+        "Press Play, or Space when it has the focus: the sparsity walks from 0 to 90 % and back, and the ranking, the "
+        "atlas and the sentence follow. Watch where the right passages leave. Escape, or your hand on a slider, stops.",
+        f"{SEARCH}&sparsity=0.6",
+        "gv-play",
+        rank=True,
     ),
     Step(
         "When retrieval breaks",

@@ -27,6 +27,10 @@ from gaprune_viz.models.memory import less, plain_kernels, recover
 from gaprune_viz.models.targets import Target
 from gaprune_viz.storage.tensor_file import TensorFile
 
+# What comes after the last batch (the sketch, the summary, the files) takes as long as so many tokens: both grow with
+# the weights.
+WRITING_TOKENS = 1_500
+
 
 @dataclass(frozen=True)
 class Side:
@@ -70,7 +74,7 @@ def collect(
         token_budget: most tokens of a batch.
 
     Yields:
-        Progress over both sides and all groups, in tokens.
+        Progress over both sides and all groups, in tokens; at last "Writing", with `WRITING_TOKENS` left for that.
 
     Returns:
         what each side leaves, and for each time that memory ran out a sentence that says so.
@@ -105,7 +109,7 @@ def _collect(
     estimate: Estimate,
     workers: Workers,
 ) -> Generator[Progress, None, dict[str, SideResult]]:
-    work = _Work(sum(step.tokens for steps in plans.values() for step in steps) * len(groups))
+    work = _Work(sum(step.tokens for steps in plans.values() for step in steps) * len(groups) + WRITING_TOKENS)
     results: dict[str, SideResult] = {}
     targets = [target for group in groups for target in group]
     # A gate may be in another group than its `down`.
@@ -115,6 +119,7 @@ def _collect(
     with writing as file:
         for group in groups:
             yield from _group(model, group, gates, sides, plans, results, file, work, estimate, workers)
+    yield work.progress(Progress("Writing", 0, 0, 0.0))
     return results
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,7 +18,8 @@ class Progress:
 
     Attributes:
         stage: what is being done, for people.
-        done, total: in units of work (tokens for calibration).
+        done, total: of the whole job where that is known, in units of expected cost (tokens for calibration). A total
+            of 0 or 1 says that the length of the stage is not known.
         seconds: since the stage began.
     """
 
@@ -30,10 +32,47 @@ class Progress:
     def fraction(self) -> float:
         return self.done / self.total if self.total else 1.0
 
-    @property
-    def eta(self) -> float | None:
-        """Seconds that remain, at the pace so far."""
-        return self.seconds * (self.total - self.done) / self.done if self.done else None
+
+class Phases:
+    """Several pieces of work as one job, whose costs are known beforehand.
+
+    Args:
+        costs: the expected cost of each piece by its name, in any one unit, in the order in which they are done.
+    """
+
+    def __init__(self, costs: Mapping[str, float]) -> None:
+        self.costs = dict(costs)
+        self.total = max(2, round(sum(self.costs.values())))
+        self.began = time.monotonic()
+        ahead, self._before = 0.0, dict[str, float]()
+        for name, cost in self.costs.items():
+            self._before[name] = ahead
+            ahead += cost
+
+    def at(self, name: str, stage: str, fraction: float = 0.0) -> Progress:
+        """The job with a piece done in part, and all before it."""
+        done = round(self._before[name] + self.costs[name] * min(1.0, fraction))
+        return Progress(stage, min(done, self.total), self.total, time.monotonic() - self.began)
+
+    def reporting(self, name: str, report: Callable[..., None]) -> Callable[..., None]:
+        """For work that calls `report(stage, done, total)`: the same, told as a piece of the job."""
+
+        def told(stage: str, done: int, total: int, seconds: float | None = None) -> None:
+            step = self.at(name, stage, done / total) if total > 1 else Progress(stage, 0, 0, 0.0)
+            report(step.stage, step.done, step.total, time.monotonic() - self.began)
+
+        return told
+
+    def of(self, name: str, work: Generator[Progress, None, Result]) -> Generator[Progress, None, Result]:
+        """A piece of work, whose progress is told as that of the job; what it returns is returned."""
+        far = 0.0
+
+        def told(step: Progress) -> Progress:
+            nonlocal far
+            far = max(far, step.fraction) if step.total > 1 else far
+            return self.at(name, step.stage, far)
+
+        return (yield from relayed(work, told))
 
 
 def relayed(work: Generator[News, None, Result], change: Callable[[News], Told]) -> Generator[Told, None, Result]:

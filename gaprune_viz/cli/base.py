@@ -137,34 +137,49 @@ def speaks() -> bool:
 def with_progress(work: Any) -> Any:
     """Run a job with a progress bar on standard error; Ctrl-C stops it cleanly."""
     from gaprune_viz.calibration.progress import iterate
+    from gaprune_viz.jobs.eta import Eta
 
     box: list[Any] = []
+    eta = Eta()
     with _bars() as bars:
-        task = bars.add_task("", total=1.0)
+        task = bars.add_task("", total=1.0, left="")
         for step in iterate(work, box):
-            bars.update(task, description=step.stage, completed=step.fraction if step.total > 1 else 0.0)
+            far = step.fraction if step.total > 1 else 0.0
+            bars.update(task, description=step.stage, completed=far, left=_left(eta.told(step)))
     return box[0]
 
 
 def with_reports(work: Callable[[Callable[[str, int, int], None]], None]) -> None:
     """Run work that reports (stage, done, total) with a progress bar on standard error; each stage begins anew."""
+    from gaprune_viz.calibration.progress import Progress
+    from gaprune_viz.jobs.eta import Eta
+
     with _bars() as bars:
-        task = bars.add_task("", total=None)
+        task = bars.add_task("", total=None, left="")
         last: list[str] = []
+        eta = Eta()
 
         def report(stage: str, done: int, total: int) -> None:
             if last != [stage]:
                 last[:] = [stage]
                 bars.reset(task, description=stage, total=total or None)
-            bars.update(task, completed=done, total=total or None)
+            left = _left(eta.told(Progress(stage, done, total, 0.0)))
+            bars.update(task, completed=done, total=total or None, left=left)
 
         work(report)
+
+
+def _left(seconds: float | None) -> str:
+    """What is left of a job, beside its bar; empty where it is not known."""
+    from gaprune_viz.figures.kit.progress import duration
+
+    return "" if seconds is None else f"{duration(seconds)} left"
 
 
 def _bars() -> Any:
     """A progress display that is silent where standard error is no terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     console = Console(stderr=True)
     silent = not (console.is_terminal and speaks())
@@ -173,7 +188,7 @@ def _bars() -> Any:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         console=console,
         transient=True,
         disable=silent,

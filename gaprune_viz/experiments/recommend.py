@@ -5,7 +5,6 @@ The search is a plain grid, then steps around its best point. Nothing is chosen 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gaprune_viz.analysis.exact import exact_scope, load_dense
-from gaprune_viz.calibration.progress import Progress, drain
+from gaprune_viz.calibration.progress import Phases, Progress, drain
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import SIDES, Alignment, FisherEstimate, MaskSpec, Objective, RecommendSpec, ScoreSpec, Settings
 from gaprune_viz.config.fields import field_info
@@ -80,21 +79,23 @@ def recommend(
     parts = [validation_and_test(source) for source in (spec.task, spec.general_task)]
     validation, test = ({side: part[i] for side, part in zip(SIDES, parts, strict=True)} for i in (0, 1))
     bench = _Measure(statistics, model or load_dense(statistics), spec.sparsity)
-    began = time.monotonic()
-    yield Progress("Validation", 0, spec.trials, 0.0)
+    presets = {name: PRESETS[name].settings.at(spec.sparsity).with_(refit=spec.refit) for name in COMPARED}
+    texts = [sum(len(task.queries) + len(task.corpus) for task in tasks.values()) for tasks in (validation, test)]
+    # The dense model is measured too, before the trials and before the tests.
+    job = Phases({"trials": (1 + spec.trials) * texts[0], "tests": (2 + len(presets)) * texts[1]})
+    yield job.at("trials", "Validation")
     search = _Search(bench, validation, spec)
     for trial in search.run():
         done = len(search.trials)
         label = f"Trial {done}: {trial.of_dense['domain']:.1f} % of dense on validation"
-        yield Progress(label, done, max(done, spec.trials), time.monotonic() - began)
+        yield job.at("trials", label, (1 + done) / (1 + spec.trials))
     winner = _at(spec, search.best.score)
-    presets = {name: PRESETS[name].settings.at(spec.sparsity).with_(refit=spec.refit) for name in COMPARED}
     rows = {"recommended": winner, **presets}
     measured: dict[str, dict[str, np.ndarray]] = {}
-    yield Progress("Test: dense", 0, len(rows), time.monotonic() - began)
+    yield job.at("tests", "Test: dense")
     dense = {side: bench.dense(task) for side, task in test.items()}
     for name, settings in rows.items():
-        yield Progress(f"Test: {name}", len(measured), len(rows), time.monotonic() - began)
+        yield job.at("tests", f"Test: {name}", (1 + len(measured)) / (1 + len(rows)))
         measured[name] = {side: bench.values(settings, task) for side, task in test.items()}
     table = _test_table(measured, dense, test)
     return rounded(

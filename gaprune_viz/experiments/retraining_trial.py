@@ -11,12 +11,12 @@ import pandas as pd
 from torch import Tensor
 
 from gaprune_viz.calibration.batching import Sample
-from gaprune_viz.calibration.progress import Progress, relayed
+from gaprune_viz.calibration.progress import Phases, Progress, relayed
 from gaprune_viz.config import RetrainSpec
 from gaprune_viz.evaluation.cached import CachedEncoder, EmbeddingCache
 from gaprune_viz.evaluation.retrieval import Evaluation, compare, evaluate
 from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
-from gaprune_viz.experiments.training import EVALUATE_EVERY, Curve, Update, train
+from gaprune_viz.experiments.training import EVALUATE_EVERY, Curve, Update, texts_of, train, training_texts
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
 
@@ -89,17 +89,22 @@ def try_retraining(
     Raises:
         GapruneError: fewer triplets than a batch, or a loss or an embedding that is not finite.
     """
+    every = max(1, min(EVALUATE_EVERY, spec.steps // 4))
+    texts, lesson = sum(map(texts_of, tasks.values())), training_texts(spec, tasks, every)
+    costs = {DENSE: texts, PRUNED: texts, RETRAINED: lesson, **({CONTROL: lesson} if control else {})}
+    job = Phases(costs)
     for version, encoder in (
         (DENSE, CachedEncoder(model, cache)),
         (PRUNED, CachedEncoder(model, cache, targets, masks, weights)),
     ):
-        for side, task in tasks.items():
-            yield Progress(f"Measuring {task.name}, {version}", 0, 0, 0.0)
+        for number, (side, task) in enumerate(tasks.items()):
+            yield job.at(version, f"Measuring {task.name}, {version}", number / len(tasks))
             found = evaluate(task, *encode_task(encoder, task))
             trial.evaluations.setdefault(version, {})[side] = found
-    yield from _train(trial, RETRAINED, model, targets, masks, triplets, spec, tasks, weights)
+    taught = _train(trial, RETRAINED, model, targets, masks, triplets, spec, tasks, every, weights)
+    yield from job.of(RETRAINED, taught)
     if control:
-        yield from _train(trial, CONTROL, model, targets, {}, triplets, spec, tasks)
+        yield from job.of(CONTROL, _train(trial, CONTROL, model, targets, {}, triplets, spec, tasks, every))
     return trial
 
 
@@ -112,9 +117,9 @@ def _train(
     triplets: Sequence[Sample],
     spec: RetrainSpec,
     tasks: Mapping[str, RetrievalTask],
+    every: int,
     weights: Mapping[str, Tensor] | None = None,
 ) -> Generator[Progress, None, None]:
-    every = max(1, min(EVALUATE_EVERY, spec.steps // 4))
     work = train(model, targets, masks, triplets, spec, weights=weights, tasks=tasks, every=every)
 
     def told(update: Update) -> Progress:

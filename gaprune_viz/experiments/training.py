@@ -21,6 +21,9 @@ from gaprune_viz.pruning.applying import masked
 from gaprune_viz.pruning.retraining import RetrainStep, clone, own_targets, retrain
 
 EVALUATE_EVERY = 25
+# A step takes as long for each triplet of its batch as encoding so many texts: three texts, forward and backward.
+STEP_TEXTS = 9
+TRAINING = "Retraining"
 
 
 @dataclass(frozen=True)
@@ -106,22 +109,52 @@ def train(
     """
     with masked(model, targets, masks, weights):
         student = clone(model)
+    cost = _Cost(spec, tasks or {}, every)
     curve, evaluations = Curve(), dict[str, Evaluation]()
     steps = retrain(student, own_targets(student, targets), masks, triplets, spec, checkpoint=checkpoint)
     try:
         for step in steps:
             if not math.isnan(step.loss):
                 curve.losses.append((step.step, step.loss))
-            yield Update(step.progress, curve)
+            yield Update(cost.told(step), curve)
             if tasks and _is_measured(step, every):
                 for side, task in tasks.items():
-                    yield Update(Progress(f"Measuring {task.name}", 0, 0, step.seconds), curve)
+                    yield Update(cost.told(step, f"Measuring {task.name}"), curve)
                     evaluations[side] = evaluate(task, *encode_task(student, task))
+                    cost.measured += texts_of(task)
                 curve.points.append(Point(step.step, {s: e.means["ndcg_at_10"] for s, e in evaluations.items()}))
-                yield Update(step.progress, curve)
+                yield Update(cost.told(step), curve)
     finally:
         steps.close()
     return Trained(student, curve, evaluations)
+
+
+def training_texts(spec: RetrainSpec, tasks: Mapping[str, RetrievalTask], every: int = EVALUATE_EVERY) -> int:
+    """What a training with `train` costs, in texts that are encoded in the same time."""
+    measured = 1 + (spec.steps // every + (spec.steps % every > 0) if every > 0 else 1)
+    return spec.steps * STEP_TEXTS * spec.batch_size + measured * sum(map(texts_of, tasks.values()))
+
+
+def texts_of(task: RetrievalTask) -> int:
+    """How many texts a task has to be encoded."""
+    return len(task.queries) + len(task.corpus)
+
+
+class _Cost:
+    """How much of a training is done, in texts."""
+
+    def __init__(self, spec: RetrainSpec, tasks: Mapping[str, RetrievalTask], every: int) -> None:
+        self.step_texts, self.measured = STEP_TEXTS * spec.batch_size, 0
+        self.texts, self.every = sum(map(texts_of, tasks.values())), every
+        self.total = training_texts(spec, tasks, every)
+
+    def told(self, step: RetrainStep, stage: str = TRAINING) -> Progress:
+        """The whole training at some step."""
+        if step.resumed and not self.measured:
+            # What was measured before the run was stopped; where it goes on is measured anew.
+            self.measured = self.texts * (1 + (step.resumed - 1) // self.every if self.every > 0 else 1)
+        done = step.step * self.step_texts + self.measured
+        return Progress(stage, min(done, self.total), self.total, step.seconds)
 
 
 def _is_measured(step: RetrainStep, every: int) -> bool:

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gaprune_viz.calibration.batching import Sample, like_lengths
-from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import RetrainSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -49,11 +48,6 @@ class RetrainStep:
     learning_rate: float
     seconds: float
     resumed: int = 0
-
-    @property
-    def progress(self) -> Progress:
-        """The same, as progress of a long job."""
-        return Progress("Retraining", self.step - self.resumed, self.total - self.resumed, self.seconds)
 
 
 def clone(model: EmbeddingModel) -> EmbeddingModel:

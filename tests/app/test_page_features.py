@@ -207,7 +207,7 @@ def test_the_worked_formula_has_the_numbers_of_its_weight() -> None:
 
 
 def test_every_step_of_the_tour_is_a_state_of_the_page(page: Page) -> None:
-    assert len(STEPS) == 8
+    assert len(STEPS) == 10
     matrices = STORE.analysis(DEMO).statistics.matrices
     tabs = {str(placed.box.id) for placed in page.tabs.values()}
     for step in STEPS:
@@ -216,6 +216,7 @@ def test_every_step_of_the_tour_is_a_state_of_the_page(page: Page) -> None:
         assert view_of(params, View()).metric == params.get("metric", "pruned_fraction")
         assert params["tab"] in tabs
         assert not params.get("at") or matrix_at(params["at"], matrices)
+        assert params.get("pick", "") in {"", *STORE.task("chemistry").queries}
     assert head(tour.script(), address_parts()).count("</script>") == 1
 
 

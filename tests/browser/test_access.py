@@ -116,11 +116,11 @@ def test_a_whole_visit_by_keyboard_alone(again: Page) -> None:
     tab_to(page, "#gv-tour")
     page.keyboard.press("Enter")
     panel = page.locator("#gv-tour-panel")
-    expect(panel).to_contain_text("1 of 8")
-    for step in range(2, 9):
+    expect(panel).to_contain_text("1 of 10")
+    for step in range(2, 11):
         tab_to(page, "#gv-tour-panel .gv-tool-main")
         page.keyboard.press("Enter")
-        expect(panel).to_contain_text(f"{step} of 8")
+        expect(panel).to_contain_text(f"{step} of 10")
     page.keyboard.press("Escape")
     expect(panel).to_have_count(0)
     assert page.evaluate("document.activeElement.id") == "gv-tour"

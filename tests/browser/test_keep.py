@@ -142,7 +142,7 @@ def test_the_formula_follows_and_the_words_are_there(again: Page) -> None:
     expect(page.locator("#gv-cite")).to_contain_text("2509.10844")
     expect(page.locator(".gv-prose.prose")).to_contain_text("Masks are not speed")
     page.locator("#gv-new-here button").click()
-    expect(page.locator("#gv-tour-panel")).to_contain_text("1 of 8")
+    expect(page.locator("#gv-tour-panel")).to_contain_text("1 of 10")
 
 
 def test_an_address_of_a_stranger_is_never_markup(browser: Browser, address: str) -> None:

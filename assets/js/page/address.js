@@ -71,6 +71,11 @@ const step = (by) => {
   mark();
   gv.go(parts.toString(), true);
 };
+// What comes next is a step of its own, however little time has passed.
+gv.rest = () => {
+  paused = true;
+};
+
 gv.undo = () => step(-1);
 gv.redo = () => step(1);
 
@@ -119,7 +124,10 @@ gv.write = (query, half) => {
   for (const key of LOOKING) if (look.has(key)) next.set(key, look.get(key));
   for (const key of [...OURS, ...KEPT]) if (old.has(key)) next.set(key, old.get(key));
   show(next);
-  if (half === 'settings') gv.record(query);
+  if (half !== 'settings') return;
+  gv.settings = query;
+  gv.record(query);
+  if (gv.marked) gv.marked();
 };
 
 // The parts on arrival call themselves open and empty: the address is not theirs before the server has read it.
@@ -131,6 +139,7 @@ gv.begin = () => {
 // What the address asked for is on the page: whoever drives or photographs it may begin.
 gv.settle = () => {
   document.documentElement.dataset.gvSettled = '1';
+  dispatchEvent(new Event('gv-settled'));
 };
 
 // A part of the address that only the browser knows; an empty value takes it out.
@@ -210,6 +219,8 @@ document.addEventListener('keydown', (event) => {
 document.addEventListener(
   'input',
   () => {
+    // A walk of its own is one step, however slowly it goes.
+    if (gv.playing) return;
     const now = Date.now();
     paused = paused || now - touched > TOGETHER;
     touched = now;

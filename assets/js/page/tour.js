@@ -3,6 +3,7 @@ const gv = window.gv;
 let step = 0;
 let panel = null;
 let before = null;
+let ranks = false; // whether the step still has to have its query ranked
 
 const make = (tag, attributes, ...children) => {
   const node = document.createElement(tag);
@@ -51,16 +52,26 @@ const point = (id, tries = 40) => {
 
 const show = (to) => {
   step = Math.max(0, Math.min(window.gvTour.length - 1, to));
-  const { title, text, query, target } = window.gvTour[step];
+  const { title, text, query, target, rank } = window.gvTour[step];
   panel.parts.title.textContent = title;
   panel.parts.text.textContent = text;
   panel.parts.count.textContent = `${step + 1} of ${window.gvTour.length}`;
   panel.parts.back.disabled = step === 0;
   panel.parts.next.textContent = step + 1 < window.gvTour.length ? 'Next' : 'Done';
   gv.go(query, true);
+  ranks = rank;
   panel.parts.title.focus({ preventScroll: true });
   setTimeout(() => panel && point(target), 350);
 };
+
+// The state of a step is on the page: its query is ranked, where it is not there already.
+addEventListener('gv-settled', () => {
+  const picked = document.querySelector('#gv-pick input');
+  if (!panel || !ranks || !picked || !picked.offsetParent || !picked.value) return;
+  ranks = false;
+  const asked = document.querySelector('#gv-ranking .gv-asked');
+  if (!asked || asked.textContent !== picked.value || asked.closest('.gv-stale')) gv.rank();
+});
 
 const close = () => {
   unmark();

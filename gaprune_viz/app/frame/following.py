@@ -14,7 +14,7 @@ from gaprune_viz.app.frame.tab import Placed
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.guard import warn
 from gaprune_viz.app.tuning.controls import CUSTOM, knob_updates, preset_of
-from gaprune_viz.app.widgets.events import LIGHT, Changes, Listener, Values, listener, script
+from gaprune_viz.app.widgets.events import LIGHT, Changes, Listener, Values, followed, listener, script
 from gaprune_viz.config.presets import preset
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.saved_presets import find_preset
@@ -135,7 +135,7 @@ def wire_tuning(frame: Frame, following: Following) -> None:
     # `release` too, because `input` can lose a slider's last value.
     moved = [control.input for control in tuning.all] + [slider.release for slider in tuning.sliders]
     # One after the other: a chart drawn first would hold up the headline.
-    gr.on(moved, **refreshing).then(**drawing)
+    gr.on(moved, **refreshing).then(**drawing).then(**followed("drawn"))
     tuning.controls["criterion"].input(**greying)
     everything = [tuning.preset, *tuning.all]
     loading = listener(lambda values: load_preset(frame, values[tuning.preset]), [tuning.preset], everything)

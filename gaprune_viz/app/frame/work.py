@@ -22,6 +22,7 @@ from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.progress import progress_html
 from gaprune_viz.jobs import process, watching, zerogpu
+from gaprune_viz.jobs.eta import Eta
 from gaprune_viz.jobs.watching import Report, Work
 from gaprune_viz.jobs.works.desk import quiet
 from gaprune_viz.storage.workspace import clean, workspace
@@ -54,13 +55,14 @@ def steps(
     work: Generator[Progress, None, Any], flag: Any, place: Any, live: Callable[[], Changes] | None = None
 ) -> Generator[Changes, None, Any]:
     """Run a generator of progress, showing each step and what `live` gives; what the generator returns is returned."""
+    eta = Eta()
     try:
         while True:
             if flag.is_set():
                 raise Cancelled
             step = next(work)
             known = step.fraction if step.total > 1 else None
-            yield {place: progress_html(step.stage, known, step.eta), **_known(live)}
+            yield {place: progress_html(step.stage, known, eta.told(step)), **_known(live)}
     except StopIteration as end:
         return end.value
     finally:

@@ -10,9 +10,11 @@ from typing import Any
 import gradio as gr
 
 from gaprune_viz.app.tuning.controls import CUSTOM, FIELDS, held_by, info_of, settings_from, shown
+from gaprune_viz.app.tuning.playing import play_html
 from gaprune_viz.app.widgets.elements import html
 from gaprune_viz.app.widgets.events import Changes, Values
 from gaprune_viz.config import Settings
+from gaprune_viz.config.playing import PLAY_HELP
 from gaprune_viz.config.presets import PRESETS, Preset
 from gaprune_viz.criteria.registry import criteria
 
@@ -71,6 +73,8 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
     made: dict[str, Any] = {}
     with gr.Group(elem_classes=["gv-tuning"], elem_id="gv-tuning"):
         with gr.Row(elem_classes=["gv-tuning-row"]):
+            # First, so that it is in sight on a phone too.
+            html(play_html(), elem_classes=["gv-steps", "gv-plays"], min_width=84)
             presets = [(p.label, p.name) for p in (*PRESETS.values(), *saved)]
             chosen = gr.Dropdown(
                 [*presets, ("Custom", CUSTOM)],
@@ -114,6 +118,7 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
 def _help_html() -> str:
     """What every control does, from the specs; and what the presets are."""
     rows = [(info_of(name)["label"], info_of(name)["help"]) for name in FIELDS]
+    rows.append(("Play", PLAY_HELP))
     rows += [(f"Preset {p.label}", p.sentence) for p in PRESETS.values()]
     return "<dl class='gv-help'>" + "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in rows) + "</dl>"
 

@@ -103,6 +103,11 @@ def arrived(lane: str) -> Listener:
     return script(f"() => gv.arrived('{lane}')")
 
 
+def followed(what: str) -> Listener:
+    """What follows when all that a move asked for is on screen: `drawn` the open tab, `ranked` the query on screen."""
+    return script(f"() => gv.followed('{what}')")
+
+
 def sent_with(event: gr.EventData) -> dict[str, Any]:
     """The data of an event, where it is an object. Browsers may send anything."""
     data: Any = getattr(event, "_data", None)

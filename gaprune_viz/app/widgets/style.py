@@ -10,7 +10,7 @@ from gaprune_viz.storage.paths import assets
 # The sheets of `assets/css` in the order of the cascade.
 SHEETS = (
     *("tokens", "gradio", "furniture", "tuning", "cards", "shares", "atlas", "legend", "rankings", "measures"),
-    *("progress", "layout", "retrieval", "sweep", "tools", "charts", "compare", "inside", "tour", "lesson"),
+    *("progress", "layout", "retrieval", "sweep", "tools", "charts", "compare", "inside", "tour", "lesson", "play"),
 )
 COLORS = {
     "dense": scales.DENSE,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from gaprune_viz.calibration.progress import Progress, relayed
+from gaprune_viz.calibration.progress import Phases, Progress, relayed
 from gaprune_viz.config import SIDES, StudySpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.study.bench import Bench
 from gaprune_viz.experiments.study.document import STUDY_FILE, STUDY_FORMAT, check_study
 from gaprune_viz.experiments.study.plan import Cell, cells
 from gaprune_viz.experiments.study.tables import study_document
+from gaprune_viz.experiments.training import TRAINING, texts_of, training_texts
 from gaprune_viz.storage.workspace import write_whole
 from gaprune_viz.versions import versions
 
@@ -41,13 +41,13 @@ def run_study(spec: StudySpec, folder: Path, *, partial: bool = False) -> Genera
     bench = Bench(spec, folder)
     planned = cells(spec)
     found = {i: cell for i in range(len(planned)) if (cell := bench.store.read(bench.key(planned[i]))) is not None}
-    began, known = time.monotonic(), len(found)
+    job = Phases({} if partial else {str(i): cost(bench, cell) for i, cell in enumerate(planned) if i not in found})
     for i, cell in enumerate(planned):
         if i in found or partial:
             continue
         # Cells that another row shares, such as the base of an ablation, are on disk by now.
-        found[i] = bench.store.read(bench.key(cell)) or (yield from _measured(bench, cell, len(found), planned, began))
-        yield Progress(cell.label, len(found) - known, len(planned) - known, time.monotonic() - began)
+        found[i] = bench.store.read(bench.key(cell)) or (yield from _measured(bench, cell, job, str(i)))
+        yield job.at(str(i), cell.label, 1.0)
     if 0 not in found:
         raise GapruneError("The dense model has not been measured yet.", "Run the study without --partial first.")
     document = {
@@ -68,15 +68,22 @@ def run_study(spec: StudySpec, folder: Path, *, partial: bool = False) -> Genera
     return check_study(document)
 
 
-def _measured(
-    bench: Bench, cell: Cell, done: int, planned: list[Cell], began: float
-) -> Generator[Progress, None, dict[str, Any]]:
-    """Measure a cell; progress within it is shown in words, the bar counts whole cells."""
+def cost(bench: Bench, cell: Cell) -> float:
+    """What a cell costs, in texts that are encoded in the same time."""
+    texts = sum(map(texts_of, bench.tasks.values()))
+    return texts + (0 if cell.retrain is None else training_texts(cell.retrain, {}))
+
+
+def _measured(bench: Bench, cell: Cell, job: Phases, name: str) -> Generator[Progress, None, dict[str, Any]]:
+    """Measure a cell; progress within it is shown in words, and on the bar where the cell is a training."""
+
+    texts = sum(map(texts_of, bench.tasks.values()))
 
     def told(step: Progress) -> Progress:
         inner = f", {step.fraction:.0%}" if step.total > 1 else ""
         stage = cell.label if step.stage == cell.label else f"{cell.label}: {step.stage.lower()}{inner}"
-        return Progress(stage, done, len(planned), time.monotonic() - began)
+        within = step.fraction if cell.retrain is not None and step.stage == TRAINING and step.total > 1 else 0.0
+        return job.at(name, stage, within * (1 - texts / job.costs[name]))
 
     return (yield from relayed(bench.measure(cell), told))
 

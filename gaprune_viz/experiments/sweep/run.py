@@ -17,6 +17,7 @@ from gaprune_viz.config import SIDES
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import COMPARED
 from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.evaluation.tasks import RetrievalTask
 from gaprune_viz.experiments.sweep.bench import Bench
 from gaprune_viz.experiments.sweep.plan import Place, SweepPlan, Value
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -37,7 +38,7 @@ def sweep(
         model: the dense model, where it is loaded already. It is loaded only if it is needed.
 
     Yields:
-        Progress after each task of each cell; what was found on disk counts as done.
+        Progress after each task of each cell, in texts that are encoded; what is on disk costs none.
 
     Returns:
         one row per cell and task, columns `COLUMNS`: `row` and `column` (values of the two swept settings),
@@ -52,13 +53,15 @@ def sweep(
     tasks = {side: load_task(source) for side, source in zip(SIDES, plan.tasks, strict=True)}
     bench = Bench(analysis_folder, model)
     places = list(plan.places())
-    began, total = time.monotonic(), len(places) * len(tasks)
     rows: list[dict[str, Any]] = []
-
-    def progress(stage: str) -> Progress:
-        return Progress(stage, len(rows), total, time.monotonic() - began)
-
+    job = _Job(plan, bench, places, tasks)
+    progress = job.progress
     yield progress("Sweep")
+    if job.missing:
+        # Of its own, so that the first cell takes as long as the others.
+        yield progress("Loading the model")
+        bench.loaded()
+        yield progress("Sweep")
     for row, column in places:
         label = place_label(plan, row, column)
         own = bench
@@ -72,8 +75,33 @@ def sweep(
             of_dense = numbers["ndcg_at_10"] / dense if dense > 0 else math.nan
             where = {"kind": plan.kind, "row": row, "column": column, "sparsity": settings.mask.sparsity}
             rows.append({**where, "task": task.name, "side": side, **numbers, "of_dense": of_dense})
+            job.measured((row, column), side)
             yield progress(f"{label}, {task.name}")
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+class _Job:
+    """How far a sweep is, in texts that it encodes; what is on disk already costs nothing."""
+
+    def __init__(self, plan: SweepPlan, bench: Bench, places: list[Place], tasks: dict[str, RetrievalTask]) -> None:
+        self.texts = {side: len(task.queries) + len(task.corpus) for side, task in tasks.items()}
+        self.missing = {
+            (place, side)
+            for place in places
+            for side, task in tasks.items()
+            if (own := bench if plan.kind != "samples" else bench_of(bench.statistics.folder, plan, place)) is None
+            or own.known(plan.settings(*place), task) is None
+        }
+        self.began, self.done = time.monotonic(), 0
+        self.total = sum(self.texts[side] for _, side in self.missing)
+
+    def measured(self, place: Place, side: str) -> None:
+        """A cell is finished."""
+        if (place, side) in self.missing:
+            self.done += self.texts[side]
+
+    def progress(self, stage: str) -> Progress:
+        return Progress(stage, self.done, self.total, time.monotonic() - self.began)
 
 
 def place_label(plan: SweepPlan, row: Value, column: Value) -> str:

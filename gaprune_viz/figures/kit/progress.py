@@ -12,7 +12,8 @@ def progress_html(stage: str, fraction: float | None, eta: float | None = None) 
     value = f'aria-valuenow="{percent}"' if known else ""
     right = f"{percent} %" if known else ""
     if eta is not None and known and 0 < percent < 100:
-        right += f" · {duration(eta)} left"
+        # The page counts it down until the next news (assets/js/page/progress.js).
+        right += f' · <span data-left="{eta:.1f}">{duration(eta)}</span> left'
     style = f"width:{percent}%" if known else ""
     return (
         f'<div class="gv-progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" {value} '

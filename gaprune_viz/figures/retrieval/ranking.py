@@ -23,6 +23,7 @@ def ranking_html(
     k: int = 10,
     note: str = "",
     refitted: bool = False,
+    made_for: str = "",
 ) -> str:
     """Dense and pruned top k side by side; on a phone one below the other. All text is escaped.
 
@@ -30,6 +31,8 @@ def ranking_html(
         sides: dense beside pruned; beside refitted where `mask_only` is given.
         mask_only: dense beside the mask alone, for a refitted model.
         refitted: whether the pruned model is a refitted one; it is where `mask_only` is given.
+        made_for: the settings that it was made under, as an address has them; the page marks it where its own are
+            others.
         note: what the lists are, where they are not rankings of the whole collection.
     """
     dense, pruned = list(sides.dense)[:k], list(sides.pruned)[:k]
@@ -44,7 +47,8 @@ def ranking_html(
     columns.append(("refitted" if refitted or mask_only is not None else "pruned", pruned))
     lists = "".join(_list(side, passages) for side, passages in columns)
     return (
-        f'<section class="gv-panel gv-search"><header><p class="gv-asked">{escape(query)}</p><p>{said}</p>{told}'
+        f'<section class="gv-panel gv-search" data-made-for="{escape(made_for)}">'
+        f'<header><p class="gv-asked">{escape(query)}</p><p>{said}</p>{told}'
         f'</header><div class="gv-lists" data-lists="{len(columns)}">{lists}</div></section>'
     )
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gaprune_viz.analysis.opening import Analysis
+from gaprune_viz.calibration.progress import Phases
 from gaprune_viz.config import STARTER_DOMAINS, Settings
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.cached import CachedEncoder
@@ -223,10 +224,12 @@ def measure_tasks(
     analysis: Analysis, settings: Settings, sources: list[str], report: Report, stopped: Stopped
 ) -> list[Measured]:
     """Dense against pruned over every query of some tasks."""
-    results = []
-    for source in dict.fromkeys(sources):
+    results, chosen = [], dict.fromkeys(sources)
+    job = Phases({f"{source} {i}": len(KEPT.task(source).corpus) for source in chosen for i in range(2)})
+    for source in chosen:
         task = KEPT.task(source)
-        dense, pruned = (task_embeddings(analysis, task, spec, report, stopped) for spec in (None, settings))
+        told = {spec: job.reporting(f"{source} {i}", report) for i, spec in enumerate((None, settings))}
+        dense, pruned = (task_embeddings(analysis, task, spec, told[spec], stopped) for spec in (None, settings))
         report("Comparing", 0, 0)
         reference = evaluate(task, *dense)
         comparison = compare(task, reference, evaluate(task, *pruned))

@@ -20,6 +20,8 @@ from gaprune_viz.jobs.works.searching import LIVE_DEPTH
 
 # The browser's way to open a query: a click on its bar in the chart of all.
 OPEN_JS = "window.gv = window.gv || {}; window.gv.openQuery = (data) => trigger('select', data);"
+# Its way to rank the chosen query at once, as live mode does.
+ASK_JS = "window.gv = window.gv || {}; window.gv.ask = () => trigger('select', {});"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class RetrievalTab:
     pick: gr.Dropdown
     steps: tuple[gr.Button, gr.Button]
     opener: gr.HTML
+    asking: gr.HTML
     text: gr.Textbox
     compare: gr.Button
     surprise: gr.Button
@@ -155,9 +158,9 @@ def build(frame: Frame, shown: Shown) -> RetrievalTab:
             maps[side] = gr.Plot(visible=False, show_label=False, elem_id=f"gv-map-{side}", min_width=320)
     with gr.Accordion("Every point of the maps as a table", open=False):
         points = with_files(gr.Dataframe(interactive=False, elem_id="gv-map-table", show_search="filter"), "maps")
-    opener = bell(OPEN_JS, "gv-open")
+    opener, asking = bell(OPEN_JS, "gv-open"), bell(ASK_JS, "gv-ask")
     return RetrievalTab(
-        *(task, pick, (back, ahead), opener, text, run, surprise, live, gr.State({})),
+        *(task, pick, (back, ahead), opener, asking, text, run, surprise, live, gr.State({})),
         *(ranking, measure, stop, progress, metrics),
         per_query=per_query,
         per_query_table=table,

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from gaprune_viz.analysis.opening import Analysis
+from gaprune_viz.app.frame.address import settings_query
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.work import asked, heavy_job
 from gaprune_viz.app.session.guard import session_of
@@ -66,8 +67,9 @@ def rerank(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
 
         def show(result: Any) -> Changes:
             analysis, settings, ranked = result
+            made = settings_query(settings)
             note = live_note(ranked.sides.passages, settings, mask_words(analysis))
-            return {tab.ranking: ranking_html(*ranked, note=note, refitted=settings.refit.refit)}
+            return {tab.ranking: ranking_html(*ranked, note=note, refitted=settings.refit.refit, made_for=made)}
 
         try:
             yield from heavy_job(frame, tab.progress, work, show, values, request)

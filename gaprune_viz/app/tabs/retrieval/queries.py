@@ -37,6 +37,19 @@ def step(tab: RetrievalTab, values: Values, by: int) -> Changes:
     return {tab.pick: known[place % len(known)], tab.text: ""}
 
 
+def ask(tab: RetrievalTab, values: Values) -> Changes:
+    """The query that is chosen, or else the first sample query, as the one on screen, which live mode ranks."""
+    source, pick, text = values[tab.task], values[tab.pick], values[tab.text] or ""
+    try:
+        known = STORE.task(source).queries
+    except GapruneError as error:
+        warn(error)
+        return {}
+    if not text.strip() and pick not in known:
+        pick = next(iter(known), None)
+    return {tab.asked: {"source": source, "pick": pick or "", "text": text}, tab.pick: pick}
+
+
 def open_query(tab: RetrievalTab, event: gr.EventData) -> Changes:
     """Task, sample query and empty text of a clicked bar. Browsers may send anything."""
     data = sent_with(event)
