@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags, with_progress
+from gaprune_viz.cli.sweeps import split
 from gaprune_viz.config import FrontierSpec, MaskSpec, RefitSpec, ScoreSpec, Settings
 
 
@@ -35,6 +36,8 @@ def frontier(
         refit=build(RefitSpec, flags, usual.settings.refit, prefix="refit"),
     )
     own = {name: value for name, value in flags.items() if name in FrontierSpec.model_fields}
+    if "rows" in own:
+        own["rows"] = split(own["rows"], "rows")
     spec = FrontierSpec.parse({**own, "settings": settings})
     document = with_progress(run_frontier(analysis, spec, out or analysis / "frontier"))
     if markdown is not None:

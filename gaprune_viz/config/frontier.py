@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gaprune_viz.config.base import Spec
 from gaprune_viz.config.pruning import ScoreSpec, Settings
@@ -14,6 +12,18 @@ from gaprune_viz.config.refit import RefitSpec
 NEURON_SHARES = (0.25, 0.5)
 LAYER_SHARE = 1 / 3
 WEIGHT_SHARES = (0.5, 0.7)
+FRONTIER_ROWS = (
+    "dense",
+    "dense-int8",
+    "neurons-25",
+    "neurons-25-int8",
+    "neurons-50",
+    "neurons-50-int8",
+    "layers",
+    "weights-50",
+    "weights-70",
+    "static",
+)
 
 
 class FrontierSpec(Spec):
@@ -30,6 +40,11 @@ class FrontierSpec(Spec):
         min_length=1,
         description="The general task.",
         json_schema_extra={"label": "General task"},
+    )
+    rows: tuple[str, ...] = Field(
+        default=FRONTIER_ROWS,
+        description="What is measured; the dense model always is.",
+        json_schema_extra={"label": "Rows"},
     )
     steps: int = Field(
         default=100,
@@ -52,6 +67,10 @@ class FrontierSpec(Spec):
         json_schema_extra={"label": "Settings"},
     )
 
-    def content(self) -> dict[str, Any]:
-        """What determines quality: rounds have no part in it."""
-        return {name: value for name, value in super().content().items() if name != "rounds"}
+    @field_validator("rows")
+    @classmethod
+    def _rows_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if name not in FRONTIER_ROWS]
+        if unknown:
+            raise ValueError(f"{unknown[0]} is none of {', '.join(FRONTIER_ROWS)}")
+        return tuple(name for name in FRONTIER_ROWS if name in value or name == "dense")

@@ -59,7 +59,6 @@ class FrontierBench:
                 "analysis": self.statistics.document["key"],
                 "weights": self.dense.weight_hash,
                 "tasks": {side: task.content_hash for side, task in self.tasks.items()},
-                "threads": None,
             }
         )
 

@@ -39,7 +39,7 @@ class Row:
 
 
 def rows_of(spec: FrontierSpec) -> list[Row]:
-    """All rows, the dense model first."""
+    """The rows that are asked for, the dense model first."""
 
     def cut(structure: Structure, share: float) -> Settings:
         whole = StructureSpec(structure=structure, steps=spec.steps)
@@ -56,4 +56,5 @@ def rows_of(spec: FrontierSpec) -> list[Row]:
         Row(f"weights-{share:.0%}".rstrip("%"), f"{share:.0%} of the weights zero{refit}", spec.settings.at(share))
         for share in WEIGHT_SHARES
     ]
-    return [*found, Row("static", "static vectors of its tokens", static=True)]
+    found.append(Row("static", "static vectors of its tokens", static=True))
+    return [row for row in found if row.name in spec.rows]
