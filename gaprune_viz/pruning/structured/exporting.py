@@ -18,6 +18,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import inventory
+from gaprune_viz.pruning.refit.from_analysis import memory_of
 from gaprune_viz.pruning.saving import RESULT_FILE, save_model, weight_bytes, write_words
 from gaprune_viz.pruning.structured.card import structured_card
 from gaprune_viz.pruning.structured.choosing import split_texts
@@ -62,7 +63,8 @@ def cutting(
     if settings.refit.refit or settings.structure.steps:
         hashes = {side: statistics.document["data"][side]["content_hash"] for side in SIDES}
         texts = split_texts(statistics.run, hashes, dense)
-        tried, queries = (yield from finished(dense, targets, cut, kept, settings, texts)), texts.queries
+        room = memory_of(statistics.run, dense)
+        tried, queries = (yield from finished(dense, targets, cut, kept, settings, texts, room)), texts.queries
     else:
         tried = Tried(smaller(dense, cut, kept), "as cut")
     with whole_folder(out, marker=RESULT_FILE) as folder:
@@ -116,6 +118,10 @@ def _refuse(settings: Settings, statistics: Statistics) -> None:
         raise GapruneError(
             f"Changes of the loss by sample are measured of neurons, not of {spec.structure.value}.",
             "Leave out --structure-evidence.",
+        )
+    if spec.steps and not statistics.gradients["domain"]:
+        raise GapruneError(
+            "The domain's data are plain texts, and a model is retrained on triplets.", "Leave out --structure-steps."
         )
     if spec.evidence is Evidence.SAMPLES and not statistics.has_cuts:
         raise GapruneError(

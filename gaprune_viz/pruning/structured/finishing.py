@@ -77,12 +77,14 @@ def finished(
     kept: Sequence[Tensor],
     settings: Settings,
     texts: Texts,
+    memory: int | None = None,
 ) -> Generator[Progress, None, Tried]:
     """Try what the settings ask for.
 
     Args:
         targets: all linear weights of the dense model's blocks.
         settings: with a refit, retraining, or both.
+        memory: bytes that a refit may take on top of the model; None for no limit.
 
     Yields:
         Progress of each way.
@@ -96,7 +98,7 @@ def finished(
     tried.judge("as cut", plain, judge)
     if settings.refit.refit:
         yield from _with_biases(dense, cut, plain, tried, "with biases", texts, judge)
-        weights = yield from _refitted(dense, targets, cut, kept, settings.refit, texts)
+        weights = yield from _refitted(dense, targets, cut, kept, settings.refit, texts, memory)
         fitted = smaller(dense, cut, kept, weights)
         tried.judge("refitted", fitted, judge)
         yield from _with_biases(dense, cut, fitted, tried, "refitted, with biases", texts, judge)
@@ -143,9 +145,16 @@ def _passages(samples: Sequence[Given]) -> list[str]:
 
 
 def _refitted(
-    dense: EmbeddingModel, targets: Sequence[Target], cut: Cut, kept: Sequence[Tensor], spec: RefitSpec, texts: Texts
+    dense: EmbeddingModel,
+    targets: Sequence[Target],
+    cut: Cut,
+    kept: Sequence[Tensor],
+    spec: RefitSpec,
+    texts: Texts,
+    memory: int | None,
 ) -> Generator[Progress, None, Mapping[str, Tensor]]:
-    found = yield from refit(dense, targets, masks_of(cut, kept), texts.calibrated, spec)  # type: ignore[arg-type]
+    masks = masks_of(cut, kept)
+    found = yield from refit(dense, targets, masks, texts.calibrated, spec, memory=memory)  # type: ignore[arg-type]
     return found.weights
 
 

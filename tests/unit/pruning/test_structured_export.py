@@ -10,9 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from gaprune_viz.analysis.exact import diagnose
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import Evidence, MaskSpec, ScoreSpec, Settings, Structure, StructureSpec
 from gaprune_viz.criteria.registry import settled
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import load_pair
 from gaprune_viz.evaluation.latency import measure_speed
 from gaprune_viz.models.loading import load_model
@@ -113,6 +115,14 @@ def test_a_smaller_model_is_compared_and_measured_like_any_other(run: Run, tiny_
     assert "1 of 2 layers stayed" in found["sentences"][0]
     model = load_model(load_pair(out).dense.spec.with_(model=str(out)))
     assert len({t.layer for t in inventory(model).targets}) == 1
+    assert "no mask says what a refit should keep" in run("compare", out, "--task", "chemistry", "--refit").refusal()
+    with pytest.raises(GapruneError, match="single weights"):
+        diagnose(tiny_analysis, Settings(structure=NEURONS))
+    flags = ["--steps", 2, "--batch-size", 4, "--out", tmp_path / "taught"]
+    assert run("retrain", out, *flags, "--json").json()["triplets"] == 12
+    taught = load_pair(tmp_path / "taught")
+    assert taught.document["structure"] == document["structure"]
+    assert not np.allclose(taught.pruned.encode(texts()), model.encode(texts()), atol=1e-4)
 
 
 @pytest.mark.parametrize(
