@@ -13,6 +13,7 @@ from gaprune_viz.analysis.exact import exact_scope
 from gaprune_viz.calibration.compact.file import COMPACT_FILE, STEPS, write_compact
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import (
+    CUT_FIELDS,
     HISTOGRAM_FILE,
     SKETCH_FILE,
     SPEC_FILE,
@@ -53,7 +54,7 @@ def compacted(source: Path, out: Path, model: EmbeddingModel) -> Generator[Progr
     statistics = Statistics.open(source)
     scope, _ = exact_scope(statistics, model)
     shapes = {info.name: (info.rows, info.columns) for info in statistics.matrices}
-    plain = {m.name: tuple(f for f in fields_of(m.role) if f not in STEPS) for m in statistics.matrices}
+    plain = {m.name: tuple(f for f in fields_of(m.role) if f not in (*STEPS, *CUT_FIELDS)) for m in statistics.matrices}
     with whole_folder(out, marker=SPEC_FILE) as folder:
         yield Progress("Packing", 0, 1, 0.0)
         for name in KEPT:

@@ -173,3 +173,4 @@ def _write(file: TensorFile, side: str, found: DomainStatistics) -> None:
     for name in found.mean:
         file.write(f"{name}:mean_{side}", found.mean[name])
         file.write(f"{name}:on_{side}", found.on[name])
+        file.write(f"{name}:cut_{side}", found.cut[name])

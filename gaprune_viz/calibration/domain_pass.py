@@ -40,6 +40,8 @@ class DomainStatistics:
         act: [in], root mean square of the inputs over tokens.
         mean: [in], mean of the inputs over tokens; of `down` matrices only, whose inputs are neurons.
         on: [in], share of tokens where the neuron is on (`calibration/neurons.py`); of `down` matrices only.
+        cut: [in], mean over samples of the squared change of the loss, to first order, where the neuron is taken out;
+            of `down` matrices only. By text with the embedding kind.
         losses: float64 [samples], in the order of the samples; NaN for plain texts.
         effective: how many samples the Fisher information really rests on (`effective_samples`); of the embedding
             kind, in which all count alike, the number of texts times draws.
@@ -51,6 +53,7 @@ class DomainStatistics:
     act: dict[str, Tensor]
     mean: dict[str, Tensor]
     on: dict[str, Tensor]
+    cut: dict[str, Tensor]
     losses: np.ndarray
     effective: float
     tokens: int
@@ -114,15 +117,16 @@ def calibrate(
     squared = squared_in_all(estimate, samples)
     for accumulator in accumulators.values():
         accumulator.finish(squared, len(samples), workers)
-    found = {name: sums.finish(workers) for name, sums in neurons.items()}
+    found = {name: sums.finish(workers, squared) for name, sums in neurons.items()}
     _refuse_bad_gradients(accumulators)
     carried, clusters = workers.add_up_array(weights), clusters_of(texts_in(sample)[0] for sample in samples)
     return DomainStatistics(
         fisher={name: a.squares.cpu() for name, a in accumulators.items()},
         grad={name: a.total.cpu() for name, a in accumulators.items()},
         act={name: a.inputs.float().cpu() for name, a in accumulators.items()},
-        mean={name: mean for name, (mean, _) in found.items()},
-        on={name: on for name, (_, on) in found.items()},
+        mean={name: mean for name, (mean, _, _) in found.items()},
+        on={name: on for name, (_, on, _) in found.items()},
+        cut={name: cut for name, (_, _, cut) in found.items()},
         losses=workers.add_up_array(losses),
         effective=float(squared) if estimate.by_text else effective_samples(carried, clusters),
         tokens=int(workers.add_up_array(np.array(float(done)))),

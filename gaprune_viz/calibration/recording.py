@@ -39,6 +39,8 @@ class Recorder:
         for handle in self.handles:
             handle.remove()
         self.calls.clear()
+        for sums in self.neurons.values():
+            sums.felt.clear()
         # The graph holds the hooks, and these hold this: if this held the graph, only the collector would free both.
         self.sweep = None
 
@@ -56,6 +58,8 @@ class Recorder:
             for name, waiting in self.waiting.items():
                 if waiting:
                     self._hand_over(name)
+            for sums in self.neurons.values():
+                sums.close(sweep)
 
     def _on_forward(self, accumulator: Accumulator) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
         name = accumulator.target.name

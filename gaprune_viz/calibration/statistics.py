@@ -2,7 +2,7 @@
 
 A folder holds `spec.json`, `statistics.safetensors` (`NAME:fisher_domain`, `NAME:fisher_general`, `NAME:grad_domain`,
 `NAME:grad_general` float32 [out, in]; `NAME:act_domain`, `NAME:act_general` float32 [in]; of `down` matrices also
-`NAME:mean_domain`, `NAME:on_domain`, `NAME:mean_general`, `NAME:on_general` float32 [in]), `histograms.npz` and
+`NAME:mean_domain`, `NAME:on_domain`, `NAME:cut_domain`, and the same of general, float32 [in]), `histograms.npz` and
 `sketch.npz`. In place of the tensors there may be `compact.npz`, from which they are decoded, nearly as they were.
 Analyses from before these were measured lack those of the neurons. Every matrix is in the orientation [out, in], also
 where the layer's parameter is [in, out].
@@ -35,6 +35,8 @@ SUMMARY_FILE = "summary.parquet"
 METADATA = {"format": "gaprune_viz", "version": "1"}
 FIELDS = ("fisher_domain", "fisher_general", "grad_domain", "grad_general", "act_domain", "act_general")
 NEURON_FIELDS = ("mean_domain", "on_domain", "mean_general", "on_general")
+# Mean squared change of the loss, to first order, where a neuron is taken out.
+CUT_FIELDS = ("cut_domain", "cut_general")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def tensor_shapes(matrices: Mapping[str, tuple[int, int]], downs: Collection[str
 
 def fields_of(role: str) -> tuple[str, ...]:
     """What is kept of a matrix of some role."""
-    return (*FIELDS, *NEURON_FIELDS) if role == "down" else FIELDS
+    return (*FIELDS, *NEURON_FIELDS, *CUT_FIELDS) if role == "down" else FIELDS
 
 
 class Statistics:
@@ -186,6 +188,12 @@ class Statistics:
         if not self.exact:
             return self.has_tensors and any(matrix.role == "down" for matrix in self.matrices)
         return any(key.endswith(f":{NEURON_FIELDS[0]}") for key in list(_mapped(self.folder).keys()))
+
+    @cached_property
+    def has_cuts(self) -> bool:
+        """Whether it holds what the loss changes by where a neuron is taken out. False where the tensors are not there
+        as they were measured, for a scope without `down` matrices, and for analyses that were made before."""
+        return self.exact and any(key.endswith(f":{CUT_FIELDS[0]}") for key in list(_mapped(self.folder).keys()))
 
     def neurons(self, name: str) -> NeuronStatistics:
         """What the neurons of a `down` matrix do.

@@ -8,7 +8,18 @@ from typing import Any, NoReturn
 
 import typer
 
-from gaprune_viz.cli import analysis, benchmarks, check, converting, experiments, planning, serving, speed, studies
+from gaprune_viz.cli import (
+    analysis,
+    benchmarks,
+    check,
+    converting,
+    experiments,
+    frontier,
+    planning,
+    serving,
+    speed,
+    studies,
+)
 from gaprune_viz.cli.base import app, speaks
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.jobs import threads
@@ -23,6 +34,7 @@ __all__ = [
     "check",
     "converting",
     "experiments",
+    "frontier",
     "main",
     "planning",
     "serving",

@@ -31,6 +31,7 @@ from gaprune_viz.config import (
     RefitSpec,
     RunSpec,
     ScoreSpec,
+    StructureSpec,
 )
 from gaprune_viz.errors import GapruneError
 
@@ -81,23 +82,30 @@ def analyze(
 
 
 @app.command()
-@spec_flags(ScoreSpec, MaskSpec, refit=RefitSpec)
+@spec_flags(ScoreSpec, MaskSpec, refit=RefitSpec, structure=StructureSpec)
 def prune(
     analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the pruned model.")],
     flags: Flags,
     preset_name: Preset = None,
+    packed: Annotated[
+        bool, typer.Option("--packed", help="Store no zeros: smaller on disk; `unpack` makes a plain folder of it.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Prune the analysed model and export it for sentence-transformers."""
     from gaprune_viz.pruning.export import pruning
 
-    document = with_progress(pruning(analysis, settings_of(flags, preset_name), out))
+    document = with_progress(pruning(analysis, settings_of(flags, preset_name), out, packed=packed))
     refitted = document.get("refit")
     for note in refitted["notes"] if refitted else ():
         print(f"gaprune-viz: {note}", file=sys.stderr)
     if json_:
         print_json({"out": str(out)} | {k: v for k, v in document.items() if k not in ("run", "data", "dense")})
+        return
+    if "structure" in document:
+        _print_cut(document)
+        print(f"Written to {out}.")
         return
     print(
         f"{document['zeros']:,} of {document['scope_weights']:,} weights are zero "
@@ -109,7 +117,18 @@ def prune(
             f"The weights that stay were fitted anew on {refitted['tokens']:,} tokens; the last block's output is "
             f"{refitted['block_errors'][-1]:.1%} off the dense model's."
         )
+    if packed:
+        print(f"Weights and mask take {document['bytes'] / 2**20:.1f} MiB, packed.")
     print(f"Written to {out}.")
+
+
+def _print_cut(document: dict[str, Any]) -> None:
+    from gaprune_viz.errors import readable
+
+    for row in document["structure"]["tried"]:
+        shares = ", ".join(f"{side} {share:.1%}" for side, share in row["of_dense"].items())
+        print(f"  {row['name']:<24}{shares} of dense on held-out calibration queries")
+    print(f"{document['sentence']} Weights on disk: {readable(document['bytes'])}.")
 
 
 @app.command()

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic_core import PydanticUndefined
 
-from gaprune_viz.config import MaskSpec, RefitSpec, ScoreSpec, Settings, Spec
+from gaprune_viz.config import MaskSpec, RefitSpec, ScoreSpec, Settings, Spec, StructureSpec
 from gaprune_viz.config.fields import flag_name
 
 app = typer.Typer(
@@ -118,10 +118,13 @@ def settings_of(flags: Flags, preset_name: str | None) -> Settings:
     from gaprune_viz.experiments.saved_presets import find_preset
 
     base = find_preset(preset_name).settings if preset_name else Settings()
-    return Settings(
-        score=build(ScoreSpec, flags, base.score),
-        mask=build(MaskSpec, flags, base.mask),
-        refit=build(RefitSpec, flags, base.refit, prefix="refit"),
+    return Settings.parse(
+        {
+            "score": build(ScoreSpec, flags, base.score),
+            "mask": build(MaskSpec, flags, base.mask),
+            "refit": build(RefitSpec, flags, base.refit, prefix="refit"),
+            "structure": build(StructureSpec, flags, base.structure, prefix="structure"),
+        }
     )
 
 

@@ -24,3 +24,19 @@ def convert_command(
         print_json({"out": str(out), "written": written})
         return
     print(f"{', '.join(written)} written to {out}.")
+
+
+@app.command()
+def unpack(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a packed model: `prune --packed`.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the plain model.")],
+    json_: Json = False,
+) -> None:
+    """Make a plain folder of a packed one."""
+    from gaprune_viz.pruning.packing import unpack as unpacked
+
+    size = unpacked(source, out)
+    if json_:
+        print_json({"out": str(out), "bytes": size})
+        return
+    print(f"{size:,} bytes of weights. Written to {out}.")

@@ -24,6 +24,7 @@ from gaprune_viz.config.analysis import (
 from gaprune_viz.config.base import Spec, help_text
 from gaprune_viz.config.evaluation import IDENTICAL_IDS_HELP, IDENTICAL_IDS_MARK, IdenticalIds, task_source
 from gaprune_viz.config.experiments import STUDY_ROWS, Objective, RecommendSpec, RetrainSpec, StudySpec
+from gaprune_viz.config.frontier import FrontierSpec
 from gaprune_viz.config.pruning import (
     FISHER_POWERS,
     Alignment,
@@ -35,6 +36,7 @@ from gaprune_viz.config.pruning import (
 )
 from gaprune_viz.config.refit import RefitSpec
 from gaprune_viz.config.serving import ServeSpec
+from gaprune_viz.config.structure import Evidence, Structure, StructureSpec
 from gaprune_viz.config.sweeps import ENOUGH, SWEEP_KINDS, SweepKind
 
 __all__ = [
@@ -55,8 +57,10 @@ __all__ = [
     "Allocation",
     "CalibrationSpec",
     "Dtype",
+    "Evidence",
     "Fisher",
     "FisherEstimate",
+    "FrontierSpec",
     "IdenticalIds",
     "MaskSpec",
     "ModelSpec",
@@ -72,6 +76,8 @@ __all__ = [
     "ServeSpec",
     "Settings",
     "Spec",
+    "Structure",
+    "StructureSpec",
     "StudySpec",
     "SweepKind",
     "column_mapping",

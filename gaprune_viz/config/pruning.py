@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gaprune_viz.config.base import Spec
 from gaprune_viz.config.refit import RefitSpec
+from gaprune_viz.config.structure import StructureSpec
 
 FISHER_POWERS = (1.0, 0.5)
 
@@ -201,6 +202,20 @@ class Settings(Spec):
         description="What becomes of the weights that stay: as they were, or fitted anew.",
         json_schema_extra={"label": "Refit", "later": True},
     )
+    structure: StructureSpec = Field(
+        default=StructureSpec(),
+        description="What goes: single weights, or structures, without which the model is smaller and faster.",
+        json_schema_extra={"label": "Structure", "later": True},
+    )
+
+    @model_validator(mode="after")
+    def _structures_go_whole(self) -> Self:
+        bounds = (self.mask.floor, self.mask.ceiling, self.mask.row_ceiling)
+        if self.structure.whole and self.mask.pattern != "unstructured":
+            raise ValueError(f"structures go whole, without the pattern {self.mask.pattern}")
+        if self.structure.whole and bounds != (0.0, 1.0, 1.0):
+            raise ValueError("structures go whole, without a floor or ceiling of matrices or rows")
+        return self
 
     @property
     def mask_only(self) -> Self:
@@ -211,7 +226,7 @@ class Settings(Spec):
         """The same way to choose weights, unstructured, at a sparsity: what experiments compare.
 
         Scores, allocation, what holds for rows and neurons, and the refit stay; a pattern, and bounds of matrices, do
-        not.
+        not, and no structure goes whole.
         """
         kept = {name: getattr(self.mask, name) for name in ("allocation", "row_ceiling", "whole_neurons")}
-        return self.with_(mask=MaskSpec.parse({"sparsity": sparsity, **kept}))
+        return self.with_(mask=MaskSpec.parse({"sparsity": sparsity, **kept}), structure=StructureSpec())

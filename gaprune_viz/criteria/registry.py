@@ -9,7 +9,7 @@ import difflib
 import functools
 from importlib.metadata import entry_points
 
-from gaprune_viz.config import Allocation, RefitSpec, Settings
+from gaprune_viz.config import Allocation, RefitSpec, Settings, StructureSpec
 from gaprune_viz.criteria import dai, joint, magnitude, sensitivity, wanda
 from gaprune_viz.criteria.criterion import Criterion
 from gaprune_viz.errors import GapruneError
@@ -66,7 +66,7 @@ def criterion(name: str) -> Criterion:
 
 
 def settled(settings: Settings) -> Settings:
-    """The same settings with allocation `auto` replaced by the criterion's own group; a refit that is off has no knobs.
+    """The same settings with allocation `auto` replaced by the criterion's own group; what is off has no knobs.
 
     Whatever is kept under the key of some settings is kept under that of these.
 
@@ -75,6 +75,8 @@ def settled(settings: Settings) -> Settings:
     """
     if not settings.refit.refit and settings.refit != RefitSpec():
         settings = settings.mask_only
+    if not settings.structure.whole and settings.structure != StructureSpec():
+        settings = settings.with_(structure=StructureSpec())
     if settings.mask.allocation is not Allocation.AUTO:
         return settings
     return settings.with_(mask=settings.mask.with_(allocation=criterion(settings.score.criterion).group))

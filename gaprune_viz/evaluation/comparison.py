@@ -14,7 +14,7 @@ from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.applying import masked
-from gaprune_viz.pruning.export import MASK_FILE, RESULT_FILE, read_masks
+from gaprune_viz.pruning.export import MASK_FILE, RESULT_FILE, is_structured, read_masks
 from gaprune_viz.storage.folder_swap import bring_back
 from gaprune_viz.storage.json_files import stored_json
 
@@ -52,7 +52,7 @@ def load_pair(folder: Path) -> PrunedPair:
         bring_back(folder.parent, folder.name)
     if not folder.is_dir():
         raise GapruneError(f"There is no folder {folder}.", "Make one: `gaprune-viz prune DIR --out MODEL_DIR`.")
-    if not path.is_file() or not (folder / MASK_FILE).is_file():
+    if not path.is_file() or not ((folder / MASK_FILE).is_file() or is_structured(folder)):
         raise GapruneError(
             f"{folder} is not a pruned model: {RESULT_FILE} or {MASK_FILE} is missing.",
             "Give the folder that `gaprune-viz prune DIR --out MODEL_DIR` wrote.",

@@ -17,7 +17,8 @@ from gaprune_viz.evaluation.comparison import load_pair
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
-from gaprune_viz.pruning.structured import removable, shrink
+from gaprune_viz.pruning.saving import weight_bytes
+from gaprune_viz.pruning.structured.silent import removable, shrink
 
 TEXTS = 32
 ROUNDS = 5
@@ -64,13 +65,23 @@ def measure_speed(
     times = in_turn({name: (lambda model=model: model.encode(texts)) for name, model in models.items()}, rounds, tick)
     found: dict[str, Any] = {name: {"seconds": times[name], "bytes": sizes[name]} for name in models}
     pattern = str(pair.document["settings"]["mask"]["pattern"])
+    structure = pair.document.get("structure")
     return {
         **found,
         "texts": len(texts),
         "neurons_per_layer": neurons,
         "largest_difference": difference,
-        "sentences": _sentences(found, neurons, reason, pattern),
+        "sentences": _of_structure(found, structure) if structure else _sentences(found, neurons, reason, pattern),
     }
+
+
+def _of_structure(found: dict[str, Any], structure: dict[str, Any]) -> list[str]:
+    faster = found["dense"]["seconds"] / found["pruned"]["seconds"]
+    smaller = 1 - found["pruned"]["bytes"] / found["dense"]["bytes"]
+    return [
+        f"{structure['after']} of {structure['before']} {structure['structure']} stayed: {faster:.2f} times as fast as "
+        f"the dense model here, files {smaller:.1%} smaller."
+    ]
 
 
 def _spare(model: EmbeddingModel) -> tuple[int, str]:
@@ -110,11 +121,6 @@ def in_turn(
             if count:
                 times[name].append(time.perf_counter() - began)
     return {name: statistics.median(values) for name, values in times.items()}
-
-
-def weight_bytes(folder: Path) -> int:
-    """Size of a model's weight files; the mask is not counted."""
-    return sum(f.stat().st_size for f in folder.rglob("*.safetensors") if f.name != "mask.safetensors")
 
 
 def _sentences(found: dict[str, Any], neurons: int, reason: str, pattern: str) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import RefitSpec
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import weights_hash
 from gaprune_viz.evaluation.comparison import PrunedPair
 from gaprune_viz.models.targets import inventory
@@ -22,10 +23,16 @@ def refitted_pair(pair: PrunedPair, folder: Path, spec: RefitSpec) -> Generator[
         pair: as `load_pair` gives it for the folder; its pruned model is changed.
 
     Raises:
-        GapruneError: the export does not say what it was made of, its data have changed, or as `refit`.
+        GapruneError: the export lacks structures, does not say what it was made of, its data have changed, or as
+            `refit`.
     """
     if not spec.refit:
         return pair
+    if "structure" in pair.document:
+        raise GapruneError(
+            f"{folder} lacks whole structures, and no mask says what a refit should keep.",
+            "Refit where they are cut: `gaprune-viz prune --structure ... --refit`.",
+        )
     masks = read_masks(folder)
     targets = [target for target in inventory(pair.dense).targets if target.name in masks]
     found = yield from refit_analysed(Provenance.of_export(pair.document), pair.dense, targets, masks, spec)

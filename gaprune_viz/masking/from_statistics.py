@@ -105,6 +105,11 @@ class ExactScope:
         Raises:
             GapruneError: the settings cannot be met, or the run lacks what the criterion needs.
         """
+        if settings.structure.whole:
+            raise GapruneError(
+                f"A mask is made of single weights, and these settings take out whole {settings.structure.structure}.",
+                "Cut them with `prune`, or set structure to weights.",
+            )
         mask = settled(settings).mask
         return make_masks_streaming(self.scores_of(settings), self.shapes, self.layers, mask)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,19 @@ from gaprune_viz.config import Settings
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
-from gaprune_viz.models.prompts import folder_prompts
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
 from gaprune_viz.pruning.model_card import model_card
+from gaprune_viz.pruning.packing import pack
 from gaprune_viz.pruning.pruned import pruned
 from gaprune_viz.pruning.refit.from_analysis import refit_document
+from gaprune_viz.pruning.saving import MASK_FILE, RESULT_FILE, save_model, write_words
+from gaprune_viz.pruning.structured.exporting import cutting
+from gaprune_viz.storage.json_files import stored_json
 from gaprune_viz.storage.workspace import whole_folder
 from gaprune_viz.versions import versions
 
-MASK_FILE = "mask.safetensors"
-RESULT_FILE = "gaprune.json"
+__all__ = ["MASK_FILE", "RESULT_FILE", "export", "is_structured", "prune", "pruning", "read_masks"]
 
 
 def export(
@@ -49,24 +50,15 @@ def export(
     """
     from safetensors.torch import save_file
 
-    st = model.st
-    limit, prompts = st.max_seq_length, dict(st.prompts)
     with masked(model, targets, masks, weights):
-        try:
-            if model.spec.max_length:
-                st.max_seq_length = model.max_length
-            if folder_prompts(st) != (model.query_prompt, model.passage_prompt):
-                st.prompts = {**prompts, "query": model.query_prompt, "document": model.passage_prompt}
-            st.save_pretrained(str(folder), create_model_card=False, safe_serialization=True)
-        finally:
-            st.max_seq_length, st.prompts = limit, prompts
-    save_file({name: mask.to(torch.bool).contiguous() for name, mask in masks.items()}, folder / MASK_FILE)
-    (folder / RESULT_FILE).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card, encoding="utf-8")
+        save_model(folder, model)
+    if "structure" not in document:
+        save_file({name: mask.to(torch.bool).contiguous() for name, mask in masks.items()}, folder / MASK_FILE)
+    write_words(folder, document, card)
 
 
 def read_masks(folder: Path) -> dict[str, Tensor]:
-    """The masks of a pruned export, bool [out, in] by name.
+    """The masks of a pruned export, bool [out, in] by name; none where whole structures were taken out.
 
     Raises:
         GapruneError: the file is missing or damaged.
@@ -74,6 +66,8 @@ def read_masks(folder: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if is_structured(folder):
+        return {}
     try:
         masks = load_file(folder / MASK_FILE)
     except (OSError, SafetensorError) as error:
@@ -83,15 +77,25 @@ def read_masks(folder: Path) -> dict[str, Tensor]:
     return masks
 
 
+def is_structured(folder: Path) -> bool:
+    """Whether an export is one without some of its structures: it is smaller, and has no masks."""
+    try:
+        document = stored_json(folder / RESULT_FILE)
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and "structure" in document
+
+
 def prune(
     analysis: Path,
     settings: Settings,
     out: Path,
     *,
     model: EmbeddingModel | None = None,
+    packed: bool = False,
 ) -> dict[str, Any]:
     """Make the exact mask of some settings and export the pruned model, as `pruning` does, without telling how far."""
-    return drain(pruning(analysis, settings, out, model=model))
+    return drain(pruning(analysis, settings, out, model=model, packed=packed))
 
 
 def pruning(
@@ -100,8 +104,10 @@ def pruning(
     out: Path,
     *,
     model: EmbeddingModel | None = None,
+    packed: bool = False,
 ) -> Generator[Progress, None, dict[str, Any]]:
-    """Make the exact mask of some settings, refit what it keeps where they ask for it, and export the model.
+    """Make the exact mask of some settings, refit what it keeps where they ask for it, and export the model; or take
+    out whole structures, where the settings name some.
 
     Closing the generator leaves an earlier export as it was.
 
@@ -109,6 +115,7 @@ def pruning(
         analysis: folder of a finished analysis.
         out: folder of the pruned model; an earlier export there is replaced.
         model: the dense model, where it is loaded already.
+        packed: whether zeros take no room on disk (`packing`); a model without structures has none to spare.
 
     Yields:
         Progress of the refit.
@@ -119,6 +126,8 @@ def pruning(
     Raises:
         GapruneError: whatever a person can put right.
     """
+    if settings.structure.whole:
+        return (yield from cutting(analysis, settings, out, model=model))
     statistics, settings = Statistics.open(analysis), settled(settings)
     model = model or load_dense(statistics)
     scope, targets = exact_scope(statistics, model)
@@ -147,4 +156,6 @@ def pruning(
         document["refit"] = refit_document(settings.refit, made.refit)
     with whole_folder(out, marker=RESULT_FILE) as folder:
         export(folder, model, targets, result.masks, document, model_card(document), made.weights)
+        if packed:
+            document["bytes"] = pack(folder)
     return document

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from gaprune_viz.models.prompts import told
-
-PAPER = "Tang and Yang, GAPrune: Gradient-Alignment Pruning for Domain-Aware Embeddings, arXiv 2509.10844"
+from gaprune_viz.pruning.structured.card import PAPER, structured_card
 
 
 def model_card(document: dict[str, Any]) -> str:
     """README.md of a pruned export."""
+    if "structure" in document:
+        return structured_card(document)
     run, settings = document["run"], document["settings"]
     score, mask = settings["score"], settings["mask"]
     label = document["dense"]["label"]

@@ -117,6 +117,11 @@ def _memory(origin: Provenance, model: EmbeddingModel) -> int | None:
     return max(0, int(budget * GIB) - own)
 
 
+def memory_of(run: RunSpec, model: EmbeddingModel) -> int | None:
+    """Bytes that a refit of a run's model may take on top of it; None for no limit."""
+    return _memory(Provenance(run, {}), model)
+
+
 def refit_document(spec: RefitSpec, found: Refit) -> dict[str, Any]:
     """What `gaprune.json` says of a refit."""
     return {

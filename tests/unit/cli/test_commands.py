@@ -116,6 +116,7 @@ def test_flags_reach_the_settings(run: Run, tmp_path: Path, tiny_analysis: Path)
             "whole_neurons": False,
         },
         "refit": {"refit": False, "domain_share": 0.5, "ridge": 0.3, "samples": 128, "tolerance": 1e-5},
+        "structure": {"structure": "weights", "multiple": 32, "evidence": "criterion", "steps": 0},
     }
     assert document["kappa"] > 0
     number = run("prune", tiny_analysis, "--fisher-scale", "1e3", "--out", tmp_path / "m", "--json").json()

@@ -19,6 +19,7 @@ from gaprune_viz.config import (
     CalibrationSpec,
     Fisher,
     FisherEstimate,
+    FrontierSpec,
     MaskSpec,
     ModelSpec,
     Pooling,
@@ -32,6 +33,7 @@ from gaprune_viz.config import (
     ServeSpec,
     Settings,
     Spec,
+    StructureSpec,
     StudySpec,
     column_mapping,
     help_text,
@@ -50,6 +52,7 @@ SPECS: tuple[type[Spec], ...] = (
     RetrainSpec,
     RecommendSpec,
     ServeSpec,
+    StructureSpec,
 )
 FIELDS = [(spec, name) for spec in SPECS for name in spec.model_fields]
 FIELD_IDS = [f"{spec.__name__}.{name}" for spec, name in FIELDS]
@@ -396,4 +399,4 @@ def test_no_spec_is_left_out_of_these_tests() -> None:
         for _, member in inspect.getmembers(module, inspect.isclass)
         if issubclass(member, Spec) and member is not Spec
     }
-    assert found == {*SPECS, Settings, RunSpec, StudySpec, Preset}
+    assert found == {*SPECS, FrontierSpec, Settings, RunSpec, StudySpec, Preset}

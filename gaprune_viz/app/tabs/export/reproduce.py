@@ -16,11 +16,11 @@ def shell_text(run: RunSpec, settings: Settings) -> str:
     """Commands that give the same numbers: the analysis, what decides, the pruned model, retrieval before and after."""
     analyze = _flags(run.model) + _flags(run.calibration)
     chosen = _flags(settings.score) + _flags(settings.mask)
-    refit = _flags(settings.refit, "refit")
+    beside = _flags(settings.refit, "refit") + _flags(settings.structure, "structure")
     lines = (
         ["gaprune-viz analyze", *analyze, "--out run"],
         ["gaprune-viz diagnose run", *chosen, "--json"],
-        ["gaprune-viz prune run", *chosen, *refit, "--out pruned"],
+        ["gaprune-viz prune run", *chosen, *beside, "--out pruned"],
         ["gaprune-viz compare pruned --task", shlex.quote(_task(run)), "--json"],
     )
     return "\n".join(" ".join(line) for line in lines)

@@ -1,0 +1,51 @@
+"""The `frontier` command: quality against time and size, beside what people would use instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags, with_progress
+from gaprune_viz.cli.sweeps import split
+from gaprune_viz.config import FrontierSpec, MaskSpec, RefitSpec, ScoreSpec, Settings
+
+
+@app.command()
+@spec_flags(FrontierSpec, ScoreSpec, leave_out=("settings",), refit=RefitSpec)
+def frontier(
+    analysis: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of an analysis.")],
+    flags: Flags,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of models and cells; RUN/frontier where it is not given.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", help="Write the table to this file, and a picture beside it.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Measure smaller models beside int8, fewer layers and static vectors. Run it again to go on."""
+    from gaprune_viz.experiments.frontier.markdown import frontier_markdown, write_frontier
+    from gaprune_viz.experiments.frontier.runner import run_frontier
+
+    usual = FrontierSpec()
+    settings = Settings(
+        score=build(ScoreSpec, flags, usual.settings.score),
+        mask=MaskSpec(),
+        refit=build(RefitSpec, flags, usual.settings.refit, prefix="refit"),
+    )
+    own = {name: value for name, value in flags.items() if name in FrontierSpec.model_fields}
+    if "rows" in own:
+        own["rows"] = split(own["rows"], "rows")
+    spec = FrontierSpec.parse({**own, "settings": settings})
+    document = with_progress(run_frontier(analysis, spec, out or analysis / "frontier"))
+    if markdown is not None:
+        write_frontier(document, markdown)
+    if json_:
+        print_json(document)
+        return
+    lines = frontier_markdown(document, "").splitlines()
+    print("\n".join(line for line in lines if line.startswith("|")))
+    if markdown is not None:
+        print(f"Written to {markdown}.")

@@ -1,0 +1,1 @@
+"""Quality against time and size: smaller models, and what people would use instead."""

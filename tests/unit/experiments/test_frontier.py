@@ -1,0 +1,137 @@
+"""A frontier measures every row in a process that knows nothing of this package, goes on where it was stopped, and is
+one table and one picture."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sentence_transformers import SentenceTransformer
+
+from gaprune_viz.analysis.making import analyze
+from gaprune_viz.calibration.progress import Progress, drain
+from gaprune_viz.config import CalibrationSpec, FrontierSpec, ModelSpec, RunSpec, Sampling, Scope
+from gaprune_viz.config.frontier import FRONTIER_ROWS
+from gaprune_viz.evaluation.retrieval import evaluate
+from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.evaluation.tasks import encode_task
+from gaprune_viz.experiments.frontier.bench import FrontierBench
+from gaprune_viz.experiments.frontier.rows import rows_of
+from gaprune_viz.experiments.frontier.runner import run_frontier
+from gaprune_viz.experiments.frontier.static import SIF, save_static, static_vectors
+from gaprune_viz.models.loading import load_model
+from tests.beir_folders import write_beir
+from tests.commands import Run
+
+ROWS = ("dense", "neurons-25", "neurons-25-int8", "weights-70")
+
+
+@pytest.fixture(scope="module")
+def analysis(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of forty triplets, so that some can be held out."""
+    folder = tmp_path_factory.mktemp("frontier")
+    words = ("salt", "water", "metal", "bond", "price", "river", "moon", "carbon")
+    rows = [
+        {
+            "query": f"{words[i % 8]} {i}",
+            "positive": f"the {words[i % 8]} of {i}",
+            "negative": f"{words[(i + 3) % 8]} {i}",
+        }
+        for i in range(40)
+    ]
+    (folder / "domain.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    source = str(folder / "domain.jsonl")
+    spec = CalibrationSpec(domain=source, general=source, samples=40, sampling=Sampling.ALL, scope=Scope.LINEAR)
+    run = RunSpec(model=ModelSpec(model=str(tiny_bert), device="cpu"), calibration=spec)
+    return drain(analyze(run, folder / "run"))
+
+
+def stopped_after(work: Generator[Progress, None, Any], stage: str) -> None:
+    """Close a run where it first says that it does something."""
+    for step in work:
+        if step.stage.startswith(stage):
+            work.close()
+            return
+    raise AssertionError(f"it never came to {stage}")
+
+
+@pytest.mark.slow
+def test_a_frontier_goes_on_and_every_folder_gives_its_score(run: Run, analysis: Path, tmp_path: Path) -> None:
+    task = str(write_beir(tmp_path / "small", 1))
+    out, words = tmp_path / "out", tmp_path / "frontier.md"
+    spec = FrontierSpec(task=task, general_task=task, steps=2, rounds=1, rows=ROWS)
+    stopped_after(run_frontier(analysis, spec, out), "25% of the neurons out, int8")
+    kept = {path.name: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
+    assert len(kept) == 2
+    flags: list[object] = ["--task", task, "--general-task", task, "--steps", 2, "--rounds", 1, "--out", out]
+    flags += ["--rows", ",".join(ROWS[1:]), "--markdown", words]
+    document = run("frontier", analysis, *flags, "--json").json()
+    assert {name: (out / "cells" / name).stat().st_mtime_ns for name in kept} == kept
+    rows = {row["row"]: row for row in document["rows"]}
+    assert tuple(rows) == ROWS
+    assert rows["dense"]["of_dense"] == {"domain": 1.0, "general": 1.0}
+    assert rows["dense"]["speed"] == dict.fromkeys(("short-1", "short-32", "long-1", "long-32"), 1.0)
+    loaded = load_task(task)
+    for name in ("dense", "neurons-25", "weights-70"):
+        model = load_model(ModelSpec(model=str(out / "models" / name), device="cpu"))
+        again = evaluate(loaded, *encode_task(model, loaded)).means["ndcg_at_10"]
+        assert rows[name]["ndcg_at_10"]["domain"] == pytest.approx(again, abs=1e-6)
+    assert rows["neurons-25"]["bytes"] < rows["dense"]["bytes"]
+    assert rows["weights-70"]["packed_bytes"] < 0.7 * rows["weights-70"]["bytes"]
+    assert rows["neurons-25"]["kept"] and not rows["weights-70"]["kept"]
+    text = words.read_text(encoding="utf-8")
+    assert text.count("\n| ") == 1 + len(ROWS)
+    assert "](frontier.svg)" in text
+    circles = ET.parse(tmp_path / "frontier.svg").getroot().findall(".//{http://www.w3.org/2000/svg}circle")
+    assert len(circles) == len(ROWS)
+    # All is there: nothing is measured again.
+    again = run("frontier", analysis, *flags, "--json").json()
+    assert again["rows"] == document["rows"]
+
+
+def test_static_vectors_are_those_of_single_tokens(tiny_bert: Path, tmp_path: Path) -> None:
+    """All components are kept here, so that distances between words are those of the model, up to their rarity."""
+    model = load_model(ModelSpec(model=str(tiny_bert), device="cpu"))
+    count = len(model.tokenizer)
+    vectors = static_vectors(model, count)
+    assert vectors.shape == (count, 32)
+    assert not vectors[model.tokenizer.all_special_ids].any()
+    words = ["water", "salt", "moon"]
+    ids = model.tokenizer.convert_tokens_to_ids(words)
+    zipf = 1 / np.arange(2, count + 2)
+    weights = SIF / (SIF + zipf / zipf.sum())
+    plain, alone = vectors[ids] / weights[ids, None], model.encode(words)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert np.linalg.norm(plain[i] - plain[j]) == pytest.approx(np.linalg.norm(alone[i] - alone[j]), rel=1e-4)
+    save_static(model, tmp_path)
+    static = SentenceTransformer(str(tmp_path), device="cpu").encode(["moon", "water and salt", "salt and water"])
+    np.testing.assert_allclose(static[0], vectors[ids[2]], atol=1e-6)
+    np.testing.assert_allclose(static[1], static[2], atol=1e-6)
+
+
+def test_where_torch_has_no_engine_it_is_one_line(
+    run: Run, analysis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(type(torch.backends.quantized), "supported_engines", ["none"], raising=False)
+    line = run("frontier", analysis, "--task", "chemistry", "--out", tmp_path / "out").refusal()
+    assert "cannot multiply in eight bits" in line
+    line = run("frontier", analysis, "--rows", "dense,int4", "--out", tmp_path / "out").refusal()
+    assert "int4" in line and "neurons-50-int8" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_rows_are_of_one_analysis_and_one_spec(analysis: Path, tmp_path: Path) -> None:
+    task = str(write_beir(tmp_path / "small", 1))
+    few, many = (FrontierSpec(task=task, general_task=task, steps=steps) for steps in (0, 5))
+    benches = [FrontierBench(analysis, spec, tmp_path / "out") for spec in (few, many)]
+    keys = [{row.name: bench.key(row) for row in rows_of(bench.spec)} for bench in benches]
+    assert keys[0].keys() == keys[1].keys() == set(FRONTIER_ROWS)
+    cut = {"neurons-25", "neurons-25-int8", "neurons-50", "neurons-50-int8", "layers"}
+    assert {name for name in FRONTIER_ROWS if keys[0][name] != keys[1][name]} == cut
