@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from gaprune_viz.calibration.batching import Given
 from gaprune_viz.calibration.memory_plan import Plan
 from gaprune_viz.calibration.run_plan import plan_of
 from gaprune_viz.config import SIDES, RunSpec, Sampling
 from gaprune_viz.data.sampling import choose
 from gaprune_viz.data.triplets import calibration_samples
+from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.prompts import told
 
@@ -27,6 +29,19 @@ def predict(run: RunSpec, *, timed: bool = False) -> Plan:
     Raises:
         GapruneError: whatever a person can put right; also, the run's memory is too little.
     """
+    model, sides = outlined(run)
+    prompts = {"query": model.query_prompt, "passage": model.passage_prompt, "source": model.prompts_from}
+    reading = told(model.query_prompt, model.passage_prompt, model.prompts_from)
+    found = plan_of(run, model, None, sides, timed=timed)
+    return replace(found, prompts=prompts, reading=reading, notes=model.notes)
+
+
+def outlined(run: RunSpec) -> tuple[EmbeddingModel, dict[str, list[Given]]]:
+    """A run's model without its weights, and some samples of each side, as many as the run takes.
+
+    Raises:
+        GapruneError: whatever a person can put right.
+    """
     model = load_model(run.model, weights=False)
     spec = run.calibration
     sides = {}
@@ -35,10 +50,7 @@ def predict(run: RunSpec, *, timed: bool = False) -> Plan:
         sampling = Sampling.RANDOM if spec.sampling is Sampling.KMEANS else spec.sampling
         chosen = choose(source.samples, spec.samples, sampling, spec.seed, _arbitrary)
         sides[side] = [source.samples[i] for i in chosen]
-    prompts = {"query": model.query_prompt, "passage": model.passage_prompt, "source": model.prompts_from}
-    reading = told(model.query_prompt, model.passage_prompt, model.prompts_from)
-    found = plan_of(run, model, None, sides, timed=timed)
-    return replace(found, prompts=prompts, reading=reading, notes=model.notes)
+    return model, sides
 
 
 def _arbitrary(texts: Sequence[str], kind: str) -> np.ndarray:

@@ -22,7 +22,7 @@ from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
 from gaprune_viz.pruning.model_card import model_card
 from gaprune_viz.pruning.pruned import pruned
-from gaprune_viz.pruning.refit.from_analysis import refit_document
+from gaprune_viz.pruning.refit.from_analysis import refit_document, update_document
 from gaprune_viz.storage.workspace import whole_folder
 from gaprune_viz.versions import versions
 
@@ -111,7 +111,7 @@ def pruning(
         model: the dense model, where it is loaded already.
 
     Yields:
-        Progress of the refit.
+        Progress of the refit, and of a criterion's update.
 
     Returns:
         what is in `gaprune.json`.
@@ -122,7 +122,8 @@ def pruning(
     statistics, settings = Statistics.open(analysis), settled(settings)
     model = model or load_dense(statistics)
     scope, targets = exact_scope(statistics, model)
-    result = scope.masks(settings)
+    made = yield from pruned(statistics, model, scope, targets, settings)
+    result = made.result
     diagnostics = scope.diagnostics(settings, result)
     document: dict[str, Any] = {
         "format": 1,
@@ -142,7 +143,8 @@ def pruning(
     }
     if statistics.off is not None:
         document["compact"] = {"largest_difference": statistics.off}
-    made = yield from pruned(statistics, model, scope, targets, settings, result)
+    if made.updated is not None:
+        document["update"] = update_document(settings, made.updated)
     if made.refit is not None:
         document["refit"] = refit_document(settings.refit, made.refit)
     with whole_folder(out, marker=RESULT_FILE) as folder:

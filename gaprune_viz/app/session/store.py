@@ -32,9 +32,8 @@ from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.memory import release
 from gaprune_viz.models.sources import parameter_count
 from gaprune_viz.models.targets import Target
-from gaprune_viz.pruning.pruned import Pruned, pruned
+from gaprune_viz.pruning.pruned import Pruned, made_by_update, pruned
 from gaprune_viz.pruning.refit.from_analysis import Provenance, errors_analysed
-from gaprune_viz.pruning.refit.refit import Refit
 from gaprune_viz.sketch.preview import Preview
 
 T = TypeVar("T")
@@ -98,7 +97,7 @@ class Store:
         self._analyses: Cache[Analysis] = Cache(8)
         self._scopes: Cache[tuple[EmbeddingModel, ExactScope, tuple[Target, ...]]] = Cache(4)
         self._masks: Cache[MaskResult] = Cache(6)
-        self._refits: Cache[Refit] = Cache(3)
+        self._made: Cache[Pruned] = Cache(3)
         self._errors: Cache[dict[str, list[float]]] = Cache(32)
         self._previews: Cache[Preview] = Cache(16)
         self._losses: Cache[Losses] = Cache(32)
@@ -175,7 +174,10 @@ class Store:
         return self._previews.get(key, lambda: analysis.live.preview(settings))
 
     def masks(self, analysis: Analysis, settings: Settings) -> MaskResult:
-        """The exact masks of some settings, whatever becomes of the weights that stay."""
+        """The exact masks of some settings, whatever becomes of the weights that stay.
+
+        Of a criterion with an update those of its scores: its own are made by `pruned`.
+        """
         key = _masks_under(analysis, settings)
         return self._masks.get(key, lambda: self.scope(analysis)[0].masks(settings))
 
@@ -184,23 +186,21 @@ class Store:
         return self._masks.peek(_masks_under(analysis, settings))
 
     def pruned(self, analysis: Analysis, settings: Settings, report: Report, stopped: Callable[[], bool]) -> Pruned:
-        """The exact masks and, where the settings ask for it, the refitted weights, made once.
+        """The exact masks and, where the settings ask for it, the weights that are no longer as they were, made once.
 
         Raises:
             Cancelled: `stopped` says so.
         """
         result = self.masks(analysis, settings)
-        if not settings.refit.refit:
+        if not settings.refit.refit and not made_by_update(settings):
             return Pruned(result)
 
-        def make() -> Refit:
+        def make() -> Pruned:
             scope, targets = self.scope(analysis)
             work = pruned(analysis.statistics, self.dense(analysis), scope, targets, settings, result)
-            found = driven(work, report, stopped).refit
-            assert found is not None
-            return found
+            return driven(work, report, stopped)
 
-        return Pruned(result, self._refits.get(_kept_under(analysis, settings), make))
+        return self._made.get(_kept_under(analysis, settings), make)
 
     def block_errors(
         self, analysis: Analysis, settings: Settings, report: Report, stopped: Callable[[], bool]

@@ -12,8 +12,11 @@ from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, selected_name
 from gaprune_viz.config import Settings
+from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
+from gaprune_viz.figures.kit.panels import notice
 from gaprune_viz.figures.weights.inside import QUANTITIES, inside_html, losses_html, neurons_html, unit_figure
+from gaprune_viz.masking.sentences import beyond_preview
 from gaprune_viz.sketch import inspection
 from gaprune_viz.sketch.inspection import Window
 
@@ -63,12 +66,19 @@ def look_inside(
     return Inside(
         name,
         window,
-        picture
+        _preview_note(settings)
+        + picture
         + losses_html(where, losses.rows[name], info.rows, losses.waking_by_layer(analysis.statistics.matrices))
         + neurons_html(inspection.silent_neurons(result.masks, analysis.statistics.matrices)),
         unit_figure(means[shown_side], shown_side, what),
         _extremes_table(scores, scope.theta_of(name), result.masks[name]),
     )
+
+
+def _preview_note(settings: Settings) -> str:
+    """That what is shown is not the last word, where masks are made by an update."""
+    chosen = criterion(settings.score.criterion)
+    return "" if chosen.update is None else notice(beyond_preview(chosen))
 
 
 def window_of(state: Any, name: str) -> Window | None:
