@@ -47,7 +47,8 @@ def _introduction(found: Found) -> str:
         f"mean over calibration seeds {_list(seeds)}. Queries, and what answers them, are of topics or classes that "
         "calibration never sees, and of other topics than those on which ridge and share were chosen. Test queries: "
         f"{queries}. In brackets what the refit adds to its mask on the same queries, with the 95 % interval of a "
-        "paired bootstrap over groups of queries with one answer. Made by `benchmarks/refit_quality.py --write`."
+        "paired bootstrap over groups of queries with one answer; `sparsegpt` moves the weights that stay as it "
+        "chooses, and its refit is over its mask in place of that. Made by `benchmarks/refit_quality.py --write`."
     )
 
 
