@@ -73,7 +73,7 @@ def main() -> None:
     statistics = analysis_of(options.analysis or Path(tempfile.mkdtemp()) / "analysis", options.samples)
     model = load_model(statistics.run.model)
     scope, targets = exact_scope(statistics, model)
-    triplets = {side: choose_data(statistics.run, side, model).triplets for side in SIDES}
+    triplets = {side: choose_data(statistics.run, side, model).samples for side in SIDES}
     spec = RefitSpec(refit=True, samples=options.samples)
     found: dict[str, Any] = {
         "benchmark": "refit",

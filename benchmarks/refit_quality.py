@@ -62,10 +62,10 @@ class Halves:
     clusters: np.ndarray
 
     @classmethod
-    def of(cls, task: RetrievalTask, dense: Sequence[float]) -> Halves:
+    def of(cls, task: RetrievalTask, dense: Sequence[float] | np.ndarray) -> Halves:
         reported = set(split_by_topic(task, VALIDATION)[1].queries)
         test = np.array([query in reported for query in task.judged])
-        return cls(np.asarray(dense), test, task.clusters(task.judged))
+        return cls(np.asarray(dense, dtype=np.float64), test, task.clusters(task.judged))
 
     def percent(self, scores: np.ndarray, test: bool) -> float:
         """Of the dense model's mean, over one half of the queries."""

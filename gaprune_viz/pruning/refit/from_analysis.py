@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from gaprune_viz.analysis.samples import choose_data
-from gaprune_viz.calibration.batching import Sample
+from gaprune_viz.calibration.batching import Given
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.run_plan import GIB
 from gaprune_viz.calibration.statistics import Statistics
@@ -120,7 +120,7 @@ def errors_analysed(
     return (yield from block_errors(model, chosen, masks, weights, layout.modules, batches))
 
 
-def _triplets(origin: Provenance, model: EmbeddingModel) -> dict[str, Sequence[Sample]]:
+def _triplets(origin: Provenance, model: EmbeddingModel) -> dict[str, Sequence[Given]]:
     """What the analysis read, by side."""
     triplets = {}
     for side in SIDES:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from gaprune_viz.calibration.batching import Sample
+from gaprune_viz.calibration.batching import Given
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import RefitSpec
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -56,7 +56,7 @@ class Refit:
 def plan_of_refit(
     model: EmbeddingModel,
     targets: Sequence[Target],
-    triplets: Mapping[str, Sequence[Sample]],
+    triplets: Mapping[str, Sequence[Given]],
     spec: RefitSpec,
     *,
     memory: int | None = None,
@@ -73,7 +73,7 @@ def plan_of_refit(
 def prepared(
     model: EmbeddingModel,
     targets: Sequence[Target],
-    triplets: Mapping[str, Sequence[Sample]],
+    triplets: Mapping[str, Sequence[Given]],
     spec: RefitSpec,
     *,
     memory: int | None = None,
@@ -107,7 +107,7 @@ def refit(
     model: EmbeddingModel,
     targets: Sequence[Target],
     masks: Mapping[str, Tensor],
-    triplets: Mapping[str, Sequence[Sample]],
+    triplets: Mapping[str, Sequence[Given]],
     spec: RefitSpec,
     *,
     memory: int | None = None,

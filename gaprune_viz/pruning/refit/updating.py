@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from gaprune_viz.calibration.batching import Sample
+from gaprune_viz.calibration.batching import Given
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import Allocation, MaskSpec, RefitSpec
 from gaprune_viz.criteria.criterion import Criterion, Quota
@@ -75,7 +75,7 @@ def update(
     model: EmbeddingModel,
     targets: Sequence[Target],
     quotas: Mapping[str, Quota],
-    triplets: Mapping[str, Sequence[Sample]],
+    triplets: Mapping[str, Sequence[Given]],
     chosen: Criterion,
     spec: RefitSpec,
     *,

@@ -76,7 +76,7 @@ def test_a_study_says_who_is_better_and_says_it_again_from_its_cells(
     assert "| `balanced + refit` − `sparsegpt` |" in text and "(2 seeds)" in text
     assert all(sentence in text for sentence in verdicts(document)) and len(verdicts(document)) == 2
     write_report(document, folder)
-    assert "beside `sparsegpt`" in (folder / "report.html").read_text(encoding="utf-8")
+    assert "beside <code>sparsegpt</code>" in (folder / "report.html").read_text(encoding="utf-8")
     assert len(validation_and_test(spec.task)[1].queries) == document["tasks"]["domain"]["queries"]
 
 
