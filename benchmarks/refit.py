@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from gaprune_viz.analysis.exact import exact_scope
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.samples import choose_data
-from gaprune_viz.calibration.batching import Sample
+from gaprune_viz.calibration.batching import Given
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import SIDES, CalibrationSpec, ModelSpec, RefitSpec, RetrainSpec, RunSpec, Scope
@@ -52,7 +52,7 @@ from gaprune_viz.pruning.refit.stages import Layout
 from gaprune_viz.pruning.retraining import clone, own_targets, retrain
 from gaprune_viz.versions import versions
 
-Triplets = Mapping[str, Sequence[Sample]]
+Triplets = Mapping[str, Sequence[Given]]
 RETRAIN_STEPS = 100
 
 
@@ -73,7 +73,7 @@ def main() -> None:
     statistics = analysis_of(options.analysis or Path(tempfile.mkdtemp()) / "analysis", options.samples)
     model = load_model(statistics.run.model)
     scope, targets = exact_scope(statistics, model)
-    triplets = {side: choose_data(statistics.run, side, model).triplets for side in SIDES}
+    triplets = {side: choose_data(statistics.run, side, model).samples for side in SIDES}
     spec = RefitSpec(refit=True, samples=options.samples)
     found: dict[str, Any] = {
         "benchmark": "refit",

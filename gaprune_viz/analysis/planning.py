@@ -38,14 +38,24 @@ def predict(run: RunSpec, *, timed: bool = False) -> Plan:
     Raises:
         GapruneError: whatever a person can put right; also, the run's memory is too little.
     """
-    model = load_model(run.model, weights=False)
-    texts = _Texts(model)
-    sides = {side: _samples(run.calibration, side, texts) for side in SIDES}
+    model, sides, tokens = outlined(run)
     prompts = {"query": model.query_prompt, "passage": model.passage_prompt, "source": model.prompts_from}
     reading = told(model.query_prompt, model.passage_prompt, model.prompts_from)
     found = plan_of(run, model, None, sides, timed=timed)
     found = replace(found, prompts=prompts, reading=reading, notes=model.notes)
-    return found if found.seconds is None else _with_stages(found, found.seconds, texts.tokens)
+    return found if found.seconds is None else _with_stages(found, found.seconds, tokens)
+
+
+def outlined(run: RunSpec) -> tuple[EmbeddingModel, dict[str, list[Given]], int]:
+    """A run's model without its weights, some samples of each side, as many as the run takes, and how many tokens it
+    will read to choose them.
+
+    Raises:
+        GapruneError: whatever a person can put right.
+    """
+    model = load_model(run.model, weights=False)
+    texts = _Texts(model)
+    return model, {side: _samples(run.calibration, side, texts) for side in SIDES}, texts.tokens
 
 
 @dataclass

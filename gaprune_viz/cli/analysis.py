@@ -97,8 +97,8 @@ def prune(
     from gaprune_viz.pruning.export import pruning
 
     document = with_progress(pruning(analysis, settings_of(flags, preset_name), out, packed=packed))
-    refitted = document.get("refit")
-    for note in refitted["notes"] if refitted else ():
+    refitted, moved = document.get("refit"), document.get("update")
+    for note in [note for told in (moved, refitted) if told for note in told["notes"]]:
         print(f"gaprune-viz: {note}", file=sys.stderr)
     if json_:
         print_json({"out": str(out)} | {k: v for k, v in document.items() if k not in ("run", "data", "dense")})
@@ -117,6 +117,8 @@ def prune(
             f"The weights that stay were fitted anew on {refitted['tokens']:,} tokens; the last block's output is "
             f"{refitted['block_errors'][-1]:.1%} off the dense model's."
         )
+    elif moved:
+        print(f"The weights that stay were moved by {moved['criterion']} as it chose, on {moved['tokens']:,} tokens.")
     if packed:
         print(f"Weights and mask take {document['bytes'] / 2**20:.1f} MiB, packed.")
     print(f"Written to {out}.")

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags
-from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec
+from gaprune_viz.config import CalibrationSpec, ModelSpec, RefitSpec, RunSpec
 from gaprune_viz.errors import readable
 
 if TYPE_CHECKING:
@@ -14,24 +14,30 @@ if TYPE_CHECKING:
 
 
 @app.command(name="plan")
-@spec_flags(ModelSpec, CalibrationSpec)
+@spec_flags(ModelSpec, CalibrationSpec, refit=RefitSpec)
 def plan_command(flags: Flags, json_: Json = False) -> None:
-    """Say what an analysis would take: memory, disk and time. Reads no weights."""
-    show_plan(RunSpec(model=build(ModelSpec, flags), calibration=build(CalibrationSpec, flags)), json_)
+    """Say what an analysis would take, and with --refit what a refit would: memory, disk, time. Reads no weights."""
+    run = RunSpec(model=build(ModelSpec, flags), calibration=build(CalibrationSpec, flags))
+    show_plan(run, json_, build(RefitSpec, flags, prefix="refit"))
 
 
-def show_plan(run: RunSpec, json_: bool) -> None:
-    """Predict a run and print it."""
+def show_plan(run: RunSpec, json_: bool, refit: RefitSpec | None = None) -> None:
+    """Predict a run, and a refit where it is on, and print it."""
     from gaprune_viz.analysis.looking import look_first
 
     look_first(run)
     from gaprune_viz.analysis.planning import predict
 
-    found = predict(run, timed=True)
+    found, foreseen = predict(run, timed=True), None
+    if refit is not None and refit.refit:
+        from gaprune_viz.pruning.refit.foreseen import foresee
+
+        foreseen = foresee(run, refit)
     if json_:
-        print_json(plan_document(found))
+        told = {} if foreseen is None else {"refit": {**asdict(foreseen.plan), "seconds": foreseen.seconds}}
+        print_json(plan_document(found) | told)
         return
-    for line in plan_lines(found):
+    for line in [*plan_lines(found), *([] if foreseen is None else [f"refit   {foreseen.sentence}"])]:
         print(line)
 
 

@@ -13,7 +13,7 @@ from gaprune_viz.config import CalibrationSpec, ModelSpec, RecommendSpec, RefitS
 from gaprune_viz.errors import GapruneError
 
 INSIDE = ("model", "calibration", "retrain", "refit")
-LISTS = ("rows", "sparsities", "sample_sizes")
+LISTS = ("rows", "sparsities", "sample_sizes", "seeds")
 
 
 @app.command()
@@ -133,7 +133,9 @@ def study_spec(flags: Flags) -> StudySpec:
     if "sparsities" in flags:
         lists["sparsities"] = numbers(flags["sparsities"], "sparsities")
     if "sample_sizes" in flags:
-        lists["sample_sizes"] = _whole_numbers(flags["sample_sizes"])
+        lists["sample_sizes"] = _whole_numbers(flags["sample_sizes"], "sample-sizes")
+    if "seeds" in flags:
+        lists["seeds"] = _whole_numbers(flags["seeds"], "seeds")
     own = {k: v for k, v in flags.items() if k in StudySpec.model_fields and k not in (*LISTS, *INSIDE)}
     return StudySpec.parse(
         {
@@ -147,10 +149,10 @@ def study_spec(flags: Flags) -> StudySpec:
     )
 
 
-def _whole_numbers(text: str) -> tuple[int, ...]:
+def _whole_numbers(text: str, flag: str) -> tuple[int, ...]:
     if text.strip().lower() == "none":
         return ()
-    found = numbers(text, "sample-sizes")
+    found = numbers(text, flag)
     if any(value != int(value) for value in found):
-        raise GapruneError(f"--sample-sizes: {text!r} holds a fraction.", "Write for example 64,256, or none.")
+        raise GapruneError(f"--{flag}: {text!r} holds a fraction.", "Write for example 64,256, or none.")
     return tuple(int(value) for value in found)

@@ -152,7 +152,15 @@ class StudySpec(Spec):
         json_schema_extra={"label": "Sample sizes"},
     )
 
-    @field_validator("rows", "sparsities", "sample_sizes")
+    seeds: tuple[int, ...] = Field(
+        default=(),
+        max_length=10,
+        description="Also calibrate with these seeds, one-shot, for the rows of the headline (magnitude, sparsegpt, "
+        "paper, balanced and robust, as far as they are among the rows): comparisons are then over all seeds.",
+        json_schema_extra={"label": "More seeds", "later": True},
+    )
+
+    @field_validator("rows", "sparsities", "sample_sizes", "seeds")
     @classmethod
     def _no_value_is_given_twice(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(values)) < len(values):
@@ -164,6 +172,13 @@ class StudySpec(Spec):
     def _sparsities_are_in_bounds(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         if not all(0 < value <= 0.95 for value in values):
             raise ValueError("must be above 0 and at most 0.95")
+        return values
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_are_in_bounds(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        if not all(0 <= value < 2**31 for value in values):
+            raise ValueError("must be between 0 and 2,147,483,647")
         return values
 
     @field_validator("sample_sizes")

@@ -91,7 +91,26 @@ class ResolvedScore:
     mass_general: float = 1.0
 
 
+@dataclass(frozen=True)
+class Quota:
+    """How many weights of one matrix an update is to prune.
+
+    Attributes:
+        zeros: int64, of each row [out], or of all rows together [1].
+        n_m: (N, M) of an N:M pattern, which then decides instead; (0, 0) where there is none.
+    """
+
+    zeros: Tensor
+    n_m: tuple[int, int] = (0, 0)
+
+    def between(self, start: int, end: int, columns: int) -> Tensor:
+        """How many go in columns start..end: shares add up to `zeros` over all columns."""
+        return self.zeros * end // columns - self.zeros * start // columns
+
+
 Score = Callable[[WeightStatistics, ResolvedScore], Tensor]
+Update = Callable[[Tensor, Tensor, Quota], tuple[Tensor, ...]]
+"""From a dense weight [out, in], the Gram matrix of its inputs [in, in] and a quota: keep (bool) and the new weight."""
 Terms = Callable[[WeightStatistics, ResolvedScore], dict[str, Tensor]]
 
 
@@ -114,6 +133,9 @@ class Criterion:
         scaled: name of the median that kappa auto brings to the size of sqrt|theta|; see `scoring.kappa_of`.
         equal_sides: whether it divides each side's Fisher information by its mass.
         group: where its authors compare weights with each other; what allocation `auto` stands for.
+        update: for a criterion that chooses weights and moves those that stay in one go: exact masks are made by it,
+            layer by layer, with inputs of the layers pruned before; the score is what a preview reads, and says how
+            many weights go where. None: the score decides.
 
     Raises:
         GapruneError: a name, need or knob that does not exist.
@@ -133,6 +155,7 @@ class Criterion:
     scaled: str = "fisher_theta"
     equal_sides: bool = False
     group: Allocation = Allocation.GLOBAL
+    update: Update | None = None
 
     @property
     def knobs(self) -> tuple[str, ...]:

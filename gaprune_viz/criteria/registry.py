@@ -10,7 +10,7 @@ import functools
 from importlib.metadata import entry_points
 
 from gaprune_viz.config import Allocation, RefitSpec, Settings, StructureSpec
-from gaprune_viz.criteria import dai, joint, magnitude, sensitivity, wanda
+from gaprune_viz.criteria import dai, joint, magnitude, sensitivity, sparsegpt, wanda
 from gaprune_viz.criteria.criterion import Criterion
 from gaprune_viz.errors import GapruneError
 
@@ -22,6 +22,7 @@ BUILT_IN: tuple[Criterion, ...] = (
     *joint.CRITERIA,
     *magnitude.CRITERIA,
     *sensitivity.CRITERIA,
+    *sparsegpt.CRITERIA,
     *wanda.CRITERIA,
 )
 """The built-in criteria, in the order of the lists that people choose from."""
@@ -68,18 +69,26 @@ def criterion(name: str) -> Criterion:
 def settled(settings: Settings) -> Settings:
     """The same settings with allocation `auto` replaced by the criterion's own group; what is off has no knobs.
 
+    A criterion with an update reads texts as a refit does, and keeps the knobs that say which. One that compares within
+    a matrix cuts no neuron whole, which would span two.
+
     Whatever is kept under the key of some settings is kept under that of these.
 
     Raises:
         GapruneError: there is no such criterion.
     """
     if not settings.refit.refit and settings.refit != RefitSpec():
-        settings = settings.mask_only
+        read = settings.refit
+        updates = criterion(settings.score.criterion).update is not None
+        texts = {"domain_share": read.domain_share, "samples": read.samples} if updates else {}
+        settings = settings.with_(refit=RefitSpec(**texts))
     if not settings.structure.whole and settings.structure != StructureSpec():
         settings = settings.with_(structure=StructureSpec())
     if settings.mask.allocation is not Allocation.AUTO:
         return settings
-    return settings.with_(mask=settings.mask.with_(allocation=criterion(settings.score.criterion).group))
+    group = criterion(settings.score.criterion).group
+    whole = settings.mask.whole_neurons and group is not Allocation.MATRIX
+    return settings.with_(mask=settings.mask.with_(allocation=group, whole_neurons=whole))
 
 
 @functools.cache

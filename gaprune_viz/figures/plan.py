@@ -9,8 +9,8 @@ from gaprune_viz.figures.kit.shapes import Plan
 HOUR, DAY = 3_600, 86_400
 
 
-def plan_html(found: Plan) -> str:
-    """Time, memory and disk, and what is behind them."""
+def plan_html(found: Plan, more: str = "") -> str:
+    """Time, memory and disk, and what is behind them; and one more sentence."""
     groups = f" They are calibrated in {len(found.groups)} groups, in turn." if len(found.groups) > 1 else ""
     facts = (
         f"{_duration(found.seconds or 0.0)} on this machine as it is now",
@@ -24,7 +24,7 @@ def plan_html(found: Plan) -> str:
     stages = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in found.stages.items())
     behind += f" Of the time: {stages}." if stages else ""
     reading = f" Prompts: {found.reading}." if found.reading else ""
-    return notice(" ".join([f"{', '.join(facts)}. {behind}{reading}", *found.notes]))
+    return notice(" ".join([f"{', '.join(facts)}. {behind}{reading}", *found.notes, *([more] if more else [])]))
 
 
 def _duration(seconds: float) -> str:

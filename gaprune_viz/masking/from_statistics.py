@@ -22,7 +22,7 @@ from gaprune_viz.criteria.scoring import alignment_of, kappa_of, lacking, number
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.masks import MaskResult, make_masks_streaming, rank_of, sparsity_of, zeros_of
 from gaprune_viz.masking.neurons import WholeNeurons, waking_count
-from gaprune_viz.masking.sentences import explain_weight, plain_sentence
+from gaprune_viz.masking.sentences import beyond_preview, explain_weight, plain_sentence
 
 
 @dataclass(frozen=True)
@@ -245,6 +245,9 @@ class ExactScope:
             threshold=result.thresholds[name],
             kept=bool(result.masks[name][row, column]),
         )
+        chosen = criterion(settings.score.criterion)
+        if chosen.update is not None:
+            answer["reason"] = f"{answer['reason']} {beyond_preview(chosen)}"
         return {"weight": f"{name}[{row},{column}]", "layer": self.layers[name], **answer}
 
     def weights_for_card(self, name: str, spec: ScoreSpec) -> WeightStatistics:

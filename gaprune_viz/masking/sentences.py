@@ -78,6 +78,8 @@ def plain_sentence(
         overlap_with_magnitude: fraction of the pruned weights that magnitude pruning prunes under the same `mask`.
         pruned_fraction: fraction of the scope that is pruned.
         aligned: whether both sides have gradients; else the alignment is 0 everywhere, and a last sentence says why.
+
+    Of a criterion with an update, a last sentence says what a preview leaves out.
     """
     text = _decides(
         criterion,
@@ -88,7 +90,17 @@ def plain_sentence(
         pruned_fraction=pruned_fraction,
         aligned=aligned,
     )
+    if criterion.update is not None and pruned_fraction > 0:
+        text = f"{text} {beyond_preview(criterion)}"
     return text if aligned or "alignment" not in criterion.needs else f"{text} {OFF}"
+
+
+def beyond_preview(criterion: Criterion) -> str:
+    """What a criterion with an update does beyond its score."""
+    return (
+        f"{criterion.label} decides in the end layer by layer, with what the layers pruned before it give, and moves "
+        "the weights that stay: previews, single weights and single matrices show its score alone."
+    )
 
 
 def _decides(

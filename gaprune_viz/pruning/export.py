@@ -21,7 +21,7 @@ from gaprune_viz.pruning.applying import census, masked
 from gaprune_viz.pruning.model_card import model_card
 from gaprune_viz.pruning.packing import pack
 from gaprune_viz.pruning.pruned import pruned
-from gaprune_viz.pruning.refit.from_analysis import refit_document
+from gaprune_viz.pruning.refit.from_analysis import refit_document, update_document
 from gaprune_viz.pruning.saving import MASK_FILE, RESULT_FILE, save_model, write_words
 from gaprune_viz.pruning.structured.exporting import cutting
 from gaprune_viz.storage.json_files import stored_json
@@ -118,7 +118,7 @@ def pruning(
         packed: whether zeros take no room on disk (`packing`); a model without structures has none to spare.
 
     Yields:
-        Progress of the refit.
+        Progress of the refit, and of a criterion's update.
 
     Returns:
         what is in `gaprune.json`.
@@ -131,7 +131,8 @@ def pruning(
     statistics, settings = Statistics.open(analysis), settled(settings)
     model = model or load_dense(statistics)
     scope, targets = exact_scope(statistics, model)
-    result = scope.masks(settings)
+    made = yield from pruned(statistics, model, scope, targets, settings)
+    result = made.result
     diagnostics = scope.diagnostics(settings, result)
     document: dict[str, Any] = {
         "format": 1,
@@ -151,7 +152,8 @@ def pruning(
     }
     if statistics.off is not None:
         document["compact"] = {"largest_difference": statistics.off}
-    made = yield from pruned(statistics, model, scope, targets, settings, result)
+    if made.updated is not None:
+        document["update"] = update_document(settings, made.updated)
     if made.refit is not None:
         document["refit"] = refit_document(settings.refit, made.refit)
     with whole_folder(out, marker=RESULT_FILE) as folder:

@@ -41,7 +41,7 @@ gamma {score["gamma"]}, kappa {document["kappa"]:g}, Fisher power {score["fisher
 | mask | {mask["pattern"]}, allocation `{mask["allocation"]}`{_bounds(mask)}{_near(document.get("compact"))} |
 | zeros | {document["zeros"]:,} of {document["scope_weights"]:,} weights in scope `{run["calibration"]["scope"]}` |
 | sparsity of the whole model | {document["model_sparsity"]:.1%} of {document["model_weights"]:,} parameters |
-| kept weights | {_refitted(document.get("refit"))} |
+| kept weights | {_stayed(document)} |
 | prompts | {_prompts(document["dense"])} |
 | compares by | {document["dense"].get("similarity", "cosine")} |
 | longest text | {document["dense"]["max_length"]} tokens, here and in every comparison |
@@ -82,10 +82,17 @@ def _prompts(dense: dict[str, Any]) -> str:
     return told(dense.get("query_prompt", ""), dense.get("passage_prompt", ""), dense.get("prompts_from", {}))
 
 
-def _refitted(told: dict[str, Any] | None) -> str:
+def _stayed(document: dict[str, Any]) -> str:
     """What became of the weights that stayed."""
+    if (refitted := document.get("refit")) is not None:
+        return _refitted(refitted)
+    told = document.get("update")
     if told is None:
         return "as they were"
+    return f"moved by `{told['criterion']}` as it chose, on {told['tokens']:,} tokens"
+
+
+def _refitted(told: dict[str, Any]) -> str:
     spec = told["spec"]
     return (
         f"fitted anew in closed form, without training, on {told['tokens']:,} tokens (domain share "

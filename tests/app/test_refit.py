@@ -11,13 +11,16 @@ import pytest
 
 from gaprune_viz.app import endpoints
 from gaprune_viz.app.frame.address import params_of, settings_of, settings_query
+from gaprune_viz.app.frame.run_events import estimate
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.export.reproduce import python_text, shell_text
+from gaprune_viz.app.tabs.matrix.events import MatrixEvents
 from gaprune_viz.app.tabs.retrieval import events, live
-from gaprune_viz.config import MaskSpec, RefitSpec, RunSpec, Settings
+from gaprune_viz.calibration.statistics import Statistics
+from gaprune_viz.config import MaskSpec, RefitSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.comparison import compare_models, load_pair, mask_only
@@ -179,3 +182,33 @@ def test_the_texts_that_reproduce_it_say_it() -> None:
     assert "prune run --sparsity 0.7 --refit --refit-ridge 0.05 --out pruned" in shell
     assert "'refit': {'refit': True, 'ridge': 0.05}" in python
     assert "refit" not in shell_text(RunSpec(), SETTINGS.mask_only)
+
+
+def test_a_criterion_with_an_update_answers_as_its_export_and_says_what_is_a_preview(
+    page: Page, held: Held, view: View, tiny_analysis: Path, tmp_path: Path
+) -> None:
+    settings = Settings(score=ScoreSpec(criterion="sparsegpt"), mask=MaskSpec(sparsity=0.6))
+    prune(tiny_analysis, settings, tmp_path / "model")
+    exported, _, _ = compare_models(load_pair(tmp_path / "model"), load_task("finance"))
+    analysis = STORE.analysis(view.analysis)
+    ours = searching.measure_tasks(analysis, settings, ["finance"], quiet, lambda: False)[0]
+    assert ours.mask_only is None
+    assert ours.comparison.pruned == pytest.approx(exported.pruned, abs=1e-6)
+    said = "SparseGPT decides in the end layer by layer"
+    assert said in STORE.preview(analysis, settings).sentence
+    tab = page.tabs["inside"].parts
+    asked = held(view=view, settings=settings, active="inside")
+    assert said in plain(merged(MatrixEvents(tab, page.frame).look(asked, REQUEST))[tab.picture])
+
+
+def test_what_a_refit_takes_is_said_beforehand(page: Page, held: Held, tiny_analysis: Path) -> None:
+    run = Statistics.open(tiny_analysis).run
+    side = page.frame.sidebar
+    fields = {"model": run.model.model, "domain": run.calibration.domain, "general": run.calibration.general}
+    others = {side.controls[name]: value for name, value in fields.items()}
+
+    def told(settings: Settings) -> str:
+        return plain(merged(estimate(page.frame)(held(settings=settings, others=others), REQUEST))[side.progress])
+
+    assert "A refit reads" in told(SETTINGS) and "of memory beside the model" in told(SETTINGS)
+    assert "A refit reads" not in told(SETTINGS.mask_only)

@@ -17,7 +17,7 @@ from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import Shown, run_line
 from gaprune_viz.app.widgets.events import HEAVY, Changes, Steps, Values, listener
 from gaprune_viz.calibration.memory_plan import Plan
-from gaprune_viz.config import RunSpec
+from gaprune_viz.config import RefitSpec, RunSpec
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.progress import progress_html
@@ -76,15 +76,16 @@ def on_screen(following: Following, shown: Shown) -> Changes:
 
 
 def estimate(frame: Frame) -> Callable[..., Steps]:
-    """What the run that the sidebar describes will take."""
+    """What the run that the sidebar describes will take, and the refit, where the tuning bar has it on."""
     side = frame.sidebar
 
     def handler(values: Values, request: gr.Request) -> Steps:
         flag = begin(request)
         yield {side.progress: progress_html("Estimating", None)}
         try:
-            found = yield from steps(watched(_planned(side.run_of(values)), flag), flag, side.progress)
-            yield {side.progress: plan_html(found)}
+            work = _planned(side.run_of(values), frame.tuning.settings(values).refit)
+            found, more = yield from steps(watched(work, flag), flag, side.progress)
+            yield {side.progress: plan_html(found, more)}
         except Cancelled:
             yield {side.progress: panels.notice("Stopped.")}
         except GapruneError as error:
@@ -93,18 +94,18 @@ def estimate(frame: Frame) -> Callable[..., Steps]:
     return handler
 
 
-def _planned(run: RunSpec) -> Work[Plan]:
-    """The work of one estimate.
+def _planned(run: RunSpec, refit: RefitSpec) -> Work[tuple[Plan, str]]:
+    """The work of one estimate: of the run, and in a sentence of the refit.
 
     Raises:
         GapruneError: this server does not do such runs.
     """
     visitor().check_run(run)
 
-    def work(report: Report, stopped: Stopped) -> Plan:
+    def work(report: Report, stopped: Stopped) -> tuple[Plan, str]:
         STORE.hand_over(run.model)
-        making = process.lasting("plan", {"run": run.model_dump(mode="json")}, stopped, gives_way=visitor().public)
-        return driven(making, report, stopped)[0]
+        given = {"run": run.model_dump(mode="json"), "refit": refit.model_dump(mode="json")}
+        return driven(process.lasting("plan", given, stopped, gives_way=visitor().public), report, stopped)[0]
 
     return work
 
@@ -120,4 +121,4 @@ def wire_run(frame: Frame, following: Following) -> None:
             writes += placed.writes(kind)
     side.run.click(**listener(run_analysis(frame, following), reads, writes, HEAVY))
     side.cancel.click(**stopping())
-    side.estimate.click(**listener(estimate(frame), side.all, [side.progress], HEAVY))
+    side.estimate.click(**listener(estimate(frame), [*side.all, *frame.tuning.all], [side.progress], HEAVY))

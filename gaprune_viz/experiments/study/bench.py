@@ -13,7 +13,7 @@ from gaprune_viz.analysis.exact import exact_scope
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import Progress, relayed
 from gaprune_viz.calibration.statistics import SPEC_FILE, Statistics
-from gaprune_viz.config import SIDES, CalibrationSpec, RunSpec, Settings, StudySpec
+from gaprune_viz.config import SIDES, CalibrationSpec, RunSpec, StudySpec
 from gaprune_viz.data.triplets import calibration_triplets
 from gaprune_viz.evaluation.retrieval import METRICS, Evaluation, evaluate
 from gaprune_viz.evaluation.splits import validation_and_test
@@ -49,12 +49,11 @@ class Bench:
         # Read once: a BEIR folder's hard negatives are found with the model. The domain's are also the lessons.
         self.triplets = {side: calibration_triplets(spec.calibration, side, self.model.directions) for side in SIDES}
         self.calibration_hash = {side: found.content_hash for side, found in self.triplets.items()}
-        self._scopes: dict[int, Scoped] = {}
+        self._scopes: dict[str, Scoped] = {}
         self._latest = Latest()
 
     def key(self, cell: Cell) -> str:
         """The name of a cell on disk: a hash of weights, texts, settings and tasks."""
-        calibration = self.spec.calibration.determining()
         content: dict[str, Any] = {
             "weights": self.model.weight_hash,
             "reading": [
@@ -70,7 +69,7 @@ class Bench:
             "retrain": None if cell.retrain is None else cell.retrain.content(),
         }
         if cell.settings is not None:
-            content["calibration"] = {**calibration, "samples": cell.samples, "data": self.calibration_hash}
+            content["calibration"] = {**self._calibration(cell).determining(), "data": self.calibration_hash}
         if cell.retrain is not None:
             content["lessons"] = self.calibration_hash["domain"]
         return content_key(content)
@@ -87,8 +86,8 @@ class Bench:
         weights: Mapping[str, Tensor] | None = None
         targets: tuple[Target, ...] = ()
         if cell.settings is not None:
-            scope, targets = yield from self._scope(cell.samples)
-            made = yield from self._pruned(cell.settings, cell.samples, scope, targets)
+            scope, targets = yield from self._scope(self._calibration(cell))
+            made = yield from self._pruned(cell, scope, targets)
             masks, weights = made.masks, made.weights
         found: dict[str, Any] = {"row": cell.row, "sparsity": cell.sparsity}
         if cell.retrain is None:
@@ -114,28 +113,27 @@ class Bench:
             evaluations[side] = evaluate(task, *encode_task(model, task))
         return evaluations
 
-    def _scope(self, samples: int) -> Generator[Progress, None, Scoped]:
-        """The analysis with so many samples, made in the study's folder where it is not there yet."""
-        if samples not in self._scopes:
-            calibration: CalibrationSpec = self.spec.calibration.with_(samples=samples)
-            run = RunSpec(model=self.spec.model, calibration=calibration)
-            content = {
-                **calibration.determining(),
-                "weights": self.model.weight_hash,
-                "data": self.calibration_hash,
-            }
-            place = self.folder / f"analysis-{samples}-{content_key(content)}"
+    def _calibration(self, cell: Cell) -> CalibrationSpec:
+        seed = self.spec.calibration.seed if cell.seed is None else cell.seed
+        return self.spec.calibration.with_(samples=cell.samples, seed=seed)
+
+    def _scope(self, calibration: CalibrationSpec) -> Generator[Progress, None, Scoped]:
+        """The analysis with this calibration, made in the study's folder where it is not there yet."""
+        content = {**calibration.determining(), "weights": self.model.weight_hash, "data": self.calibration_hash}
+        name = f"analysis-{calibration.samples}-{content_key(content)}"
+        if name not in self._scopes:
+            place = self.folder / name
             if not (place / SPEC_FILE).is_file():
+                run = RunSpec(model=self.spec.model, calibration=calibration)
                 place = yield from analyze(run, place, model=self.model)
             # Statistics of a whole model are large: one analysis is open at a time.
-            self._scopes = {samples: exact_scope(Statistics.open(place), self.model)}
-        return self._scopes[samples]
+            self._scopes = {name: exact_scope(Statistics.open(place), self.model)}
+        return self._scopes[name]
 
-    def _pruned(
-        self, settings: Settings, samples: int, scope: ExactScope, targets: tuple[Target, ...]
-    ) -> Generator[Progress, None, Pruned]:
-        work = partial(pruned, scope.statistics, self.model, scope, targets, settings)
-        return (yield from self._latest.of(f"{settings.key()}-{samples}", work))
+    def _pruned(self, cell: Cell, scope: ExactScope, targets: tuple[Target, ...]) -> Generator[Progress, None, Pruned]:
+        assert cell.settings is not None
+        work = partial(pruned, scope.statistics, self.model, scope, targets, cell.settings)
+        return (yield from self._latest.of(f"{cell.settings.key()}-{cell.samples}-{cell.seed}", work))
 
 
 def _scores(evaluation: Evaluation) -> dict[str, Any]:

@@ -60,6 +60,24 @@ class Row(_Part):
     scope_weights: Annotated[int, Field(ge=0)]
     sides: dict[Name, Side]
     curve: CurvePart | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+
+
+class Apart(Over):
+    """A difference of two rows on one task, and that of each calibration seed."""
+
+    apart: Annotated[list[Number | None], Field(max_length=20)]
+
+
+class Comparison(_Part):
+    """Two rows at one sparsity and number of steps, paired query by query."""
+
+    one: Name
+    other: Name
+    sparsity: Annotated[float, Field(ge=0, le=1)]
+    steps: Annotated[int, Field(ge=0)]
+    seeds: Annotated[int, Field(ge=1)]
+    sides: dict[Name, Apart]
 
 
 class Task(_Part):
@@ -95,6 +113,7 @@ class Study(_Part):
     versions: dict[Name, Name]
     cells: Cells
     rows: Annotated[list[Row], Field(min_length=1, max_length=5_000)]
+    comparisons: Annotated[list[Comparison], Field(max_length=5_000)] = []
 
 
 def check_study(document: Any) -> dict[str, Any]:
@@ -113,7 +132,7 @@ def check_study(document: Any) -> dict[str, Any]:
             f"This study is damaged at {place}: {error.errors()[0]['msg']}.", "Run it again: finished cells are kept."
         ) from error
     sides = set(study.tasks)
-    if sides != {"domain", "general"} or any(set(row.sides) != sides for row in study.rows):
+    if sides != {"domain", "general"} or any(set(part.sides) != sides for part in (*study.rows, *study.comparisons)):
         raise GapruneError("This study lacks a side.", "Run it again: finished cells are kept.")
     return study.model_dump(mode="json", exclude_none=False)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from gaprune_viz.experiments.study.comparisons import contests, gains, interval, verdicts
 from gaprune_viz.experiments.study.findings import Row, all_steps, dense_row, findings, main_rows
 from gaprune_viz.experiments.study.tables import BASELINE
 
@@ -13,8 +14,10 @@ INTRODUCTION = """# Study: what each criterion keeps
 Made by `gaprune-viz study` and `gaprune-viz study-report`; nothing here was written by hand. Every number is percent
 of the dense model's nDCG@10 on queries that no setting was chosen on, with the 95 % paired bootstrap interval of the
 difference in brackets. "General" is the other collection: what the domain gains, it may lose. Rows named after a
-criterion use it under one global threshold (Wanda: within each output row); `paper` and `balanced` are presets of the
-criterion `dai`. One run each: the intervals are about the queries, not about the seed.
+criterion use it under one global threshold (Wanda: within each output row; SparseGPT: within blocks of columns of a
+matrix, and it moves the weights that stay); `paper` and `balanced` are presets of the criterion `dai`. `+ refit` fits
+the weights that stay anew. One run each, where no number of seeds is told: the intervals are about the queries, not
+about the seed.
 """
 
 
@@ -46,8 +49,8 @@ def _section(document: Mapping[str, Any]) -> str:
     ]
     for steps in all_steps(document):
         lines += [*_table(document, steps), ""]
-    lines += [*_against_baseline(document), "", "What it says:", ""]
-    lines += [f"- {sentence}" for sentence in findings(document)]
+    lines += [*_against_baseline(document), "", *_refit(document), "What it says:", ""]
+    lines += [f"- {sentence}" for sentence in (*findings(document), *verdicts(document))]
     lines += ["", *_ablation(document), *_samples(document)]
     return "\n".join(lines)
 
@@ -105,6 +108,47 @@ def _against_baseline(document: Mapping[str, Any]) -> list[str]:
             cells.append("–" if over is None else f"{over['points']:+.1f} (p {over['p']:.4f})")
         lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     return lines
+
+
+def _refit(document: Mapping[str, Any]) -> list[str]:
+    """What a refit adds to every mask, and how refitted rows stand beside the baselines."""
+    spec = document["spec"].get("refit") or {}
+    if not gains(document) and not contests(document):
+        return []
+    head = (
+        f"**Refit** on at most {spec.get('samples')} triplets a side, domain share {spec.get('domain_share'):g}, ridge "
+        f"{spec.get('ridge'):g}: points of dense nDCG@10 over the mask alone, domain / general"
+    )
+    return [
+        *_differences(head, gains(document), lambda c: f"`{c['other']}`"),
+        *_differences(
+            "**Refitted rows beside baselines**: points of dense nDCG@10, domain / general",
+            contests(document),
+            lambda c: f"`{c['one']}` − `{c['other']}`",
+        ),
+    ]
+
+
+def _differences(
+    title: str, found: Sequence[Mapping[str, Any]], label: Callable[[Mapping[str, Any]], str]
+) -> list[str]:
+    if not found:
+        return []
+    places = sorted({(c["steps"], c["sparsity"]) for c in found})
+    heads = [f"{100 * s:g} %, {'one-shot' if steps == 0 else f'{steps} steps'}" for steps, s in places]
+    by_place = {(label(c), c["steps"], c["sparsity"]): c for c in found}
+    lines = [title, "", "| row | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
+    for name in dict.fromkeys(map(label, found)):
+        cells = (_apart(by_place.get((name, *place))) for place in places)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _apart(comparison: Mapping[str, Any] | None) -> str:
+    if comparison is None:
+        return "–"
+    seeds = f" ({comparison['seeds']} seeds)" if comparison["seeds"] > 1 else ""
+    return " / ".join(interval(told) for told in comparison["sides"].values()) + seeds
 
 
 def _ablation(document: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gaprune_viz.config import MaskSpec, RefitSpec, RetrainSpec, ScoreSpec, Settings, StudySpec
 from gaprune_viz.config.presets import PRESETS
-from gaprune_viz.criteria.registry import settled
+from gaprune_viz.criteria.registry import criterion, settled
 from gaprune_viz.errors import GapruneError
 
 DENSE = "dense"
@@ -17,6 +17,8 @@ ABLATION_BASES = ("paper", "balanced")
 ABLATION_SPARSITY = 0.5
 REFITTED = " + refit"
 SAMPLE_ROWS = ("obd_joint", "paper", "balanced")
+HEADLINE = ("magnitude", "sparsegpt", "paper", "balanced", "robust")
+"""Rows that are also measured with more seeds."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,14 @@ class Cell:
     """One measurement of a study.
 
     Attributes:
-        part: `main`, `ablation` or `samples`.
+        part: `main`, `ablation`, `samples` or `seeds`.
         row: name of a criterion or preset, `dense`, the same with ` + refit`, or what an ablation moves, such as
             `paper, alpha 0.5`.
         sparsity: 0 for the dense model.
         settings: None for the dense model.
         retrain: None for one-shot.
         samples: triplets a side behind the mask; 0 for the dense model.
+        seed: of the calibration, in the part `seeds`; None for that of the study.
     """
 
     part: str
@@ -39,6 +42,7 @@ class Cell:
     settings: Settings | None
     retrain: RetrainSpec | None
     samples: int
+    seed: int | None = None
 
     @property
     def label(self) -> str:
@@ -46,7 +50,8 @@ class Cell:
         where = "" if self.settings is None else f", {100 * self.sparsity:g} %"
         how = "" if self.retrain is None else f", {self.retrain.steps} steps"
         few = f", {self.samples} samples" if self.part == "samples" else ""
-        return f"{self.row}{where}{few}{how}"
+        other = "" if self.seed is None else f", seed {self.seed}"
+        return f"{self.row}{where}{few}{other}{how}"
 
 
 def row_settings(row: str, sparsity: float) -> Settings:
@@ -68,16 +73,35 @@ def cells(spec: StudySpec) -> list[Cell]:
     samples = spec.calibration.samples
     one_shot = [Cell("main", DENSE, 0.0, None, None, 0)]
     one_shot += [
-        Cell("main", row, sparsity, row_settings(row, sparsity), None, samples)
+        Cell("main", row, sparsity, _reading(row_settings(row, sparsity), spec.refit), None, samples)
         for sparsity in spec.sparsities
         for row in spec.rows
     ]
     if spec.refit.refit:
         one_shot += [_refitted(cell, spec.refit) for cell in one_shot if cell.settings is not None]
-    found = [*one_shot, *_ablation(spec), *_sample_sizes(spec)]
+    found = [*one_shot, *_seeds(spec, one_shot), *_ablation(spec), *_sample_sizes(spec)]
     if spec.retrained:
         found += [dataclasses.replace(cell, retrain=spec.retrain) for cell in one_shot]
     return found
+
+
+def _reading(settings: Settings, refit: RefitSpec) -> Settings:
+    """A criterion with an update reads the texts that a refit would read."""
+    if criterion(settings.score.criterion).update is None:
+        return settings
+    return settings.with_(refit=RefitSpec(domain_share=refit.domain_share, samples=refit.samples))
+
+
+def _seeds(spec: StudySpec, one_shot: list[Cell]) -> Iterator[Cell]:
+    """The headline's cells with every other seed; all of one seed together, which share an analysis."""
+    if spec.calibration.seed in spec.seeds:
+        raise GapruneError(
+            f"{spec.calibration.seed} is the seed of the study itself.", "Leave this number out of --seeds."
+        )
+    for seed in spec.seeds:
+        for cell in one_shot:
+            if cell.row.removesuffix(REFITTED) in HEADLINE:
+                yield dataclasses.replace(cell, part="seeds", seed=seed)
 
 
 def _refitted(cell: Cell, refit: RefitSpec) -> Cell:

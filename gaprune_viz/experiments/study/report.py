@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.experiments.study.comparisons import verdicts
 from gaprune_viz.experiments.study.findings import all_steps, findings
 from gaprune_viz.experiments.study.plan import ABLATION_BASES
 from gaprune_viz.experiments.study.tables import frame
@@ -71,7 +72,7 @@ def report_html(document: Mapping[str, Any], table: pd.DataFrame) -> str:
         f"{tasks['general']['queries']:,} general ones ({escape(tasks['general']['name'])}). "
         f"{cells['measured']} of {cells['planned']} cells. Percent of the dense model's nDCG@10; intervals are 95 % "
         "paired bootstrap over the queries of one run.</p>",
-        f"<h2>What it says</h2>{sentence_list(findings(document))}",
+        f"<h2>What it says</h2>{sentence_list([*findings(document), *verdicts(document)])}",
     ]
     first = True
     for title, figures in _sections(document, table):

@@ -13,11 +13,10 @@ from gaprune_viz.config import StudySpec
 from gaprune_viz.evaluation.significance import paired_bootstrap, sign_flip_test
 from gaprune_viz.evaluation.tasks import RetrievalTask
 from gaprune_viz.experiments.cells import rounded
+from gaprune_viz.experiments.study.comparisons import METRIC, Measured, comparisons
 from gaprune_viz.experiments.study.plan import DENSE, Cell
 
 BASELINE = "magnitude"
-METRIC = "ndcg_at_10"
-Measured = tuple[Cell, dict[str, Any]]
 
 
 def study_document(
@@ -29,11 +28,14 @@ def study_document(
         `cells` (measured and planned) and `rows`: one a cell, with `part`, `row`, `sparsity`, `steps`, `samples`,
         `zeros`, `scope_weights`, `curve` where it was retrained, and by side: `means`, `of_dense` (percent of the
         dense model's nDCG@10), its 95 % interval `low` and `high`, `p_dense`, and `over_baseline`: difference to
-        magnitude at the same sparsity and steps in percent of dense, with interval and p-value.
+        magnitude at the same sparsity, steps and seed in percent of dense, with interval and p-value. `comparisons`:
+        see there.
     """
     dense = next(found for cell, found in measured if cell.row == DENSE and cell.retrain is None)
     baselines = {
-        (cell.sparsity, _steps(cell)): found for cell, found in measured if cell.part == "main" and cell.row == BASELINE
+        (cell.sparsity, _steps(cell), cell.seed): found
+        for cell, found in measured
+        if cell.part in ("main", "seeds") and cell.row == BASELINE
     }
     rows = []
     for cell, found in measured:
@@ -46,14 +48,20 @@ def study_document(
             "zeros": found["zeros"],
             "scope_weights": found["scope_weights"],
             "sides": {
-                side: _side(found, dense, baselines.get((cell.sparsity, _steps(cell))), side, task)
+                side: _side(found, dense, baselines.get((cell.sparsity, _steps(cell), cell.seed)), side, task)
                 for side, task in tasks.items()
             },
         }
+        if cell.seed is not None:
+            row["seed"] = cell.seed
         if "curve" in found:
             row["curve"] = found["curve"]
         rows.append(row)
-    return {"cells": {"measured": len(measured), "planned": planned}, "rows": rounded(rows)}
+    return {
+        "cells": {"measured": len(measured), "planned": planned},
+        "rows": rounded(rows),
+        "comparisons": rounded(comparisons(measured, tasks)),
+    }
 
 
 def _side(
@@ -98,12 +106,15 @@ def _plain(value: float) -> float | None:
 def frame(document: Mapping[str, Any]) -> pd.DataFrame:
     """The rows of a study as a flat table, one line a cell and side, for CSV and figures."""
     lines = []
+    seeded = any(row.get("seed") is not None for row in document["rows"])
     for row in document["rows"]:
+        seed = {"seed": row.get("seed")} if seeded else {}
         for side, numbers in row["sides"].items():
             over = numbers.get("over_baseline") or {}
             lines.append(
                 {
                     **{key: row[key] for key in ("part", "row", "sparsity", "steps", "samples")},
+                    **seed,
                     "side": side,
                     **numbers["means"],
                     **{key: numbers[key] for key in ("of_dense", "low", "high", "p_dense")},

@@ -53,7 +53,8 @@ def study_curves(frame: pd.DataFrame, side: str, steps: int) -> go.Figure:
 
 def _row_label(row: str) -> str:
     """A criterion as the page calls it; a preset with a capital."""
-    return CRITERION_LABELS.get(row, row.capitalize())
+    name, plus, more = row.partition(" + ")
+    return CRITERION_LABELS.get(name, name.capitalize()) + plus + more
 
 
 def _line(figure: go.Figure, number: int, name: str, cells: pd.DataFrame) -> None:

@@ -46,6 +46,7 @@ CRITERION_LABELS = {
     "obd_joint": "Joint OBD",
     "obd_equal": "Joint OBD, equal sides",
     "joint": "Joint importance",
+    "sparsegpt": "SparseGPT",
     "wanda": "Wanda",
 }
 BLOCKS = dict.fromkeys(("query", "key", "value", "fused_qkv", "attention_output"), "attention")

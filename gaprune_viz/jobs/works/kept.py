@@ -24,9 +24,8 @@ from gaprune_viz.masking.neurons import Losses, losses_of
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
-from gaprune_viz.pruning.pruned import Pruned, pruned
+from gaprune_viz.pruning.pruned import Pruned, made_by_update, pruned
 from gaprune_viz.pruning.refit.from_analysis import Provenance, errors_analysed
-from gaprune_viz.pruning.refit.refit import Refit
 
 Under = tuple[str, str]
 
@@ -65,7 +64,7 @@ class Kept:
         self._scopes: Cache[tuple[EmbeddingModel, ExactScope, tuple[Target, ...]]] = Cache(4)
         self._masks: Cache[MaskResult] = Cache(6)
         self._counted: Cache[Counted] = Cache(32)
-        self._refits: Cache[Refit] = Cache(3)
+        self._made: Cache[Pruned] = Cache(3)
         self._errors: Cache[dict[str, list[float]]] = Cache(32)
         self._tasks: Cache[RetrievalTask] = Cache(12)
         self._embeddings: Cache[TaskEmbeddings] = Cache(32)
@@ -121,7 +120,10 @@ class Kept:
         return scope, targets
 
     def masks(self, analysis: Analysis, settings: Settings) -> MaskResult:
-        """The exact masks of some settings, whatever becomes of the weights that stay."""
+        """The exact masks of some settings, whatever becomes of the weights that stay.
+
+        Of a criterion with an update those of its scores: its own are made by `pruned`.
+        """
         key = masks_under(analysis, settings)
         result = self._masks.get(key, lambda: self.scope(analysis)[0].masks(settings))
         self._used[key] = self._counted.get(key, lambda: _count(analysis, result))
@@ -133,23 +135,21 @@ class Kept:
         return self._used[masks_under(analysis, settings)].losses
 
     def pruned(self, analysis: Analysis, settings: Settings, report: Report, stopped: Callable[[], bool]) -> Pruned:
-        """The exact masks and, where the settings ask for it, the refitted weights, made once.
+        """The exact masks and, where the settings ask for it, the weights that are no longer as they were, made once.
 
         Raises:
             Cancelled: `stopped` says so.
         """
         result = self.masks(analysis, settings)
-        if not settings.refit.refit:
+        if not settings.refit.refit and not made_by_update(settings):
             return Pruned(result)
 
-        def make() -> Refit:
+        def make() -> Pruned:
             scope, targets = self.scope(analysis)
             work = pruned(analysis.statistics, self.dense(analysis), scope, targets, settings, result)
-            found = driven(work, report, stopped).refit
-            assert found is not None
-            return found
+            return driven(work, report, stopped)
 
-        return Pruned(result, self._refits.get(kept_under(analysis, settings), make))
+        return self._made.get(kept_under(analysis, settings), make)
 
     def block_errors(
         self, analysis: Analysis, settings: Settings, report: Report, stopped: Callable[[], bool]

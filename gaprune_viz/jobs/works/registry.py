@@ -10,12 +10,13 @@ from typing import Any
 
 from gaprune_viz.analysis.planning import predict
 from gaprune_viz.calibration.memory_plan import Plan
-from gaprune_viz.config import RetrainSpec, RunSpec, Settings
+from gaprune_viz.config import RefitSpec, RetrainSpec, RunSpec, Settings
 from gaprune_viz.evaluation.mteb.estimate import Speed
 from gaprune_viz.evaluation.mteb.running import Failure
 from gaprune_viz.jobs.works import benchmarking, exporting, inside, lesson, searching
 from gaprune_viz.jobs.works.desk import Desk
 from gaprune_viz.jobs.works.kept import KEPT
+from gaprune_viz.pruning.refit.foreseen import foresee
 from gaprune_viz.sketch.inspection import Window
 
 Given = dict[str, Any]
@@ -25,9 +26,10 @@ def _prepare(desk: Desk, analysis: str) -> None:
     searching.prepare(KEPT.analysis(analysis))
 
 
-def _plan(desk: Desk, run: Given) -> Plan:
+def _plan(desk: Desk, run: Given, refit: Given) -> tuple[Plan, str]:
     desk.report("Estimating", 0, 0)
-    return predict(RunSpec.model_validate(run), timed=True)
+    asked, spec = RunSpec.model_validate(run), RefitSpec.model_validate(refit)
+    return predict(asked, timed=True), foresee(asked, spec).sentence if spec.refit else ""
 
 
 def _compare(desk: Desk, analysis: str, settings: Given, source: str, pick: str | None, text: str) -> searching.Ranked:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from gaprune_viz.calibration.batching import Sample, tokens_of
+from gaprune_viz.calibration.batching import Given, tokens_of
 from gaprune_viz.config import SIDES, RefitSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel, token_batches
@@ -55,7 +55,7 @@ class Batch:
 
 
 def batches_of(
-    model: EmbeddingModel, triplets: Mapping[str, Sequence[Sample]], spec: RefitSpec, token_budget: int = TOKEN_BUDGET
+    model: EmbeddingModel, triplets: Mapping[str, Sequence[Given]], spec: RefitSpec, token_budget: int = TOKEN_BUDGET
 ) -> list[Batch]:
     """The distinct texts of both sides, so weighted that each side's tokens together count as `domain_share` says.
 
@@ -81,7 +81,7 @@ def batches_of(
     ]
 
 
-def _distinct(model: EmbeddingModel, side: str, triplets: Sequence[Sample], samples: int) -> set[Ids]:
+def _distinct(model: EmbeddingModel, side: str, triplets: Sequence[Given], samples: int) -> set[Ids]:
     if not triplets:
         raise GapruneError(
             f"There are no {side} texts to refit with.",

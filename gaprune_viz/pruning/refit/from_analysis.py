@@ -9,16 +9,18 @@ from typing import Any
 from torch import Tensor
 
 from gaprune_viz.analysis.samples import choose_data
-from gaprune_viz.calibration.batching import Sample
+from gaprune_viz.calibration.batching import Given
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.run_plan import GIB
 from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import SIDES, RefitSpec, RunSpec
+from gaprune_viz.config import SIDES, RefitSpec, RunSpec, Settings
+from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.refit.block_errors import block_errors
 from gaprune_viz.pruning.refit.refit import Refit, prepared, refit
+from gaprune_viz.pruning.refit.updating import Updated, quotas_of, update
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,36 @@ def refit_analysed(
     Raises:
         GapruneError: the data have changed since the analysis, padding moves what the model gives; or as `refit`.
     """
-    if model.padding_dependent:
-        raise GapruneError(
-            f"A refit pads texts, and padding changes what {model.label} gives for them.",
-            "Prune it without a refit.",
-        )
+    _refuse_padding(model, "A refit", "Prune it without a refit.")
     return (yield from refit(model, targets, masks, _triplets(origin, model), spec, memory=_memory(origin, model)))
+
+
+def updated_analysed(
+    origin: Provenance,
+    model: EmbeddingModel,
+    targets: Sequence[Target],
+    masks: Mapping[str, Tensor],
+    settings: Settings,
+) -> Generator[Progress, None, Updated]:
+    """Prune an analysed model by a criterion with an update, on the triplets that it was analysed with.
+
+    Args:
+        masks: of the criterion's scores, bool [out, in]: how many weights of a matrix or a row go.
+        settings: settled.
+
+    Raises:
+        GapruneError: as `refit_analysed` and `quotas_of`.
+    """
+    chosen = criterion(settings.score.criterion)
+    _refuse_padding(model, chosen.label, "Choose another criterion.")
+    quotas = quotas_of(masks, settings.mask, chosen.label)
+    texts, memory = _triplets(origin, model), _memory(origin, model)
+    return (yield from update(model, targets, quotas, texts, chosen, settings.refit, memory=memory))
+
+
+def _refuse_padding(model: EmbeddingModel, what: str, hint: str) -> None:
+    if model.padding_dependent:
+        raise GapruneError(f"{what} pads texts, and padding changes what {model.label} gives for them.", hint)
 
 
 def errors_analysed(
@@ -94,7 +120,7 @@ def errors_analysed(
     return (yield from block_errors(model, chosen, masks, weights, layout.modules, batches))
 
 
-def _triplets(origin: Provenance, model: EmbeddingModel) -> dict[str, Sequence[Sample]]:
+def _triplets(origin: Provenance, model: EmbeddingModel) -> dict[str, Sequence[Given]]:
     """What the analysis read, by side."""
     triplets = {}
     for side in SIDES:
@@ -129,5 +155,16 @@ def refit_document(spec: RefitSpec, found: Refit) -> dict[str, Any]:
         "tokens": found.tokens,
         "block_errors": list(found.errors),
         "largest_ridge": max(layer.ridge for layer in found.layers),
+        "notes": list(found.notes),
+    }
+
+
+def update_document(settings: Settings, found: Updated) -> dict[str, Any]:
+    """What `gaprune.json` says of weights that a criterion's update made."""
+    return {
+        "criterion": settings.score.criterion,
+        "samples": settings.refit.samples,
+        "domain_share": settings.refit.domain_share,
+        "tokens": found.tokens,
         "notes": list(found.notes),
     }

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from gaprune_viz.calibration.batching import Sample
+from gaprune_viz.calibration.batching import Given
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import RefitSpec
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -56,7 +56,7 @@ class Refit:
 def plan_of_refit(
     model: EmbeddingModel,
     targets: Sequence[Target],
-    triplets: Mapping[str, Sequence[Sample]],
+    triplets: Mapping[str, Sequence[Given]],
     spec: RefitSpec,
     *,
     memory: int | None = None,
@@ -73,7 +73,7 @@ def plan_of_refit(
 def prepared(
     model: EmbeddingModel,
     targets: Sequence[Target],
-    triplets: Mapping[str, Sequence[Sample]],
+    triplets: Mapping[str, Sequence[Given]],
     spec: RefitSpec,
     *,
     memory: int | None = None,
@@ -90,11 +90,24 @@ def prepared(
     return batches, layout, plan_refit(layout, batches, itemsize, memory)
 
 
+def captured(model: EmbeddingModel, layout: Layout, batches: Sequence[Batch]) -> tuple[list[list[Call]], list[Tensor]]:
+    """Each batch's calls of all blocks, and what the first block reads."""
+    passing = layout.passing if layout.alone else None
+    calls, states = [], []
+    for batch in batches:
+        with model.lock:
+            found = capture(model, layout.modules, batch.ids, passing)
+        assert found.states is not None
+        calls.append(found.calls)
+        states.append(found.states)
+    return calls, states
+
+
 def refit(
     model: EmbeddingModel,
     targets: Sequence[Target],
     masks: Mapping[str, Tensor],
-    triplets: Mapping[str, Sequence[Sample]],
+    triplets: Mapping[str, Sequence[Given]],
     spec: RefitSpec,
     *,
     memory: int | None = None,
@@ -152,7 +165,7 @@ class _Job:
 
     def run(self) -> Generator[Progress, None, None]:
         """All blocks."""
-        calls, dense = self._captured()
+        calls, dense = captured(self.model, self.layout, self.batches)
         now = list(dense)
         for position, block in enumerate(self.layout.blocks):
             passes = BlockPasses(block, [c[position] for c in calls], self._masked(block), self.plan.keeping)
@@ -160,18 +173,6 @@ class _Job:
             # A block's own arguments are not needed again; those that blocks share go with the last.
             for batch in calls:
                 batch[position] = Call((), {})
-
-    def _captured(self) -> tuple[list[list[Call]], list[Tensor]]:
-        """Each batch's calls of all blocks, and what the first block reads."""
-        passing = self.layout.passing if self.layout.alone else None
-        calls, states = [], []
-        for batch in self.batches:
-            with self.model.lock:
-                found = capture(self.model, self.layout.modules, batch.ids, passing)
-            assert found.states is not None
-            calls.append(found.calls)
-            states.append(found.states)
-        return calls, states
 
     def _masked(self, block: Block) -> dict[str, Tensor]:
         return {

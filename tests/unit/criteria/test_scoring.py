@@ -80,6 +80,7 @@ def restored() -> Iterator[None]:
         ("obd_domain", 0.5 / 16),
         ("obd_joint", 0.625 / 16),
         ("wanda", 0.75),
+        ("sparsegpt", 0.5625),
     ],
 )
 def test_scores_by_hand(name: str, expected: float) -> None:
@@ -328,8 +329,8 @@ def test_a_broken_plug_in_is_named(site: Path, entry: str, match: str) -> None:
 
 def test_a_criterion_is_compared_in_the_group_of_its_authors_unless_another_is_asked_for() -> None:
     groups = {c.name: c.group for c in criteria().values()}
-    assert groups["wanda"] is Allocation.ROW
-    assert {group for name, group in groups.items() if name != "wanda"} == {Allocation.GLOBAL}
+    own = {"wanda": Allocation.ROW, "sparsegpt": Allocation.MATRIX}
+    assert groups == {name: own.get(name, Allocation.GLOBAL) for name in groups}
     wanda = Settings(score=ScoreSpec(criterion="wanda"))
     assert settled(wanda).mask.allocation is Allocation.ROW
     asked = wanda.with_(mask=MaskSpec(allocation=Allocation.LAYER))

@@ -18,7 +18,7 @@ import pytest
 
 from gaprune_viz.analysis.opening import open_analysis
 from gaprune_viz.calibration.progress import Progress, drain
-from gaprune_viz.config import MaskSpec, RetrainSpec, Settings
+from gaprune_viz.config import MaskSpec, RefitSpec, RetrainSpec, Settings
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.jobs import process
 from gaprune_viz.jobs.answering import unpack
@@ -67,7 +67,7 @@ def kinds(folder: Path, tmp_path: Path) -> dict[str, dict[str, Any]]:
     spec = RetrainSpec(steps=2, batch_size=4).model_dump(mode="json")
     return {
         "prepare": {"analysis": str(folder)},
-        "plan": {"run": run},
+        "plan": {"run": run, "refit": RefitSpec(refit=True).model_dump(mode="json")},
         "compare": on(folder, **COMPARE),
         "rerank": on(folder, asked={"source": "chemistry", "pick": "", "text": "a bond"}),
         "surprise": on(folder, source="chemistry"),

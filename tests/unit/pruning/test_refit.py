@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from gaprune_viz.analysis.samples import choose_data
 from gaprune_viz.calibration.progress import drain
-from gaprune_viz.config import Dtype, ModelSpec, RefitSpec
+from gaprune_viz.config import CalibrationSpec, Dtype, ModelSpec, RefitSpec, RunSpec, Scope
 from gaprune_viz.data.schema import Triplet
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
@@ -19,6 +20,7 @@ from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.applying import masked
 from gaprune_viz.pruning.refit.batches import batches_of
+from gaprune_viz.pruning.refit.foreseen import foresee
 from gaprune_viz.pruning.refit.refit import Refit, plan_of_refit, refit
 
 SPEC = RefitSpec(refit=True, ridge=0.05)
@@ -254,3 +256,19 @@ def test_other_weights_come_off_to_the_bit(tiny_model_folder: Callable[..., Path
         assert bool((targets[1].weight == 1).all())
         raise RuntimeError
     assert_untouched(model, before)
+
+
+def test_a_plan_from_shapes_alone_is_near_the_refit_itself(tiny_bert: Path, tiny_triplets: tuple[Path, Path]) -> None:
+    domain, general = map(str, tiny_triplets)
+    calibration = CalibrationSpec(domain=domain, general=general, samples=12, scope=Scope.LINEAR)
+    run = RunSpec(model=ModelSpec(model=str(tiny_bert), device="cpu"), calibration=calibration)
+    found = foresee(run, SPEC)
+    model = load_model(run.model)
+    triplets = {side: choose_data(run, side, model).samples for side in SIDES}
+    plan = plan_of_refit(model, inventory(model).targets, triplets, SPEC)
+    assert found.plan.tokens == plan.tokens
+    assert found.plan.work == pytest.approx(plan.work, rel=0.1)
+    assert found.plan.peak_bytes == pytest.approx(plan.peak_bytes, rel=0.25)
+    assert found.seconds > 0 and f"{plan.tokens:,} tokens" in found.sentence
+    with pytest.raises(GapruneError, match="too little for this refit"):
+        foresee(run.with_(calibration=calibration.with_(memory=0.0001)), SPEC)

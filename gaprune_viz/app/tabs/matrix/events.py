@@ -130,7 +130,7 @@ class MatrixEvents:
             window = move(window_of(values[tab.window], name), (info.rows, info.columns))
             given = {"name": name, "what": what if what in QUANTITIES else FIRST, "window": window and astuple(window)}
             look = asked("look", analysis, settings, report, stopped, **given)
-            return drawn(look, analysis.statistics.matrices, given["what"], values[tab.side])
+            return drawn(look, analysis.statistics.matrices, settings, given["what"], values[tab.side])
 
         def show(found: Inside) -> Changes:
             return {

@@ -10,9 +10,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gaprune_viz.calibration.statistics import MatrixInfo
+from gaprune_viz.config import Settings
+from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
+from gaprune_viz.figures.kit.panels import notice
 from gaprune_viz.figures.weights.inside import inside_html, losses_html, neurons_html, unit_figure
 from gaprune_viz.jobs.works.inside import Look
+from gaprune_viz.masking.sentences import beyond_preview
 from gaprune_viz.sketch.inspection import Window
 
 FIRST = "pruned"
@@ -32,11 +36,12 @@ class Inside:
     extremes: pd.DataFrame
 
 
-def drawn(look: Look, matrices: Sequence[MatrixInfo], what: str, side: str) -> Inside:
+def drawn(look: Look, matrices: Sequence[MatrixInfo], settings: Settings, what: str, side: str) -> Inside:
     """A look as the tab shows it.
 
     Args:
         matrices: of the analysis.
+        settings: under which it was looked at.
         what: which quantity it is of.
         side: which units are drawn: rows, columns or heads; rows where there are no such.
     """
@@ -47,12 +52,19 @@ def drawn(look: Look, matrices: Sequence[MatrixInfo], what: str, side: str) -> I
     return Inside(
         look.name,
         look.window,
-        picture
+        _preview_note(settings)
+        + picture
         + losses_html(where, look.losses.rows[look.name], info.rows, look.losses.waking_by_layer(matrices))
         + neurons_html(look.silent),
         unit_figure(look.means[shown_side], shown_side, what),
         _extremes_table(look),
     )
+
+
+def _preview_note(settings: Settings) -> str:
+    """That what is shown is not the last word, where masks are made by an update."""
+    chosen = criterion(settings.score.criterion)
+    return "" if chosen.update is None else notice(beyond_preview(chosen))
 
 
 def window_of(state: Any, name: str) -> Window | None:

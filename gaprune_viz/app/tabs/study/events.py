@@ -13,10 +13,10 @@ from gaprune_viz.app.tabs.study.layout import StudyTab
 from gaprune_viz.app.tabs.study.shelf import place_of, study_choices
 from gaprune_viz.app.tabs.study.walk import FIRST, STOPS, stop_of, table_of
 from gaprune_viz.app.widgets.events import CARRIES, Changes, listener
-from gaprune_viz.config import Settings
+from gaprune_viz.config import RefitSpec, Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.study.document import open_study
-from gaprune_viz.experiments.study.plan import row_settings
+from gaprune_viz.experiments.study.plan import REFITTED, row_settings
 from gaprune_viz.figures.kit import panels
 
 
@@ -104,7 +104,10 @@ def settings_of_row(event: gr.SelectData) -> Settings:
     # The row itself and not its place: the table may be sorted or filtered.
     part, name, sparsity, *_ = map(str, event.row_value)
     base, _, moved_constant = name.partition(", ")
-    settings = row_settings(base, round(float(sparsity.rstrip("% \u202f\u00a0")) / 100, 4))
+    plain = base.removesuffix(REFITTED)
+    settings = row_settings(plain, round(float(sparsity.rstrip("% \u202f\u00a0")) / 100, 4))
+    if plain != base:
+        settings = settings.with_(refit=RefitSpec(refit=True))
     if part == "ablation" and moved_constant:
         constant, value = moved_constant.split(" ")
         settings = settings.with_(score=settings.score.with_(**{constant: float(value)}))

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from gaprune_viz.experiments.study.comparisons import verdicts
 from gaprune_viz.experiments.study.findings import all_steps, dense_row, findings, repairs
 from gaprune_viz.experiments.study.plan import ABLATION_BASES
 from gaprune_viz.experiments.study.tables import frame
@@ -59,7 +60,7 @@ def _facts(document: Document) -> str:
 
 def _says(document: Document, retrained: bool) -> str:
     """The findings of one half of the study: one-shot, or after retraining."""
-    told = [s for s in findings(document) if ("one-shot" in s) != retrained]
+    told = [s for s in (*findings(document), *verdicts(document)) if ("one-shot" in s) != retrained]
     return panels.sentence_list(told) if told else ""
 
 

@@ -1,0 +1,91 @@
+"""Refit and SparseGPT in a study: their cells, seeds, and the answer to who is better, from cells that are kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gaprune_viz.calibration.progress import drain
+from gaprune_viz.cli.studies import study_spec
+from gaprune_viz.config import RefitSpec, StudySpec
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.splits import validation_and_test
+from gaprune_viz.experiments.study.comparisons import contests, gains, verdicts
+from gaprune_viz.experiments.study.document import check_study, open_study
+from gaprune_viz.experiments.study.markdown import studies_markdown
+from gaprune_viz.experiments.study.plan import cells
+from gaprune_viz.experiments.study.report import write_report
+from gaprune_viz.experiments.study.runner import run_study
+from tests.beir_folders import write_beir
+
+ROWS = "magnitude,sparsegpt,balanced"
+
+
+def test_rows_with_refit_stand_beside_their_masks_with_every_seed() -> None:
+    spec = study_spec({"rows": ROWS, "sparsities": "0.5", "refit": True, "refit_samples": 64, "seeds": "1,2"})
+    assert spec.seeds == (1, 2)
+    found = cells(spec)
+    seeded = [cell for cell in found if cell.part == "seeds"]
+    names = [f"{row}{more}" for more in ("", " + refit") for row in ROWS.split(",")]
+    assert [(c.row, c.seed) for c in seeded] == [(name, seed) for seed in (1, 2) for name in names]
+    assert all(cell.retrain is None for cell in seeded)
+    sparsegpt = next(c for c in found if c.row == "sparsegpt").settings
+    assert sparsegpt is not None and sparsegpt.refit == RefitSpec(samples=64)
+    with pytest.raises(GapruneError, match="0 is the seed of the study itself"):
+        cells(spec.with_(seeds=(0,)))
+    assert StudySpec.parse({"seeds": ()}).key() == StudySpec().key()
+
+
+@pytest.mark.slow
+def test_a_study_says_who_is_better_and_says_it_again_from_its_cells(
+    tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    domain, general = (write_beir(tmp_path / name, shift) for name, shift in (("near", 0), ("far", 3)))
+    spec = study_spec(
+        {
+            **{"model": str(tiny_bert), "device": "cpu", "samples": 8, "sampling": "random", "scope": "linear"},
+            **{"domain": str(tiny_triplets[0]), "general": str(tiny_triplets[1])},
+            **{"task": str(domain), "general_task": str(general), "rows": ROWS, "sparsities": "0.7"},
+            **{"retrained": False, "ablation": False, "sample_sizes": "none", "refit": True, "seeds": "1"},
+        }
+    )
+    folder = tmp_path / "study"
+    document = drain(run_study(spec, folder))
+    assert document["cells"] == {"measured": 13, "planned": 13}
+    assert {(c["one"], c["other"]) for c in contests(document)} == {
+        ("balanced + refit", "sparsegpt"),
+        ("balanced + refit", "magnitude + refit"),
+    }
+    assert [c["other"] for c in gains(document)] == ROWS.split(",")
+    assert all(c["seeds"] == 2 and len(c["sides"]["domain"]["apart"]) == 2 for c in document["comparisons"])
+    stored = [json.loads(place.read_text()) for place in (folder / "cells").glob("*.json")]
+    means = {
+        row: np.mean([c["scores"]["domain"]["ndcg_at_10"] for c in stored if c["row"] == row])
+        for row in ("dense", "balanced + refit", "sparsegpt")
+    }
+    contest = contests(document)[0]
+    points = 100 * (means["balanced + refit"] - means["sparsegpt"]) / means["dense"]
+    assert contest["sides"]["domain"]["points"] == pytest.approx(points, abs=1e-3)
+    assert contest["sides"]["domain"]["low"] <= points + 1e-3
+    again = drain(run_study(spec, folder, partial=True))
+    assert again == document == open_study(folder)
+    text = studies_markdown([document])
+    assert "| `balanced + refit` − `sparsegpt` |" in text and "(2 seeds)" in text
+    assert all(sentence in text for sentence in verdicts(document)) and len(verdicts(document)) == 2
+    write_report(document, folder)
+    assert "beside <code>sparsegpt</code>" in (folder / "report.html").read_text(encoding="utf-8")
+    assert len(validation_and_test(spec.task)[1].queries) == document["tasks"]["domain"]["queries"]
+
+
+def test_a_study_of_before_has_no_comparisons_and_opens() -> None:
+    place = Path(__file__).parents[3] / "docs" / "study" / "finance"
+    before = json.loads((place / "study.json").read_text())
+    opened = open_study(place)
+    assert before.get("comparisons") is None and opened["comparisons"] == [] and verdicts(opened) == []
+    assert "**Refit**" not in studies_markdown([opened])
+    broken = {**before, "comparisons": [{"one": "a"}]}
+    with pytest.raises(GapruneError, match="damaged at comparisons"):
+        check_study(broken)
