@@ -33,7 +33,8 @@ LIBRARIES = ("sentence_transformers", "sklearn.cluster", "pyarrow.parquet")
 # macOS has fork, but its own libraries do not stand it.
 FORKS = sys.platform == "linux"
 # Of the system's priorities, 0 to 19: whoever moves a slider meanwhile comes first, and who waits for a ranking before
-# a run. The last one gets next to nothing where others compute, so that it is only for pages of many people.
+# a run. Pages of many people give way more, but their rankings not to the last: it gets next to nothing where others
+# compute.
 AWAITED, NICENESS, LAST = 5, 10, 19
 
 
@@ -59,7 +60,7 @@ def _fork_for_each(answers: TextIO) -> None:
         request = json.loads(line)
         if request["work"] not in ALONE:
             if lasting is None or not lasting.is_there():
-                lasting = Lasting(answers, partial(_give_way, LAST if request["gives_way"] else AWAITED))
+                lasting = Lasting(answers, partial(_give_way, NICENESS if request["gives_way"] else AWAITED))
             tell(answers, pid=lasting.pid)
             ended = lasting.ask(line)
             if ended:

@@ -7,6 +7,7 @@ import re
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from tests.system import alive, began, family, parent, processor_seconds
 
 # Long enough that a process can be found while it computes.
 SAMPLES = 256
+# Processor seconds after which something is surely under way.
+WORKED = 0.1
+TIDY_SECONDS = 2.0
 
 
 def asked(app: Served, ground: Ground, **changed: object) -> Callable[[], str]:
@@ -165,8 +169,7 @@ def busy(app: Served) -> int:
         pid = computing(app)
         if pid is None:
             return None
-        before, used[pid] = used.get(pid), processor_seconds(pid)
-        return pid if before is not None and used[pid] > before else None
+        return pid if processor_seconds(pid) >= used.setdefault(pid, processor_seconds(pid)) + WORKED else None
 
     wait_for(lambda: found() is not None, 60)
     pid = computing(app)
@@ -183,6 +186,8 @@ def killed_work(ground: Ground) -> None:
         for name, click in CLICKS.items():
             for host_too in (False, True):
                 sparsity = round(sparsity + 0.013, 3)
+                # What is tidied up after the comparison before is no work that anybody waits for.
+                time.sleep(TIDY_SECONDS)
                 shown = clicked(app, click, sparsity)
                 pid = busy(app)
                 for one in (parent(pid), pid) if host_too else (pid,):
