@@ -68,7 +68,10 @@ def main() -> None:
         os.environ["GAPRUNE_VIZ_WORKSPACE"] = folder
         jobs = jobs_of(Path(folder), options.scale)
         chosen = options.only or list(jobs)
-        found = {name: watched(*jobs[name]) for name in chosen}
+        found: dict[str, dict[str, Any]] = {}
+        for name in chosen:
+            found[name] = watched(*jobs[name])
+            print(name, found[name], file=sys.stderr, flush=True)
     ratios = [told["worst"] for told in found.values() if told["worst"] is not None]
     worst = max(ratios, default=None)
     if options.json:
