@@ -29,7 +29,7 @@ from gaprune_viz.storage.tensor_file import TensorFile
 
 # What comes after the last batch (the sketch, the summary, the files) takes as long as so many tokens: both grow with
 # the weights.
-WRITING_TOKENS = 8_000
+WRITING_TOKENS = 6_000
 
 
 @dataclass(frozen=True)
