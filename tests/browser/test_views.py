@@ -98,6 +98,7 @@ def test_presets_are_one_sentence_each_and_four_pins_stand_side_by_side(again: P
     expect(board.locator(".gv-board thead th")).to_have_count(5)
     # A fifth is refused in a sentence, and nothing is lost by it.
     choose(page, "preset", "Paper, 30 %")
+    expect(line).to_contain_text("Paper, 30 %")
     page.locator("#gv-pin").click()
     expect(page.locator("body")).to_contain_text("4 settings are pinned already")
     page.locator("#gv-board [data-drop]").first.click()

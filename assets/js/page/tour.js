@@ -35,11 +35,13 @@ const build = () => {
 
 const unmark = () => document.querySelectorAll('.gv-pointed').forEach((node) => node.classList.remove('gv-pointed'));
 
-const point = (id, tries = 40) => {
+// A step that is left no longer looks for its part: it would unmark that of the next.
+const point = (id, of = step, tries = 40) => {
+  if (!panel || of !== step) return;
   unmark();
   const target = document.getElementById(id);
   if (!target || !target.offsetParent) {
-    if (tries) setTimeout(() => panel && point(id, tries - 1), 150);
+    if (tries) setTimeout(() => point(id, of, tries - 1), 150);
     return;
   }
   target.classList.add('gv-pointed');
@@ -61,7 +63,7 @@ const show = (to) => {
   gv.go(query, true);
   ranks = rank;
   panel.parts.title.focus({ preventScroll: true });
-  setTimeout(() => panel && point(target), 350);
+  setTimeout(point, 350, target, step);
 };
 
 // The state of a step is on the page: its query is ranked, where it is not there already.

@@ -18,7 +18,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.refit.refit import refit
-from gaprune_viz.pruning.retraining import retrain
+from gaprune_viz.pruning.retraining import RetrainStep, retrain
 from gaprune_viz.pruning.structured.biases import biased, correct_biases
 from gaprune_viz.pruning.structured.choosing import Judge, Texts
 from gaprune_viz.pruning.structured.cutting import Cut, masks_of, take_out
@@ -166,5 +166,9 @@ def _retrained(tried: Tried, steps: int, texts: Texts, judge: Judge) -> Generato
     spec = RetrainSpec(steps=steps)
     triplets = texts.learned["domain"]
     spec = spec.with_(batch_size=max(2, min(spec.batch_size, len(triplets))), warmup=min(spec.warmup, steps))
-    yield from relayed(retrain(student, (), {}, triplets, spec), lambda step: step.progress)  # type: ignore[arg-type]
+
+    def told(step: RetrainStep) -> Progress:
+        return Progress("Retraining", step.step - step.resumed, step.total - step.resumed, step.seconds)
+
+    yield from relayed(retrain(student, (), {}, triplets, spec), told)  # type: ignore[arg-type]
     tried.judge(f"{tried.kept}, retrained for {steps} steps", student, judge)

@@ -74,7 +74,7 @@ def test_a_figure_of_the_dense_model_alone_says_so() -> None:
 @pytest.mark.parametrize("count", [0, 2])
 def test_the_cost_in_words(count: int) -> None:
     unknown = tuple(f"finmteb:{name}" for name in ("A", "B", "C", "D", "E")[: count + 3 if count else 0])
-    found = Estimate(336, 20_000, 125.4, 5 * 2**20, unknown, 2, Speed(320.0, 4.0))
+    found = Estimate(336, 20_000, 125.4, 5 * 2**20, unknown, 2, Speed(320.0, 4.0, 256, 384))
     said = estimate_text(found)
     assert said.startswith("About 2 min 05 s for 2 models that read 336 texts (20.0 k tokens) each, at 320 tokens")
     assert "5 MiB" in said
