@@ -24,7 +24,7 @@ from gaprune_viz.models.prompts import told
 from gaprune_viz.sketch.building import SketchBuilder
 from gaprune_viz.storage.checksums import tensor_digest
 
-CHOOSING, CALIBRATING, WRITING = "choosing samples", "calibrating", "writing"
+LOADING, CHOOSING, CALIBRATING, WRITING = "loading", "choosing samples", "calibrating", "writing"
 
 
 def predict(run: RunSpec, *, timed: bool = False) -> Plan:
@@ -38,12 +38,15 @@ def predict(run: RunSpec, *, timed: bool = False) -> Plan:
     Raises:
         GapruneError: whatever a person can put right; also, the run's memory is too little.
     """
+    began = time.perf_counter()
     model, sides, tokens = outlined(run)
+    # Libraries that are not there yet, the model's files and the data: an analysis reads them just so.
+    loading = time.perf_counter() - began
     prompts = {"query": model.query_prompt, "passage": model.passage_prompt, "source": model.prompts_from}
     reading = told(model.query_prompt, model.passage_prompt, model.prompts_from)
     found = plan_of(run, model, None, sides, timed=timed)
     found = replace(found, prompts=prompts, reading=reading, notes=model.notes)
-    return found if found.seconds is None else _with_stages(found, found.seconds, tokens)
+    return found if found.seconds is None else _with_stages(found, loading, found.seconds, tokens)
 
 
 def outlined(run: RunSpec) -> tuple[EmbeddingModel, dict[str, list[Given]], int]:
@@ -79,10 +82,11 @@ def _samples(spec: CalibrationSpec, side: str, texts: _Texts) -> list[Given]:
     return [source.samples[i] for i in choose(source.samples, spec.samples, sampling, spec.seed, texts)]
 
 
-def _with_stages(found: Plan, calibrating: float, tokens: int) -> Plan:
+def _with_stages(found: Plan, loading: float, calibrating: float, tokens: int) -> Plan:
     """The seconds of each stage, and of all."""
     cost = measure_writing()
     stages: Mapping[str, float] = {
+        LOADING: loading,
         CHOOSING: found.token_flops * tokens / measure_speed().products,
         CALIBRATING: calibrating,
         WRITING: cost.weight * found.weights + cost.sketched * min(found.weights, SKETCH_CAP),
