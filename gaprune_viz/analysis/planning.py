@@ -27,38 +27,56 @@ from gaprune_viz.storage.checksums import tensor_digest
 LOADING, CHOOSING, CALIBRATING, WRITING = "loading", "choosing samples", "calibrating", "writing"
 
 
-def predict(run: RunSpec, *, timed: bool = False) -> Plan:
+@dataclass(frozen=True)
+class Outline:
+    """What a plan is made from: no weight is read.
+
+    Attributes:
+        model: without its weights.
+        sides: some samples of each side, as many as the run takes.
+        tokens: that the model will read to choose them.
+        seconds: what it took to load libraries that were not there yet, the model's files and the data; an analysis
+            reads them just so.
+    """
+
+    model: EmbeddingModel
+    sides: dict[str, list[Given]]
+    tokens: int
+    seconds: float
+
+
+def predict(run: RunSpec, *, timed: bool = False, outline: Outline | None = None) -> Plan:
     """What an analysis will take, from the texts and the shapes alone: no weight is read.
 
     The samples are drawn at random where the run would take them by k-means, which needs the model.
 
     Args:
         timed: whether to measure this machine for a second, for a prediction of seconds.
+        outline: of the run, where it is there already.
 
     Raises:
         GapruneError: whatever a person can put right; also, the run's memory is too little.
     """
-    began = time.perf_counter()
-    model, sides, tokens = outlined(run)
-    # Libraries that are not there yet, the model's files and the data: an analysis reads them just so.
-    loading = time.perf_counter() - began
+    outline = outline or outlined(run)
+    model = outline.model
     prompts = {"query": model.query_prompt, "passage": model.passage_prompt, "source": model.prompts_from}
     reading = told(model.query_prompt, model.passage_prompt, model.prompts_from)
-    found = plan_of(run, model, None, sides, timed=timed)
+    found = plan_of(run, model, None, outline.sides, timed=timed)
     found = replace(found, prompts=prompts, reading=reading, notes=model.notes)
-    return found if found.seconds is None else _with_stages(found, loading, found.seconds, tokens)
+    return found if found.seconds is None else _with_stages(found, found.seconds, outline)
 
 
-def outlined(run: RunSpec) -> tuple[EmbeddingModel, dict[str, list[Given]], int]:
-    """A run's model without its weights, some samples of each side, as many as the run takes, and how many tokens it
-    will read to choose them.
+def outlined(run: RunSpec) -> Outline:
+    """The outline of a run.
 
     Raises:
         GapruneError: whatever a person can put right.
     """
+    began = time.perf_counter()
     model = load_model(run.model, weights=False)
     texts = _Texts(model)
-    return model, {side: _samples(run.calibration, side, texts) for side in SIDES}, texts.tokens
+    sides = {side: _samples(run.calibration, side, texts) for side in SIDES}
+    return Outline(model, sides, texts.tokens, time.perf_counter() - began)
 
 
 @dataclass
@@ -82,12 +100,12 @@ def _samples(spec: CalibrationSpec, side: str, texts: _Texts) -> list[Given]:
     return [source.samples[i] for i in choose(source.samples, spec.samples, sampling, spec.seed, texts)]
 
 
-def _with_stages(found: Plan, loading: float, calibrating: float, tokens: int) -> Plan:
+def _with_stages(found: Plan, calibrating: float, outline: Outline) -> Plan:
     """The seconds of each stage, and of all."""
     cost = measure_writing()
     stages: Mapping[str, float] = {
-        LOADING: loading,
-        CHOOSING: found.token_flops * tokens / measure_speed().products,
+        LOADING: outline.seconds,
+        CHOOSING: found.token_flops * outline.tokens / measure_speed().products,
         CALIBRATING: calibrating,
         WRITING: cost.weight * found.weights + cost.sketched * min(found.weights, SKETCH_CAP),
     }

@@ -26,13 +26,14 @@ def show_plan(run: RunSpec, json_: bool, refit: RefitSpec | None = None) -> None
     from gaprune_viz.analysis.looking import look_first
 
     look_first(run)
-    from gaprune_viz.analysis.planning import predict
+    from gaprune_viz.analysis.planning import outlined, predict
 
-    found, foreseen = predict(run, timed=True), None
+    outline = outlined(run)
+    found, foreseen = predict(run, timed=True, outline=outline), None
     if refit is not None and refit.refit:
         from gaprune_viz.pruning.refit.foreseen import foresee
 
-        foreseen = foresee(run, refit)
+        foreseen = foresee(run, refit, outline)
     if json_:
         told = {} if foreseen is None else {"refit": {**asdict(foreseen.plan), "seconds": foreseen.seconds}}
         print_json(plan_document(found) | told)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gaprune_viz.analysis.planning import predict
+from gaprune_viz.analysis.planning import outlined, predict
 from gaprune_viz.calibration.memory_plan import Plan
 from gaprune_viz.config import RefitSpec, RetrainSpec, RunSpec, Settings
 from gaprune_viz.evaluation.mteb.estimate import Speed
@@ -29,7 +29,9 @@ def _prepare(desk: Desk, analysis: str) -> None:
 def _plan(desk: Desk, run: Given, refit: Given) -> tuple[Plan, str]:
     desk.report("Estimating", 0, 0)
     asked, spec = RunSpec.model_validate(run), RefitSpec.model_validate(refit)
-    return predict(asked, timed=True), foresee(asked, spec).sentence if spec.refit else ""
+    outline = outlined(asked)
+    found = predict(asked, timed=True, outline=outline)
+    return found, foresee(asked, spec, outline).sentence if spec.refit else ""
 
 
 def _compare(desk: Desk, analysis: str, settings: Given, source: str, pick: str | None, text: str) -> searching.Ranked:

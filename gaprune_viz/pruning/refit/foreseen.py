@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from gaprune_viz.analysis.planning import outlined
+from gaprune_viz.analysis.planning import Outline, outlined
 from gaprune_viz.calibration.memory_plan import measure_speed
 from gaprune_viz.calibration.run_plan import GIB
 from gaprune_viz.config import RefitSpec, RunSpec
@@ -49,14 +49,18 @@ class ForeseenRefit:
         )
 
 
-def foresee(run: RunSpec, spec: RefitSpec) -> ForeseenRefit:
+def foresee(run: RunSpec, spec: RefitSpec, outline: Outline | None = None) -> ForeseenRefit:
     """What a refit of an analysis will take: by the usual names of layers, as the plan of the analysis is.
+
+    Args:
+        outline: of the run, where it is there already.
 
     Raises:
         GapruneError: as `predict`; or the run's memory is too little for the refit.
     """
-    model, sides, _ = outlined(run)
-    batches = batches_of(model, sides, spec)
+    outline = outline or outlined(run)
+    model = outline.model
+    batches = batches_of(model, outline.sides, spec)
     weight = next(p for p in model.backbone.parameters() if p.ndim == 2)
     skeleton = Skeleton(model.backbone.config, weight.dtype, type(model.backbone))  # type: ignore[arg-type]
     own = sum(p.numel() * p.element_size() for p in model.backbone.parameters())
