@@ -46,6 +46,11 @@ def _status(pid: int, field: int) -> str:
         return ""
 
 
+def address_space(pid: int) -> int:
+    """Bytes of a process's address space."""
+    return int(Path(f"/proc/{pid}/status").read_text(encoding="utf-8").split("VmSize:")[1].split()[0]) * 1024
+
+
 def proportional_memory(pid: int) -> float:
     """Resident memory of a process, MiB: its own, and its part of what it shares; 0 where it has just ended."""
     with suppress(OSError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gaprune_viz.models.prompts import told
-from gaprune_viz.pruning.structured.card import PAPER, structured_card
+from gaprune_viz.pruning.structured.card import PAPER, front_matter, structured_card
 
 
 def model_card(document: dict[str, Any]) -> str:
@@ -15,19 +15,10 @@ def model_card(document: dict[str, Any]) -> str:
     run, settings = document["run"], document["settings"]
     score, mask = settings["score"], settings["mask"]
     label = document["dense"]["label"]
-    base = f"base_model: {run['model']['model']}\n" if "/" in run["model"]["model"] else ""
     data = "\n".join(
         f"| {side} | {d['name']} | {d['samples']} | {_loss(d['mean_loss'])} |" for side, d in document["data"].items()
     )
-    return f"""---
-library_name: sentence-transformers
-pipeline_tag: sentence-similarity
-{base}tags:
-- sentence-transformers
-- pruning
-- gaprune
----
-
+    return f"""{front_matter(run)}
 # {label}, pruned to {document["scope_sparsity"]:.1%} sparsity
 
 Made with gaprune_viz after {PAPER}.

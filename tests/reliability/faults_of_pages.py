@@ -11,14 +11,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 
 from tests.app.served import Caller, wait_for
 from tests.reliability.ground import Ground
 from tests.reliability.load import Served
-from tests.system import alive, began, family, parent, processor_seconds
+from tests.system import address_space, alive, began, family, parent, processor_seconds
 
 # Long enough that a process can be found while it computes.
 SAMPLES = 256
@@ -212,7 +211,7 @@ def no_memory_for_work(ground: Ground) -> None:
         app.wait_until_idle()
         pid = computing(app)
         assert pid is not None
-        taken = int(Path(f"/proc/{pid}/status").read_text(encoding="utf-8").split("VmSize:")[1].split()[0]) * 1024
+        taken = address_space(pid)
         resource.prlimit(pid, resource.RLIMIT_AS, (taken + 2**20, taken + 2**20))
         text = clicked(app, CLICKS["a comparison"], 0.61)()
         said = re.search(r"(Memory ran out|The process that did this work was ended)[^.<]*\.", text)

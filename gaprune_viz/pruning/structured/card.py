@@ -10,10 +10,23 @@ from gaprune_viz.models.prompts import told
 PAPER = "Tang and Yang, GAPrune: Gradient-Alignment Pruning for Domain-Aware Embeddings, arXiv 2509.10844"
 
 
+def front_matter(run: dict[str, Any]) -> str:
+    """What the Hub reads of a card; the base model where it is one of the Hub's."""
+    base = f"base_model: {run['model']['model']}\n" if "/" in run["model"]["model"] else ""
+    return f"""---
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+{base}tags:
+- sentence-transformers
+- pruning
+- gaprune
+---
+"""
+
+
 def structured_card(document: dict[str, Any]) -> str:
     """README.md of such an export."""
     run, found, dense = document["run"], document["structure"], document["dense"]
-    base = f"base_model: {run['model']['model']}\n" if "/" in run["model"]["model"] else ""
     data = "\n".join(f"| {side} | {d['name']} | {d['samples']} |" for side, d in document["data"].items())
     tried = "\n".join(
         f"| {row['name']} | {', '.join(f'{side} {share:.1%}' for side, share in row['of_dense'].items())} |"
@@ -25,15 +38,7 @@ def structured_card(document: dict[str, Any]) -> str:
         if found["tried"]
         else ""
     )
-    return f"""---
-library_name: sentence-transformers
-pipeline_tag: sentence-similarity
-{base}tags:
-- sentence-transformers
-- pruning
-- gaprune
----
-
+    return f"""{front_matter(run)}
 # {dense["label"]} with {found["after"]} of {found["before"]} {found["structure"]}{found["where"]}
 
 Made with gaprune_viz, on statistics of {PAPER}.

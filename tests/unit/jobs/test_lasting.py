@@ -29,7 +29,7 @@ from gaprune_viz.jobs.works.kept import masks_under
 from gaprune_viz.jobs.works.registry import WORKS
 from gaprune_viz.masking.neurons import losses_of
 from tests.app.served import wait_for
-from tests.system import alive, family
+from tests.system import address_space, alive, family
 
 pytestmark = pytest.mark.slow
 SETTINGS = Settings(mask=MaskSpec(sparsity=0.6))
@@ -204,7 +204,7 @@ def test_where_memory_runs_out_it_is_said_and_the_next_has_all_there_is(tiny_ana
         )
     )
     pid = staying()
-    taken = int(Path(f"/proc/{pid}/status").read_text(encoding="utf-8").split("VmSize:")[1].split()[0]) * 1024
+    taken = address_space(pid)
     # Below what it has, so that not even what it gave back can be had again.
     resource.prlimit(pid, resource.RLIMIT_AS, (taken // 2, taken // 2))
     asked = {"analysis": str(tiny_analysis), "settings": SETTINGS.model_dump(mode="json"), "sources": ["finance"]}
