@@ -13,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 BROWSERS := chromium chromium-browser google-chrome
-BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py benchmarks/robust.py benchmarks/kinds.py benchmarks/architectures.py benchmarks/starting.py benchmarks/refit_quality.py,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out benchmarks/_% benchmarks/fidelity.py benchmarks/robust.py benchmarks/kinds.py benchmarks/architectures.py benchmarks/starting.py benchmarks/refit_quality.py benchmarks/executors.py benchmarks/tasks.py,$(wildcard benchmarks/*.py))
 
 # The lowest versions are tried with one torch: an older one would be another download of gigabytes.
 LOWEST := .venv-lowest
@@ -22,7 +22,7 @@ LOWEST_TESTS := $(addprefix tests/unit/,config storage models data calibration c
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: robust quick lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study study-refit screenshots clean fidelity architectures
+.PHONY: robust quick lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study study-refit domains domains-one-shot domains-starters screenshots clean fidelity architectures
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -109,6 +109,22 @@ study-refit: $(READY) ## Hold refitted rows against SparseGPT in docs/study/cheb
 		--rows magnitude,wanda,sparsegpt,obd_joint,paper,balanced,robust
 	$(BIN)/python -m gaprune_viz study-report docs/study/chebi docs/study/chemistry docs/study/finance \
 		docs/study/chebi-refit --markdown docs/study.md
+
+# Five sources, five criteria, two seeds, with and without a refit, and all of it once more with shuffled texts: a day or
+# two on two cores from nothing; what is in build/domains is not measured again.
+TRANSFER := $(BIN)/python -m gaprune_viz transfer --samples 64 --scope linear
+FIVE := --sources chemistry,finance,general,ontology:chebi:500,ontology:mondo:300
+domains: $(READY) ## Measure the whole transfer map and write docs/domains.md (a day or two)
+	$(TRANSFER) --out build/domains --markdown docs/domains.md $(FIVE) \
+		--criteria balanced,obd_domain,wanda,magnitude,paper --sparsities 0.5,0.6,0.7 --refit --seeds 1
+
+domains-one-shot: $(READY) ## The part of it that docs/domains.md has now (an hour or two)
+	$(TRANSFER) --out build/domains --markdown docs/domains.md $(FIVE) --criteria balanced,obd_domain --sparsities 0.5,0.7
+
+domains-starters: $(READY) ## The small map of the starter domains, which the tab Domains opens
+	$(TRANSFER) --out build/domains-starters --sources chemistry,finance,general \
+		--criteria balanced,obd_domain,wanda --sparsities 0.5,0.7
+	mkdir -p assets/transfer && cp build/domains-starters/transfer.json assets/transfer/starters.json
 
 chaos: $(READY) ## Inject every fault once; prints what happened (SEED=0)
 	@$(BIN)/python tests/reliability/chaos.py --seed $(SEED)

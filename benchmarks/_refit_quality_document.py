@@ -43,13 +43,18 @@ def _introduction(found: Found) -> str:
     )
     return (
         f"Percent of the dense model's nDCG@10, domain / general, one-shot; {about['model']}, all linear weights, "
-        f"texts cut after {about['max_length']} tokens, {about['samples']} + {about['samples']} triplets, the "
-        f"mean over calibration seeds {_list(seeds)}. Queries, and what answers them, are of topics or classes that "
+        f"texts cut after {about['max_length']} tokens, {about['samples']} + {about['samples']} triplets, "
+        f"{seeds_of(seeds)}. Queries, and what answers them, are of topics or classes that "
         "calibration never sees, and of other topics than those on which ridge and share were chosen. Test queries: "
         f"{queries}. In brackets what the refit adds to its mask on the same queries, with the 95 % interval of a "
         "paired bootstrap over groups of queries with one answer; `sparsegpt` moves the weights that stay as it "
         "chooses, and its refit is over its mask in place of that. Made by `benchmarks/refit_quality.py --write`."
     )
+
+
+def seeds_of(seeds: Sequence[int]) -> str:
+    """Which calibration seeds a number is of."""
+    return f"the mean over calibration seeds {_list(seeds)}" if len(seeds) > 1 else f"calibration seed {seeds[0]}"
 
 
 def _given_back(found: Found, rows: Sequence[Found]) -> str:
@@ -99,6 +104,9 @@ def _judged(found: Found, sparsity: str, rows: Sequence[Found]) -> Iterator[str]
         if row["sides"][side]["gain"][2] < 0
     ]
     yield f"Clearly worse than the mask alone: {'; '.join(worse) if worse else 'nowhere'}."
+    if max(len(row["seeds"]) for row in rows) < 2:
+        yield "One seed of calibration: how far seeds lie apart was not measured."
+        return
     spread = max(
         max(told["gain_by_seed"]) - min(told["gain_by_seed"]) for row in refitted for told in row["sides"].values()
     )

@@ -172,6 +172,41 @@ def _busy(found: Found) -> Iterator[Row]:
         yield row(f"slider beside {name}: p95 / idle", one["ratio_of_p95"], found["target"], "", idle)
 
 
+def _crowd(found: Found) -> Iterator[Row]:
+    for name, one in found["kinds"].items():
+        alone = f"one person, idle: {one['unloaded_ms']['p95']} ms"
+        yield row(f"{one['people']} people beside {name}: p95 / idle", one["ratio_of_p95"], found["target"], "", alone)
+
+
+def _first_click(found: Found) -> Iterator[Row]:
+    for kind, one in found["kinds"].items():
+        place = "alone" if kind == "alone" else "beside a process on two threads"
+        visits = f"{found['visits']} visits, each of a new server"
+        yield row(f"opening to the first ranking, {place}, p95", one["first_p95"], one["target"], " s", visits)
+        moves = f"{len(one['follow'])} moves; either it follows within that, or it is marked as old and then follows"
+        yield row(
+            f"a move to the old ranking marked, {place}, p95", one["marked_p95"], found["follow_target"], " s", moves
+        )
+        yield (f"a move to its own ranking, {place}, p95", "", f"{one['follow_p95']:.2f} s", "marked till then", "")
+
+
+def _neighbours(found: Found) -> Iterator[Row]:
+    seconds, targets = found["seconds"], found["targets"]
+    alone = f"alone: {seconds['alone']['wall']:.1f} s, {seconds['alone']['processor']:.1f} s of the processor"
+    ratios = found["ratios"]
+    yield row("beside two busy threads / alone: processor", ratios["processor"], targets["processor"], "", alone)
+    yield row("beside two busy threads / alone: wall time", ratios["wall"], targets["wall"], "", "2: half the machine")
+    yield row("alone / alone with threads that spin: wall time", ratios["alone"], targets["alone"], "", "1")
+
+
+def _neighbours_more(found: Found) -> Iterator[str]:
+    yield "Seconds of the same analysis, medians:"
+    yield table(
+        ("way", "wall", "processor"),
+        [(name, f"{one['wall']:.1f}", f"{one['processor']:.1f}") for name, one in found["seconds"].items()],
+    )
+
+
 def _encoding(found: Found) -> Iterator[Row]:
     floor = f"{found['floor_gflop']:,.0f} GFLOP: {found['gflop_per_s']:.0f} GFLOP/s"
     yield row("corpus encoding: ours / sentence-transformers", found["ours_over_theirs"], 1.1, "", floor)
@@ -219,6 +254,12 @@ def _eta(found: Found) -> Iterator[Row]:
             yield row(f"what is left, said / true: {name}", job["worst"], found["target"], "", floor)
 
 
+def _sources(found: Found) -> Iterator[Row]:
+    floor = f"{found['sources']} sources of {found['samples']} triplets, each a side of a plain analysis: "
+    floor += f"{found['apart_s']:.1f} s; mixing {found['mixing_s']:.2f} s"
+    yield row("several sources in one analysis / one after the other", found["ratio"], found["target"], "", floor)
+
+
 def _nothing(found: Found) -> Iterator[str]:
     yield from ()
 
@@ -227,12 +268,16 @@ Section = tuple[str, Callable[[Found], Iterator[Row]], Callable[[Found], Iterato
 SECTIONS: dict[str, Section] = {
     "calibration": ("Calibration", _calibration, _time_split),
     "live": ("Live", _live, _live_more),
+    "first_click": ("The first click", _first_click, _nothing),
     "page_busy": ("A slider beside heavy work", _busy, _nothing),
+    "crowd": ("Many people beside heavy work", _crowd, _nothing),
+    "neighbours": ("Beside a busy neighbour", _neighbours, _neighbours_more),
     "masks": ("Exact masks", _masks, _masks_more),
     "memory": ("Memory", _memory, _nothing),
     "startup": ("Start-up", _startup, _startup_more),
     "encoding": ("Encoding", _encoding, _nothing),
     "refit": ("Refit", _refit, _refit_more),
+    "sources": ("Several sources", _sources, _nothing),
     "eta": ("How long it still takes", _eta, _nothing),
     "scaling": ("Larger models", _scaling, _nothing),
 }

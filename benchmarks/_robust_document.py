@@ -32,9 +32,10 @@ what the rule chooses is reported on sources that had no part in the choice."""
 def _conditions(found: Found) -> Iterator[str]:
     about = found["conditions"]
     yield "## How to reproduce"
-    yield "```\n.venv/bin/python benchmarks/robust.py --write docs/robust.md\n```"
+    written = found.get("written", {"by": "--write docs/robust.md", "numbers": "docs/benchmarks/robust.json"})
+    yield f"```\n.venv/bin/python benchmarks/robust.py {written['by']}\n```"
     yield (
-        f"measures what is missing, writes this page, and keeps its numbers in `docs/benchmarks/robust.json`. "
+        f"measures what is missing, writes this page, and keeps its numbers in `{written['numbers']}`. "
         f"Model: {about['model']} (weights {about['weight_hash'][:12]}…), texts cut at {about['max_length']} tokens. "
         f"Calibration: {_list(found['sizes'])} triplets a side chosen by {about['sampling']}, "
         f"{_count(len(found['seeds']), 'seed')} ({_list(found['seeds'])}), scope `{about['scope']}`. "

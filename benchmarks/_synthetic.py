@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from gaprune_viz.calibration.statistics import (
     MatrixInfo,
     MatrixStatistics,
 )
+from gaprune_viz.config import SIDES
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.sketch.building import SketchBuilder
 from gaprune_viz.storage.checksums import CHECKSUMS, seal
@@ -66,6 +68,11 @@ class Synthetic:
     def gradients(self) -> dict[str, bool]:
         """As `Statistics.gradients`."""
         return {"domain": True, "general": True}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As `Statistics.document`, what is read of its two sides."""
+        return {"data": {side: {"samples": self.samples(side), "mean_loss": 1.0} for side in SIDES}}
 
     def theta(self, name: str) -> Tensor:
         return self._values(name, "theta")

@@ -24,6 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import benchmarks._settled  # noqa: F401
 from gaprune_viz.analysis.exact import exact_scope
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.samples import choose_data
@@ -122,7 +123,11 @@ def watched(make: Job, beside: tuple[float, float] | None) -> dict[str, Any]:
     ratios = [max(said / true, true / max(said, 1e-3)) for said, true in pairs]
     worst = round(max(ratios), 3) if ratios else None
     changes = [round(at, 1) for at in watch.changes]
-    return {"seconds": round(ended, 1), "asked": len(pairs), "worst": worst, "changes": changes}
+    found = {"seconds": round(ended, 1), "asked": len(pairs), "worst": worst, "changes": changes}
+    if ratios:
+        said, true = pairs[ratios.index(max(ratios))]
+        found["at_worst"] = {"said": round(said, 1), "true": round(true, 1)}
+    return found
 
 
 @contextmanager

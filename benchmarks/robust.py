@@ -10,6 +10,7 @@ import argparse
 import importlib.metadata
 import json
 import platform
+import shlex
 import statistics
 import sys
 from collections.abc import Sequence
@@ -50,9 +51,21 @@ def main() -> None:
     found = rounded(results(bench, measured, rows), DIGITS)
     out = asked.out or (RESULTS if asked.write else None)
     if out is not None:
+        found["written"] = {"by": _by(), "numbers": str(out)}
         out.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     if asked.write is not None:
         asked.write.write_text(render(found), encoding="utf-8")
+
+
+def _by() -> str:
+    """The arguments, without those that change no number."""
+    given, kept = iter(sys.argv[1:]), list[str]()
+    for word in given:
+        if word == "--folder":
+            next(given, None)
+        elif word not in ("--kept", "--again"):
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def _options() -> argparse.Namespace:

@@ -17,6 +17,8 @@ import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
+from gaprune_viz.models.files.constructing import constructing
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -268,7 +270,8 @@ def build(folder: Path, family: str, *, padding_side: PaddingSide = "right", see
     """
     make, words = BUILDERS[family]
     tokenizer = make_tokenizer(words, padding_side)
-    model = make(tokenizer).eval()
+    with constructing():
+        model = make(tokenizer).eval()
     randomize(model, seed)
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder, safe_serialization=True)

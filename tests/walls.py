@@ -183,6 +183,31 @@ def hands_on(handler: ast.ExceptHandler) -> bool:
     return [ast.unparse(argument) for argument in body.value.args] == [handler.name]
 
 
+# What transformers and sentence-transformers make models with.
+_MAKERS = {"from_pretrained", "from_config", "SentenceTransformer"}
+_NO_MODELS = {"PeftConfig", "AutoConfig", "AutoTokenizer", "Tokenizer"}
+
+
+def made_beside_others(source: str) -> Iterator[str]:
+    """Models that are made outside of `with constructing()`, one line each.
+
+    `SentenceTransformer(modules=...)` only puts together what is there.
+    """
+    tree = ast.parse(source)
+    held = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With) and any("constructing()" in ast.unparse(item) for item in node.items)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not node.args or node in held:
+            continue
+        owner, _, name = ast.unparse(node.func).rpartition(".")
+        if name in _MAKERS and owner not in _NO_MODELS:
+            yield f"line {node.lineno}: {ast.unparse(node.func)}"
+
+
 def name_of(path: Path) -> str:
     """The dotted name of a module of the package."""
     parts = ["gaprune_viz", *path.relative_to(PACKAGE).with_suffix("").parts]

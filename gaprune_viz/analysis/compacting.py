@@ -24,6 +24,7 @@ from gaprune_viz.calibration.statistics import (
 from gaprune_viz.config import ScoreSpec, Settings
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.criteria.registry import CRITERIA
+from gaprune_viz.criteria.sources.over import OVER_SOURCES
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.storage.checksums import CHECKSUMS, seal
@@ -63,7 +64,7 @@ def compacted(source: Path, out: Path, model: EmbeddingModel) -> Generator[Progr
         document = {key: value for key, value in statistics.document.items() if key != CHECKSUMS}
         _seal(folder, document)
         near = ExactScope(Statistics.open(folder), scope.theta_of)
-        chosen = list(_settings())
+        chosen = list(_settings(several="sources" in document))
         largest = 0.0
         for place, settings in enumerate(chosen):
             yield Progress("Comparing masks", place, len(chosen), 0.0)
@@ -79,10 +80,15 @@ def difference(exact: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return kept / pruned if pruned else 0.0
 
 
-def _settings() -> Iterator[Settings]:
-    """Every preset and every criterion, at every sparsity, once."""
+def _settings(several: bool) -> Iterator[Settings]:
+    """Every preset and every criterion, at every sparsity, once.
+
+    Args:
+        several: whether the run has several sources: what is theirs alone is not kept, and no criterion on it.
+    """
     bases = [preset.settings for preset in PRESETS.values()]
-    bases += [Settings(score=ScoreSpec(criterion=name)) for name in CRITERIA]
+    served = [name for name, one in CRITERIA.items() if not (several and set(one.needs) & set(OVER_SOURCES))]
+    bases += [Settings(score=ScoreSpec(criterion=name)) for name in served]
     seen = set()
     for settings in (base.at(sparsity) for base in bases for sparsity in SPARSITIES):
         if settings.key() not in seen:

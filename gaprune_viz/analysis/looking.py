@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gaprune_viz.config import DEFAULT_MODEL, SIDES, STARTER_DOMAINS, ModelSpec, RunSpec
-from gaprune_viz.data.triplets import calibration_samples, check_source
+from gaprune_viz.config import DEFAULT_MODEL, STARTER_DOMAINS, ModelSpec, RunSpec
+from gaprune_viz.data.sources.joining import joined
+from gaprune_viz.data.sources.naming import places_of, sides_of
+from gaprune_viz.data.sources.overlap import refuse_overlap
+from gaprune_viz.data.triplets import TextSet, TripletSet, calibration_sources, check_source
 from gaprune_viz.models.files.kinds import ADAPTER, folder_look, kind_of, refuse_other_weights
 from gaprune_viz.models.sources import name_and_revision, resolve_source
 from gaprune_viz.storage.workspace import UPLOAD_PREFIX
@@ -25,13 +28,19 @@ def look_first(run: RunSpec) -> None:
         GapruneError: as loading the model or reading the data would.
     """
     look_at_model(run.model)
-    for side in SIDES:
-        check_source(getattr(run.calibration, side))
-    for side in SIDES:
-        if _is_small_file(getattr(run.calibration, side)):
+    sides = sides_of(run.calibration)
+    for place in places_of(run.calibration):
+        check_source(place)
+    read: dict[str, TripletSet | TextSet] = {}
+    for side, sources in sides.items():
+        if any(_is_small_file(source.place) for source in sources) and all(_is_soon_read(s.place) for s in sources):
             # What has been read by then is whole.
             with suppress(_ModelNeeded):
-                calibration_samples(run.calibration, side, _no_model)
+                found = calibration_sources(run.calibration, side, _no_model)
+                joined(found)
+                read |= {source.name: data for source, data in found}
+    if sum(map(len, sides.values())) > len(sides):
+        refuse_overlap(read)
 
 
 class _ModelNeeded(Exception):
@@ -53,6 +62,10 @@ def look_at_model(spec: ModelSpec) -> None:
     source, label = resolve_source(*name_and_revision(spec))
     if isinstance(source, Path) and kind_of(folder_look(source), label) != ADAPTER:
         refuse_other_weights(source)
+
+
+def _is_soon_read(source: str) -> bool:
+    return source in STARTER_DOMAINS or _is_small_file(source)
 
 
 def _is_small_file(source: str) -> bool:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
-from gaprune_viz.analysis.contents import describe, write
+from gaprune_viz.analysis.contents import describe, write, writing_seconds
 from gaprune_viz.analysis.samples import ChosenData, choose_data
-from gaprune_viz.calibration.collecting import Side, collect
+from gaprune_viz.analysis.sources.passing import Passed, mixed, passes_of, texts_of
+from gaprune_viz.calibration.collecting import collect
 from gaprune_viz.calibration.estimates import Estimate
 from gaprune_viz.calibration.processes import workers
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.run_plan import grouped
 from gaprune_viz.calibration.statistics import FORMAT, SPEC_FILE, Statistics
 from gaprune_viz.config import SIDES, SKETCH_CAP, RunSpec
+from gaprune_viz.data.sources.naming import places_of
 from gaprune_viz.data.triplets import check_source
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -27,6 +30,7 @@ from gaprune_viz.models.sources import refuse_changed
 from gaprune_viz.models.targets import in_scope, inventory
 from gaprune_viz.storage.workspace import alone, clean, whole_folder, workspace
 
+WRITING = "Writing"
 DEMO_SKETCH_CAP = 65_536
 WAIT_SECONDS = 0.5
 
@@ -53,8 +57,8 @@ def analyze(
         GapruneError: whatever a person can put right.
     """
     began, peers = time.monotonic(), workers()
-    for side in SIDES:
-        check_source(getattr(run.calibration, side))
+    for place in places_of(run.calibration):
+        check_source(place)
     yield Progress("Loading the model", 0, 1, 0.0)
     model = model or load_model(run.model)
     found = inventory(model)
@@ -62,7 +66,8 @@ def analyze(
     yield Progress("Choosing samples", 0, 1, time.monotonic() - began)
     # One process chooses: the others might round otherwise.
     sides = {side: choose_data(run, side, model, peers) for side in SIDES}
-    key = analysis_key(run, model, sides)
+    passes = passes_of(sides)
+    key = analysis_key(run, model, sides, passes)
     place = out or workspace() / f"analysis-{key}"
     lock = alone(place) if out is None and peers.is_main else nullcontext(lambda: True)
     with lock as take:
@@ -73,9 +78,9 @@ def analyze(
             place.touch()
             return place
         groups, budget = grouped(run, model, targets, {side: data.samples for side, data in sides.items()})
-        texts = {side: Side(data.source.name, data.samples) for side, data in sides.items()}
+        texts, file = texts_of(sides, passes)
         with whole_folder(place, marker=SPEC_FILE) if peers.is_main else nullcontext() as folder:
-            results, told = yield from collect(
+            results, told, far = yield from collect(
                 model,
                 groups,
                 texts,
@@ -83,15 +88,25 @@ def analyze(
                 estimate=Estimate.of(run.calibration),
                 token_budget=budget,
                 workers=peers,
+                file=file,
+                afterwards=sum(writing_seconds(targets)),
             )
             if folder is not None:
+                yield replace(far, stage=WRITING)
                 refuse_changed(model)
                 if told:
                     release()
                 with enough_memory("while the result was written"):
+                    sources = []
+                    if passes:
+                        results, sources = mixed(folder, targets, passes, results, run.calibration.samples)
                     document = describe(run, model, found, targets, sides, results, key)
+                    document |= {"sources": sources} if sources else {}
+                    document |= {"processes": peers.count} if peers.count > 1 else {}
                     document["notes"] += told
-                    write(folder, document, targets, run.calibration.seed, sketch_cap, began)
+                    for share in write(folder, document, targets, run.calibration.seed, sketch_cap, began):
+                        done = far.done + round(share * (far.total - far.done))
+                        yield Progress(WRITING, done, far.total, time.monotonic() - began)
     peers.wait()
     if out is None and peers.is_main:
         clean(place.parent, keep=place)
@@ -108,7 +123,9 @@ def _is_whole(place: Path) -> bool:
     return True
 
 
-def analysis_key(run: RunSpec, model: EmbeddingModel, sides: dict[str, ChosenData]) -> str:
+def analysis_key(
+    run: RunSpec, model: EmbeddingModel, sides: dict[str, ChosenData], passes: Sequence[Passed] = ()
+) -> str:
     """A hash of all that determines the numbers: weights, texts, settings, the version of the format."""
     content = {
         "format": FORMAT,
@@ -121,4 +138,6 @@ def analysis_key(run: RunSpec, model: EmbeddingModel, sides: dict[str, ChosenDat
         "data": {side: data.source.content_hash for side, data in sides.items()},
         **model.determining(),
     }
+    if passes:
+        content["sources"] = [[p.share.side, p.name, p.share.weight, p.data.source.content_hash] for p in passes]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -53,7 +53,8 @@ def open_analysis(folder: Path) -> Analysis:
     except DAMAGED as error:
         raise GapruneError(f"The analysis in {folder.name} is damaged: {error}.", "Run it again.") from error
     sketch = Sketch.load(folder / SKETCH_FILE, statistics.matrices)
-    live = LiveScope(sketch, statistics.matrices, statistics.scales, statistics.gradients)
+    several = "sources" in statistics.document
+    live = LiveScope(sketch, statistics.matrices, statistics.scales, statistics.gradients, several)
     return Analysis(folder, statistics, summary, histograms, live)
 
 

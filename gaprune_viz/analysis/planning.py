@@ -17,7 +17,8 @@ from gaprune_viz.calibration.run_plan import plan_of
 from gaprune_viz.calibration.statistics import MatrixInfo, MatrixStatistics
 from gaprune_viz.config import SIDES, SKETCH_CAP, CalibrationSpec, RunSpec, Sampling
 from gaprune_viz.data.sampling import choose
-from gaprune_viz.data.triplets import calibration_samples
+from gaprune_viz.data.sources.naming import places_of
+from gaprune_viz.data.triplets import calibration_sources
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.prompts import told
@@ -61,8 +62,8 @@ def predict(run: RunSpec, *, timed: bool = False, outline: Outline | None = None
     model = outline.model
     prompts = {"query": model.query_prompt, "passage": model.passage_prompt, "source": model.prompts_from}
     reading = told(model.query_prompt, model.passage_prompt, model.prompts_from)
-    found = plan_of(run, model, None, outline.sides, timed=timed)
-    found = replace(found, prompts=prompts, reading=reading, notes=model.notes)
+    found = plan_of(run, model, None, outline.sides, timed=timed, sources=len(places_of(run.calibration)))
+    found = replace(found, prompts=prompts, reading=reading, notes=(*model.notes, *found.notes))
     return found if found.seconds is None else _with_stages(found, found.seconds, outline)
 
 
@@ -74,13 +75,13 @@ def outlined(run: RunSpec) -> Outline:
     """
     began = time.perf_counter()
     model = load_model(run.model, weights=False)
-    texts = _Texts(model)
+    texts = StandIn(model)
     sides = {side: _samples(run.calibration, side, texts) for side in SIDES}
     return Outline(model, sides, texts.tokens, time.perf_counter() - began)
 
 
 @dataclass
-class _Texts:
+class StandIn:
     """Stands in for the model where it would embed texts: to mine some negative for each query, whose length is all
     that a plan asks for, and to choose samples by k-means. Counts what the model would have to read."""
 
@@ -92,12 +93,15 @@ class _Texts:
         return np.random.default_rng(0).standard_normal((len(texts), 8)).astype(np.float32)
 
 
-def _samples(spec: CalibrationSpec, side: str, texts: _Texts) -> list[Given]:
-    source, sampling = calibration_samples(spec, side, texts), spec.sampling
-    if sampling is Sampling.KMEANS and spec.samples < len(source.samples):
-        texts([texts_in(sample)[0] for sample in source.samples], "query")
-        sampling = Sampling.RANDOM
-    return [source.samples[i] for i in choose(source.samples, spec.samples, sampling, spec.seed, texts)]
+def _samples(spec: CalibrationSpec, side: str, texts: StandIn) -> list[Given]:
+    found: list[Given] = []
+    for _, data in calibration_sources(spec, side, texts):
+        sampling = spec.sampling
+        if sampling is Sampling.KMEANS and spec.samples < len(data.samples):
+            texts([texts_in(sample)[0] for sample in data.samples], "query")
+            sampling = Sampling.RANDOM
+        found += [data.samples[i] for i in choose(data.samples, spec.samples, sampling, spec.seed, texts)]
+    return found
 
 
 def _with_stages(found: Plan, calibrating: float, outline: Outline) -> Plan:

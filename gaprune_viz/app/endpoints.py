@@ -18,10 +18,21 @@ from gaprune_viz.app.frame.work import analysis_of, asked, begin, watched
 from gaprune_viz.app.session.access import DEMO, visitor
 from gaprune_viz.app.session.downloads import new_zip
 from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.session.structures import cut_document
 from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.widgets.events import COMPUTE
 from gaprune_viz.calibration.progress import drain
-from gaprune_viz.config import CalibrationSpec, MaskSpec, ModelSpec, RefitSpec, RunSpec, ScoreSpec, Settings
+from gaprune_viz.config import (
+    CalibrationSpec,
+    MaskSpec,
+    ModelSpec,
+    RefitSpec,
+    RunSpec,
+    ScoreSpec,
+    Settings,
+    Spec,
+    StructureSpec,
+)
 from gaprune_viz.config.fields import field_name
 from gaprune_viz.config.presets import preset as preset_named
 from gaprune_viz.errors import Cancelled, GapruneError
@@ -30,6 +41,9 @@ from gaprune_viz.jobs.line import MOST_WAITING
 from gaprune_viz.jobs.watching import Work
 
 ENDPOINTS = ("analyze", "tune", "compare", "export")
+SPECS: dict[str, type[Spec]] = {"score": ScoreSpec, "mask": MaskSpec, "refit": RefitSpec, "structure": StructureSpec}
+PREFIXED = ("refit", "structure")
+"""Parts of the settings whose flags begin with their name."""
 LIGHT: dict[str, Any] = {"concurrency_limit": 8}
 HEAVY: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": MOST_WAITING}
 
@@ -67,7 +81,8 @@ def analyze(
 
     Args:
         model: `default` (all-MiniLM-L6-v2), a local folder, or a Hugging Face id.
-        domain: a starter name (chemistry, finance, general), or a path to triplets.
+        domain: a starter name (chemistry, finance, general), or a path to triplets; of several sources `a + b`, each
+            `name=path@weight` where it needs a name or a weight.
         general: the same for the data that stands for everything else.
         scope: `mlp`, `attention` or `linear` (both).
         samples: triplets per side, at least 2.
@@ -108,11 +123,14 @@ def tune(analysis: str = DEMO, preset: str = "paper", settings: dict[str, str | 
     Args:
         analysis: id from `analyze`, or `demo`.
         preset: paper, paper-30, balanced, robust, magnitude, obd or nm-2-4.
-        settings: what differs from the preset, by the names of the flags, such as {"sparsity": 0.7, "alpha": 0.5}.
+        settings: what differs from the preset, by the names of the flags, such as {"sparsity": 0.7, "alpha": 0.5}, or
+            {"structure": "neurons", "sparsity": 0.25}.
 
     Returns:
         `sparsity`, `kappa`, `sentence`, `term_shares`, `overlap` with every criterion, `pruned_fraction` by matrix,
-        and `settings`, complete.
+        and `settings`, complete. Where whole structures go, `overlap` is empty, and `cut` says what is left: `before`
+        and `after` units, `parameters` and `flops` beside `dense_parameters` and `dense_flops`, `weight_bytes`,
+        `layers_gone`, and `milliseconds` a text as expected from what was measured on this machine, None before that.
     """
     try:
         now = live(View(analysis=_text("analysis", analysis)), settings_of(preset, settings))
@@ -130,6 +148,7 @@ def tune(analysis: str = DEMO, preset: str = "paper", settings: dict[str, str | 
             "rank_correlation_with_magnitude": preview.rank_correlation,
             "pruned_fraction": dict(zip(names, preview.pruned_fraction.tolist(), strict=True)),
             "settings": preview.settings.model_dump(mode="json"),
+            **({} if now.cut is None else {"cut": cut_document(now)}),
         }
     )
 
@@ -145,7 +164,7 @@ def compare(
     Args:
         analysis: id from `analyze`, or `demo`, whose masks come from compact statistics, nearly the exact ones.
         preset: as in `tune`.
-        settings: as in `tune`.
+        settings: as in `tune`; where whole structures go, what is compared is the smaller model itself.
         task: a starter name, or the path of a BEIR folder or .zip; `#identical-ids=keep` (or `leave-out`) behind it
             says whether a query finds the passage of its own id.
 
@@ -167,7 +186,8 @@ def compare(
 
 
 def export(analysis: str, preset: str = "paper", settings: dict[str, str | float] | None = None) -> str:
-    """Write the pruned model as one zip: a sentence-transformers folder with mask, settings and model card.
+    """Write the pruned model as one zip: a sentence-transformers folder with mask (of whole structures there is none),
+    settings and model card.
 
     Args:
         analysis: id from `analyze`, or `demo`, as in `compare`.
@@ -196,19 +216,17 @@ def settings_of(preset: str, changes: dict[str, str | float] | None) -> Settings
         GapruneError: there is no such preset or field, or a value is out of bounds.
     """
     base = preset_named(_text("preset", preset)).settings
-    score, mask, refit = base.score.model_dump(), base.mask.model_dump(), base.refit.model_dump()
+    held = {part: getattr(base, part).model_dump() for part in ("score", "mask", *PREFIXED)}
     if not isinstance(changes or {}, dict):
         raise GapruneError(
             f"settings: an object is needed (got {reprlib.repr(changes)}).", 'Give for example {"sparsity": 0.7}.'
         )
     for flag, value in (changes or {}).items():
         name = flag.replace("-", "_")
-        if name.startswith("refit"):
-            refit[field_name(name, "refit")] = value
-            continue
-        holder = score if name in ScoreSpec.model_fields else mask
-        holder[name] = value
-    return Settings(score=ScoreSpec.parse(score), mask=MaskSpec.parse(mask), refit=RefitSpec.parse(refit))
+        prefix = next((part for part in PREFIXED if name == part or name.startswith(f"{part}_")), "")
+        part = prefix or ("score" if name in ScoreSpec.model_fields else "mask")
+        held[part][field_name(name, prefix)] = value
+    return Settings.parse({part: SPECS[part].parse(values) for part, values in held.items()})
 
 
 def _text(name: str, value: Any) -> str:

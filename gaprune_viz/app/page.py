@@ -16,6 +16,7 @@ from gaprune_viz.app.frame.headline import headline_html
 from gaprune_viz.app.frame.restoring import Restoration, wire_address
 from gaprune_viz.app.frame.run_events import wire_run
 from gaprune_viz.app.frame.tab import Placed, Tab, Wiring
+from gaprune_viz.app.frame.timing import wire_timing
 from gaprune_viz.app.session.access import DEMO, Access, visitor
 from gaprune_viz.app.session.closing import closed
 from gaprune_viz.app.session.guard import guard
@@ -24,7 +25,9 @@ from gaprune_viz.app.session.view import Shown, View, run_line
 from gaprune_viz.app.sidebar import build_sidebar
 from gaprune_viz.app.tabs import TABS
 from gaprune_viz.app.tuning.bar import build_tuning
+from gaprune_viz.app.tuning.timing import build_timing
 from gaprune_viz.app.widgets.elements import bell, html
+from gaprune_viz.app.widgets.events import report_progress_on
 from gaprune_viz.config import ServeSpec, Settings
 from gaprune_viz.config.presets import Preset
 from gaprune_viz.experiments.saved_presets import saved_presets
@@ -55,9 +58,11 @@ def build(serve: ServeSpec | None = None, tabs: Sequence[Tab[Any]] = TABS) -> gr
     """
     access = Access(serve or ServeSpec.here())
     with CheckedBlocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3_600, 14_400)) as demo:
-        wire(compose(tabs, [] if access.spec.public else list(saved_presets().values())), demo)
+        page = compose(tabs, [] if access.spec.public else list(saved_presets().values()))
+        wire(page, demo)
         if not access.spec.public:
             endpoints.offer()
+    report_progress_on(demo, page.frame.bell)
     guard(demo, access)
     return demo
 
@@ -78,7 +83,8 @@ def compose(tabs: Sequence[Tab[Any]] = TABS, saved: Sequence[Preset] = ()) -> Pa
     }
     html(_header(), elem_classes=["gv-header"])
     tuning = build_tuning(saved)
-    frame = Frame(**state, tuning=tuning, headline=html(headline_html(now), elem_id="gv-headline"))
+    headline = html(headline_html(now), elem_id="gv-headline")
+    frame = Frame(**state, tuning=tuning, headline=headline, timing=build_timing())
     placed: dict[str, Placed[Any]] = {}
     with gr.Tabs(elem_id="gv-tabs", overflow_behavior="wrap") as tab_box:
         for tab in tabs:
@@ -95,6 +101,7 @@ def wire(page: Page, demo: gr.Blocks) -> None:
     wire_tuning(frame, following)
     wire_opening(frame, following)
     wire_run(frame, following)
+    wire_timing(frame, following)
     recipes = (following.refreshing, following.following, following.following_selection)
     for one in placed:
         one.tab.wire(one.parts, Wiring(frame, one.box, *recipes))

@@ -27,10 +27,6 @@ from gaprune_viz.models.memory import less, plain_kernels, recover
 from gaprune_viz.models.targets import Target
 from gaprune_viz.storage.tensor_file import TensorFile
 
-# What comes after the last batch (the sketch, the summary, the files) takes as long as so many tokens: both grow with
-# the weights.
-WRITING_TOKENS = 6_000
-
 
 @dataclass(frozen=True)
 class Side:
@@ -48,11 +44,18 @@ class SideResult:
         losses: float64 [samples]; NaN for plain texts.
         effective: how many samples the Fisher information rests on.
         tokens: real tokens of one pass.
+        weights: float64 [samples], of a side that is a mixture of sources; None where all samples count alike.
     """
 
     losses: np.ndarray
     effective: float
     tokens: int
+    weights: np.ndarray | None = None
+
+    @property
+    def loss(self) -> float:
+        """The mean loss; NaN for plain texts."""
+        return float(np.average(self.losses, weights=self.weights))
 
 
 def collect(
@@ -64,20 +67,26 @@ def collect(
     estimate: Estimate,
     token_budget: int,
     workers: Workers,
-) -> Generator[Progress, None, tuple[dict[str, SideResult], list[str]]]:
+    file: str = TENSOR_FILE,
+    afterwards: float = 0.0,
+) -> Generator[Progress, None, tuple[dict[str, SideResult], list[str], Progress]]:
     """Calibrate both sides and write `statistics.safetensors`; with half the token budget where memory runs out.
 
     Args:
         groups: the targets, in groups that are calibrated in turn.
+        sides: the samples of each side; or of each source, by its number.
         folder: where the file goes; None in processes that do not write.
+        file: its name.
         estimate: as `calibrate`.
         token_budget: most tokens of a batch.
+        afterwards: seconds of what the caller does with the result, as part of the same job.
 
     Yields:
-        Progress over both sides and all groups, in tokens; at last "Writing", with `WRITING_TOKENS` left for that.
+        Progress over both sides and all groups, in tokens, and the tokens that would take as long as what comes
+        afterwards, at the pace up to then.
 
     Returns:
-        what each side leaves, and for each time that memory ran out a sentence that says so.
+        what each side leaves; for each time that memory ran out a sentence that says so; and how far the job is.
 
     Raises:
         GapruneError: as `calibrate`; or memory is too short for the smallest batch.
@@ -90,8 +99,10 @@ def collect(
         plans = {side: steps_of(tokens[side], token_budget, share, padded=padded) for side in sides}
         try:
             with plain_kernels() if told else nullcontext():
-                results = yield from _collect(model, groups, sides, plans, folder, estimate, workers)
-            return results, told
+                place = None if folder is None else folder / file
+                work = _Work(sum(s.tokens for steps in plans.values() for s in steps) * len(groups), afterwards)
+                results = yield from _collect(model, groups, sides, plans, place, estimate, workers, work)
+            return results, told, work.progress(Progress("", 0, 0, 0.0))
         except (MemoryError, RuntimeError) as error:
             # A batch may have been taken in by half, so all begins anew; the longest samples come first.
             full, token_budget = token_budget, less(error, token_budget, alone=workers.count == 1)
@@ -105,32 +116,36 @@ def _collect(
     groups: Sequence[Sequence[Target]],
     sides: Mapping[str, Side],
     plans: Mapping[str, Sequence[Step]],
-    folder: Path | None,
+    place: Path | None,
     estimate: Estimate,
     workers: Workers,
+    work: _Work,
 ) -> Generator[Progress, None, dict[str, SideResult]]:
-    work = _Work(sum(step.tokens for steps in plans.values() for step in steps) * len(groups) + WRITING_TOKENS)
     results: dict[str, SideResult] = {}
     targets = [target for group in groups for target in group]
     # A gate may be in another group than its `down`.
     gates = gates_of(targets)
-    shapes = tensor_shapes({t.name: t.shape for t in targets}, {t.name for t in targets if t.role == "down"})
-    writing = nullcontext() if folder is None else TensorFile(folder / TENSOR_FILE, shapes, METADATA)
+    downs = {t.name for t in targets if t.role == "down"}
+    shapes = tensor_shapes({t.name: t.shape for t in targets}, downs, tuple(sides))
+    writing = nullcontext() if place is None else TensorFile(place, shapes, METADATA)
     with writing as file:
         for group in groups:
             yield from _group(model, group, gates, sides, plans, results, file, work, estimate, workers)
-    yield work.progress(Progress("Writing", 0, 0, 0.0))
     return results
 
 
 class _Work:
     """Tokens done in all passes, and since when."""
 
-    def __init__(self, total: int) -> None:
-        self.total, self.before, self.began = total, 0, time.monotonic()
+    def __init__(self, tokens: int, afterwards: float) -> None:
+        self.tokens, self.afterwards = tokens, afterwards
+        self.before, self.began = 0, time.monotonic()
 
     def progress(self, step: Progress) -> Progress:
-        return Progress(step.stage, self.before + step.done, self.total, time.monotonic() - self.began)
+        done, seconds = self.before + step.done, time.monotonic() - self.began
+        # Two threads, or an accelerator, quicken the passes and not what comes after them.
+        rest = round(self.afterwards * done / max(seconds, 1e-3))
+        return Progress(step.stage, done, self.tokens + rest, seconds)
 
 
 def _group(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from gaprune_viz.config import MOST_SOURCES, SIDES
 from gaprune_viz.models.roles import ROLES
 
 NO_LABELS = "plain texts have no labels"
@@ -22,6 +23,7 @@ _SHAPE: dict[str, Any] = {
     "seconds": float,
 }
 _MATRIX = {"name": str, "layer": int, "role": str, "scope": str, "rows": int, "columns": int}
+_SOURCE = {"name": str, "side": str, "weight": float, "samples": int, "mass": float}
 # Numbers by name that earlier versions did not write, with those that always are among them.
 _LATER = {"scales": {"mass_domain", "mass_general"}}
 # Far above any model; beyond it, numbers no longer fit where they are computed with.
@@ -46,6 +48,8 @@ def check_described(document: Any) -> None:
         _check(effective, {"domain": float, "general": float}, "effective_samples.")
     if (compact := document.get("compact")) is not None:
         _check(compact, {"largest_difference": float}, "compact.")
+    if "sources" in document:
+        _check_sources(document["sources"])
     names = set()
     for number, row in enumerate(document["matrices"]):
         _check(row, _MATRIX, f"matrices.{number}.")
@@ -75,6 +79,24 @@ def _check_prompts(model: Mapping[str, Any]) -> None:
     sources = model.get("prompts_from", {})
     if not isinstance(sources, dict) or not all(isinstance(text, str) for text in (*prompts, *sources.values())):
         raise ValueError("model.prompts_from, or a prompt, is of another kind")
+
+
+def _check_sources(sources: Any) -> None:
+    """Check what is said of several sources.
+
+    Raises:
+        ValueError: naming what is missing or of another kind.
+    """
+    if not isinstance(sources, list) or not len(SIDES) < len(sources) <= MOST_SOURCES:
+        raise ValueError("sources is no list of several")
+    for number, source in enumerate(sources):
+        _check(source, _SOURCE, f"sources.{number}.")
+        if source.get("mean_loss") is not None:
+            _check(source, {"mean_loss": float}, f"sources.{number}.")
+        if source["side"] not in SIDES or not source["weight"] > 0 or independent(source) < 1:
+            raise ValueError(f"sources.{number} is no source")
+    if {source["side"] for source in sources} != set(SIDES) or len({s["name"] for s in sources}) < len(sources):
+        raise ValueError("sources lacks a side, or names one twice")
 
 
 def independent(side: Mapping[str, Any]) -> float:

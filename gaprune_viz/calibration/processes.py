@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.models.placement import own_device
+from gaprune_viz.models.placement import own_device, process_state
 
 T = TypeVar("T")
 
@@ -95,7 +95,5 @@ def workers() -> Workers:
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Workers()
-    from accelerate import PartialState
-
-    state = PartialState()
+    state = process_state()
     return Workers(state.process_index, state.num_processes)

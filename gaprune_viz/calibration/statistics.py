@@ -10,7 +10,7 @@ where the layer's parameter is [in, out].
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gaprune_viz.calibration.compact.file import COMPACT_FILE, CompactStatistics
 from gaprune_viz.calibration.description import check_described, gradients_of, independent
-from gaprune_viz.config import RunSpec
+from gaprune_viz.config import SIDES, RunSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.checksums import check, check_tensor
 from gaprune_viz.storage.folder_swap import bring_back
@@ -83,23 +83,29 @@ class NeuronStatistics:
     on_general: Tensor
 
 
-def tensor_shapes(matrices: Mapping[str, tuple[int, int]], downs: Collection[str] = ()) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(
+    matrices: Mapping[str, tuple[int, int]], downs: Collection[str] = (), sides: Sequence[str] = SIDES
+) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor in `statistics.safetensors`, in the order of the file.
 
     Args:
         matrices: [out, in] by name.
         downs: names of those whose inputs are neurons.
+        sides: whose statistics they are; or the numbers of sources.
     """
     return {
         f"{name}:{field}": shape if field.startswith(("fisher_", "grad_")) else (shape[1],)
         for name, shape in matrices.items()
-        for field in fields_of("down" if name in downs else "")
+        for field in fields_of("down" if name in downs else "", sides)
     }
 
 
-def fields_of(role: str) -> tuple[str, ...]:
+def fields_of(role: str, sides: Sequence[str] = SIDES) -> tuple[str, ...]:
     """What is kept of a matrix of some role."""
-    return (*FIELDS, *NEURON_FIELDS, *CUT_FIELDS) if role == "down" else FIELDS
+    fields = [f"{kind}_{side}" for kind in ("fisher", "grad", "act") for side in sides]
+    if role == "down":
+        fields += [f"{kind}_{side}" for side in sides for kind in ("mean", "on")] + [f"cut_{side}" for side in sides]
+    return tuple(fields)
 
 
 class Statistics:
@@ -170,6 +176,14 @@ class Statistics:
             return None
         found = self.document.get("compact")
         return float(found["largest_difference"]) if found else None
+
+    def keep_decoded(self, most: int) -> None:
+        """From now on keep what is decoded of compact statistics in memory.
+
+        Args:
+            most: bytes.
+        """
+        self._compact.keeping = most
 
     def check_compact(self) -> None:
         """Compare compact statistics with their checksum; nothing where the tensors are there.

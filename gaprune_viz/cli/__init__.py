@@ -17,8 +17,10 @@ from gaprune_viz.cli import (
     frontier,
     planning,
     serving,
+    sources,
     speed,
     studies,
+    transfer,
 )
 from gaprune_viz.cli.base import app, speaks
 from gaprune_viz.errors import GapruneError
@@ -38,8 +40,10 @@ __all__ = [
     "main",
     "planning",
     "serving",
+    "sources",
     "speed",
     "studies",
+    "transfer",
 ]
 
 

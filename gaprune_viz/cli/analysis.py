@@ -22,6 +22,7 @@ from gaprune_viz.cli.base import (
     with_progress,
 )
 from gaprune_viz.cli.planning import show_plan
+from gaprune_viz.cli.sources import SourceWeights
 from gaprune_viz.config import (
     IDENTICAL_IDS_HELP,
     IDENTICAL_IDS_MARK,
@@ -35,6 +36,8 @@ from gaprune_viz.config import (
 )
 from gaprune_viz.errors import GapruneError
 
+TOLD = ("key", "model", "data", "sources", "medians", "gradients", "effective_samples", "notes", "seconds", "versions")
+
 
 @app.command()
 @spec_flags(ModelSpec, CalibrationSpec)
@@ -44,10 +47,15 @@ def analyze(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would take: memory, disk and time.")
     ] = False,
+    source_weights: SourceWeights = None,
     json_: Json = False,
 ) -> None:
     """Compute the statistics of a model on domain and general data. Runs on several processes under accelerate."""
     run = RunSpec(model=build(ModelSpec, flags), calibration=build(CalibrationSpec, flags))
+    if source_weights is not None:
+        from gaprune_viz.analysis.sources.alignment import reweighed
+
+        run = reweighed(run, source_weights)
     if dry_run:
         show_plan(run, json_)
         return
@@ -68,15 +76,16 @@ def analyze(
         print(f"gaprune-viz: {note}", file=sys.stderr)
     weights = sum(m.size for m in analysis.statistics.matrices)
     if json_:
-        keys = ("key", "model", "data", "medians", "gradients", "effective_samples", "notes", "seconds", "versions")
         print_json({"out": str(place), "weights": weights, "matrices": len(analysis.statistics.matrices)}
-                    | {k: document[k] for k in keys})  # fmt: skip
+                    | {k: document[k] for k in TOLD if k in document})  # fmt: skip
         return
     samples = ", ".join(f"{d['samples']} of {d['name']}" for d in document["data"].values())
     print(
         f"{document['model']['label']}: {weights:,} weights in {len(analysis.statistics.matrices)} matrices, "
         f"samples {samples}, {document['seconds']:.1f} s. Written to {place}."
     )
+    for one in document.get("sources", ()):
+        print(f"  {one['side']:<8}{one['name']:<24}{one['samples']:>7,} samples, weight {one['weight']:.3f}")
     counted = ", ".join(f"{side} {n:,.1f}" for side, n in document["effective_samples"].items())
     print(f"Fisher information ({analysis.run.calibration.fisher.value}) rests on this many samples: {counted}.")
 

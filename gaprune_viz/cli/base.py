@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic_core import PydanticUndefined
 
-from gaprune_viz.config import MaskSpec, RefitSpec, ScoreSpec, Settings, Spec, StructureSpec
+from gaprune_viz.config import BETWEEN_SOURCES, MaskSpec, RefitSpec, ScoreSpec, Settings, Spec, StructureSpec
 from gaprune_viz.config.fields import flag_name
 
 app = typer.Typer(
@@ -58,7 +58,7 @@ def spec_flags(
         @wraps(command)
         def run(**values: Any) -> None:
             names = {field.name for field in fields}
-            flags = {k: v for k, v in values.items() if k in names and v is not None}
+            flags = {k: _given(v) for k, v in values.items() if k in names and v not in (None, [])}
             command(**{k: v for k, v in values.items() if k not in names}, flags=flags)
 
         parameters = sorted([*own, *fields], key=lambda p: p.default is not inspect.Parameter.empty)
@@ -67,6 +67,11 @@ def spec_flags(
         return run
 
     return decorate
+
+
+def _given(value: Any) -> Any:
+    """A flag that may be repeated arrives as a list; a spec has one text."""
+    return BETWEEN_SOURCES.join(value) if isinstance(value, list) else value
 
 
 def _flag(spec: type[Spec], name: str, prefix: str = "") -> inspect.Parameter:
@@ -92,6 +97,11 @@ def _flag(spec: type[Spec], name: str, prefix: str = "") -> inspect.Parameter:
         option = typer.Option(f"{form}/--no{form[1:]}", help=text, show_default="on" if info.default else "off")
         return inspect.Parameter(
             whole, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[bool | None, option]
+        )
+    if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("several"):
+        option = typer.Option(form, help=f"{text} Repeatable.", show_default=default, metavar=plain.__name__.upper())
+        return inspect.Parameter(
+            whole, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[list[plain] | None, option]
         )
     option = typer.Option(form, help=text, show_default=default, metavar=plain.__name__.upper())
     return inspect.Parameter(

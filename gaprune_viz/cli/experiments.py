@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gaprune_viz.cli.base import Flags, Json, Preset, app, print_json, settings_of, spec_flags, with_progress
-from gaprune_viz.config import IDENTICAL_IDS_HELP, SWEEP_KINDS, MaskSpec, RefitSpec, ScoreSpec
+from gaprune_viz.cli.base import Flags, Json, Preset, app, build, print_json, settings_of, spec_flags, with_progress
+from gaprune_viz.config import IDENTICAL_IDS_HELP, SWEEP_KINDS, ExecutorSpec, MaskSpec, RefitSpec, ScoreSpec
 
 TASK_HELP = f"Task of the domain: starter name, ontology:chebi, or BEIR folder. {IDENTICAL_IDS_HELP}"
 
@@ -22,7 +22,7 @@ def _list(flag: str, kind: str, *, column: bool = False) -> Any:
 
 
 @app.command()
-@spec_flags(ScoreSpec, MaskSpec, refit=RefitSpec)
+@spec_flags(ScoreSpec, MaskSpec, ExecutorSpec, refit=RefitSpec)
 def sweep(
     analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
     flags: Flags,
@@ -47,7 +47,7 @@ def sweep(
     lists = {"criteria": criteria, "alphas": alphas, "sparsities": sparsities}
     lists |= {"kappas": kappas, "betas": betas, "samples": samples, "seeds": seeds}
     plan = sweeps.make_plan(kind, lists, (task, general), settings_of(flags, preset_name), set(flags))
-    frame = with_progress(cells(analysis, plan))
+    frame = with_progress(cells(analysis, plan, executor=build(ExecutorSpec, flags)))
     if csv:
         sweeps.write_csv(frame, csv)
     if json_:

@@ -9,11 +9,11 @@ import typer
 
 from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags, with_progress
 from gaprune_viz.cli.sweeps import split
-from gaprune_viz.config import FrontierSpec, MaskSpec, RefitSpec, ScoreSpec, Settings
+from gaprune_viz.config import ExecutorSpec, FrontierSpec, MaskSpec, RefitSpec, ScoreSpec, Settings
 
 
 @app.command()
-@spec_flags(FrontierSpec, ScoreSpec, leave_out=("settings",), refit=RefitSpec)
+@spec_flags(FrontierSpec, ScoreSpec, ExecutorSpec, leave_out=("settings",), refit=RefitSpec)
 def frontier(
     analysis: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of an analysis.")],
     flags: Flags,
@@ -39,7 +39,8 @@ def frontier(
     if "rows" in own:
         own["rows"] = split(own["rows"], "rows")
     spec = FrontierSpec.parse({**own, "settings": settings})
-    document = with_progress(run_frontier(analysis, spec, out or analysis / "frontier"))
+    place, executor = out or analysis / "frontier", build(ExecutorSpec, flags)
+    document = with_progress(run_frontier(analysis, spec, place, executor=executor))
     if markdown is not None:
         write_frontier(document, markdown)
     if json_:

@@ -32,5 +32,8 @@ def speed(
         if name in found:
             row = found[name]
             print(f"{name:<8}{1000 * row['seconds'] / found['texts']:8.2f} ms a text{row['bytes'] / 2**20:10.1f} MiB")
+    for load in found.get("milliseconds", {}).get("dense", {}):
+        dense, pruned = (found["milliseconds"][name][load] for name in ("dense", "pruned"))
+        print(f"{load:<9}{pruned:7.2f} ms a text, dense {dense:.2f} ms ({dense / pruned:.2f} times as fast)")
     for sentence in found["sentences"]:
         print(sentence)

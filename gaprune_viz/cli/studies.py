@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags, with_progress
 from gaprune_viz.cli.sweeps import numbers, split
-from gaprune_viz.config import CalibrationSpec, ModelSpec, RecommendSpec, RefitSpec, RetrainSpec, Settings, StudySpec
+from gaprune_viz.config import (
+    CalibrationSpec,
+    ExecutorSpec,
+    ModelSpec,
+    RecommendSpec,
+    RefitSpec,
+    RetrainSpec,
+    Settings,
+    StudySpec,
+)
 from gaprune_viz.errors import GapruneError
+
+if TYPE_CHECKING:
+    from gaprune_viz.experiments.foreseen import Foreseen
 
 INSIDE = ("model", "calibration", "retrain", "refit")
 LISTS = ("rows", "sparsities", "sample_sizes", "seeds")
@@ -47,29 +60,37 @@ def retrain(
 
 
 @app.command()
-@spec_flags(ModelSpec, CalibrationSpec, StudySpec, leave_out=INSIDE, retrain=RetrainSpec, refit=RefitSpec)
+@spec_flags(ModelSpec, CalibrationSpec, StudySpec, ExecutorSpec, leave_out=INSIDE, retrain=RetrainSpec, refit=RefitSpec)
 def study(
     out: Annotated[Path, typer.Option("--out", help="Folder of the study: cells, study.json, tables, report.html.")],
     flags: Flags,
     model: Annotated[str | None, typer.Option("--model", help="As for analyze.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Measure nothing; report what is there.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it will take.")] = False,
     json_: Json = False,
 ) -> None:
     """Repeat the paper's table: criteria by sparsity, one-shot and retrained, with intervals. Run it again to go on."""
     from gaprune_viz.experiments.study.report import write_report
     from gaprune_viz.experiments.study.runner import run_study
 
-    spec = study_spec({**flags, **({"model": model} if model else {})})
-    document = with_progress(run_study(spec, out, partial=partial))
+    spec, executor = study_spec({**flags, **({"model": model} if model else {})}), build(ExecutorSpec, flags)
+    if plan:
+        from gaprune_viz.experiments.study.foreseen import foresee_study
+
+        show_foreseen(foresee_study(spec), executor, json_)
+        return
+    document = with_progress(run_study(spec, out, partial=partial, executor=executor))
     write_report(document, out)
     if json_:
         print_json(document)
         return
     print(f"{document['cells']['measured']} of {document['cells']['planned']} cells. Written to {out}.")
+    for cell in document["failed"]:
+        print(f"  not measured: {cell['label']}: {cell['error']}")
 
 
 @app.command()
-@spec_flags(RecommendSpec, leave_out=("refit",), refit=RefitSpec)
+@spec_flags(RecommendSpec, ExecutorSpec, leave_out=("refit",), refit=RefitSpec)
 def recommend(
     analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
     flags: Flags,
@@ -80,7 +101,7 @@ def recommend(
     from gaprune_viz.experiments.recommend import recommend as search
     from gaprune_viz.experiments.saved_presets import save_preset
 
-    document = with_progress(search(analysis, recommend_spec(flags)))
+    document = with_progress(search(analysis, recommend_spec(flags), executor=build(ExecutorSpec, flags)))
     if save:
         save_preset(save, Settings.parse(document["settings"]), document["sentence"])
     if json_:
@@ -114,6 +135,14 @@ def study_report(
     print(f"Written to {markdown}.")
 
 
+def show_foreseen(found: Foreseen, executor: ExecutorSpec, json_: bool) -> None:
+    """Say what an experiment will take."""
+    if json_:
+        print_json(asdict(found))
+        return
+    print(found.sentence(0 if executor.cluster else executor.jobs))
+
+
 def recommend_spec(flags: Flags) -> RecommendSpec:
     """A search from flags."""
     own = {name: value for name, value in flags.items() if name in RecommendSpec.model_fields and name != "refit"}
@@ -133,9 +162,9 @@ def study_spec(flags: Flags) -> StudySpec:
     if "sparsities" in flags:
         lists["sparsities"] = numbers(flags["sparsities"], "sparsities")
     if "sample_sizes" in flags:
-        lists["sample_sizes"] = _whole_numbers(flags["sample_sizes"], "sample-sizes")
+        lists["sample_sizes"] = whole_numbers(flags["sample_sizes"], "sample-sizes")
     if "seeds" in flags:
-        lists["seeds"] = _whole_numbers(flags["seeds"], "seeds")
+        lists["seeds"] = whole_numbers(flags["seeds"], "seeds")
     own = {k: v for k, v in flags.items() if k in StudySpec.model_fields and k not in (*LISTS, *INSIDE)}
     return StudySpec.parse(
         {
@@ -149,7 +178,12 @@ def study_spec(flags: Flags) -> StudySpec:
     )
 
 
-def _whole_numbers(text: str, flag: str) -> tuple[int, ...]:
+def whole_numbers(text: str, flag: str) -> tuple[int, ...]:
+    """Whole numbers separated by commas; `none` stands for no number.
+
+    Raises:
+        GapruneError: there is something else among them.
+    """
     if text.strip().lower() == "none":
         return ()
     found = numbers(text, flag)

@@ -4,11 +4,15 @@ They drive the command line's flags, the page's controls, URL parameters, storag
 """
 
 from gaprune_viz.config.analysis import (
+    BETWEEN_SOURCES,
     DEFAULT_MODEL,
+    LEAST_OF_SOURCE,
     LEFT_OUT,
+    MOST_SOURCES,
     SIDES,
     SKETCH_CAP,
     SKETCH_PER_MATRIX,
+    SOURCE_SHARPNESS,
     STARTER_DOMAINS,
     STARTER_LABELS,
     CalibrationSpec,
@@ -35,20 +39,25 @@ from gaprune_viz.config.pruning import (
     Settings,
 )
 from gaprune_viz.config.refit import RefitSpec
-from gaprune_viz.config.serving import ServeSpec
+from gaprune_viz.config.serving import ExecutorSpec, ServeSpec
 from gaprune_viz.config.structure import Evidence, Structure, StructureSpec
 from gaprune_viz.config.sweeps import ENOUGH, SWEEP_KINDS, SweepKind
+from gaprune_viz.config.transfer import TransferSpec
 
 __all__ = [
+    "BETWEEN_SOURCES",
     "DEFAULT_MODEL",
     "ENOUGH",
     "FISHER_POWERS",
     "IDENTICAL_IDS_HELP",
     "IDENTICAL_IDS_MARK",
+    "LEAST_OF_SOURCE",
     "LEFT_OUT",
+    "MOST_SOURCES",
     "SIDES",
     "SKETCH_CAP",
     "SKETCH_PER_MATRIX",
+    "SOURCE_SHARPNESS",
     "STARTER_DOMAINS",
     "STARTER_LABELS",
     "STUDY_ROWS",
@@ -58,6 +67,7 @@ __all__ = [
     "CalibrationSpec",
     "Dtype",
     "Evidence",
+    "ExecutorSpec",
     "Fisher",
     "FisherEstimate",
     "FrontierSpec",
@@ -80,6 +90,7 @@ __all__ = [
     "StructureSpec",
     "StudySpec",
     "SweepKind",
+    "TransferSpec",
     "column_mapping",
     "help_text",
     "task_source",

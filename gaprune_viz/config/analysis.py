@@ -19,6 +19,13 @@ _COLUMN = r"(query|positive|negative|text)=\s*[^=,\s][^=,]*"
 COLUMN_MAPPING = rf"^{_COLUMN}(,{_COLUMN})*$"
 # Share of a file's rows that may be left out because they cannot be used.
 LEFT_OUT = 0.05
+# Between the sources of a side, where it has several.
+BETWEEN_SOURCES = " + "
+MOST_SOURCES = 16
+# Fewer samples say nothing of what a source is like.
+LEAST_OF_SOURCE = 4
+# How sharply weights of sources follow the cosine of their gradients with the domain's: a step of 1 / this weighs e.
+SOURCE_SHARPNESS = 4.0
 SKETCH_CAP = 262_144
 SKETCH_PER_MATRIX = 1_024
 
@@ -120,17 +127,18 @@ class CalibrationSpec(Spec):
     domain: str = Field(
         default="chemistry",
         min_length=1,
-        max_length=1_024,
+        max_length=8_192,
         description="Triplets of the domain to keep: a starter name (finance, chemistry), or a path to triplets; with "
-        "Fisher `embedding` also plain texts: a .txt file or a corpus.jsonl.",
-        json_schema_extra={"label": "Domain"},
+        "Fisher `embedding` also plain texts: a .txt file or a corpus.jsonl. Of several sources: `a + b`, each with a "
+        "name and a weight where it needs them: `name=path@0.3`.",
+        json_schema_extra={"label": "Domain", "several": True},
     )
     general: str = Field(
         default="general",
         min_length=1,
-        max_length=1_024,
-        description="Triplets that stand for everything else: a starter name, or a path to triplets.",
-        json_schema_extra={"label": "General data"},
+        max_length=8_192,
+        description="Triplets that stand for everything else: a starter name, or a path to triplets; or several.",
+        json_schema_extra={"label": "General data", "several": True},
     )
     domain_columns: str | None = Field(
         default=None,
@@ -151,7 +159,8 @@ class CalibrationSpec(Spec):
         default=128,
         ge=2,
         le=100_000,
-        description="Triplets used per side. The paper uses 5,000; 64 already show the picture.",
+        description="Triplets used per side, of several sources from each. The paper uses 5,000; 64 already show the "
+        "picture.",
         json_schema_extra={"label": "Samples per side", "unit": "triplets", "ui_maximum": 512, "step": 2},
     )
     sampling: Sampling = Field(

@@ -63,7 +63,8 @@ class ScoreSpec(Spec):
         default=1.0,
         ge=-1,
         le=2,
-        description="How much of the general Fisher information is subtracted from the domain's; below 0 it is added.",
+        description="How much of the general Fisher information is subtracted from the domain's; below 0 it is added. "
+        "In criterion `dsp`, how much its spread over the sources counts against a weight.",
         json_schema_extra={"label": "General Fisher β", "step": 0.01},
     )
     gamma: float = Field(
@@ -219,8 +220,13 @@ class Settings(Spec):
 
     @property
     def mask_only(self) -> Self:
-        """The same mask, with the kept weights as they were."""
-        return self.with_(refit=RefitSpec())
+        """The same mask or cut, with the kept weights as they were."""
+        return self.with_(refit=RefitSpec(), structure=self.structure.with_(steps=0))
+
+    @property
+    def finished(self) -> bool:
+        """Whether what stays is changed after the mask or the cut: refitted, or of a cut also retrained."""
+        return self.refit.refit or (self.structure.whole and self.structure.steps > 0)
 
     def at(self, sparsity: float) -> Self:
         """The same way to choose weights, unstructured, at a sparsity: what experiments compare.

@@ -1,11 +1,11 @@
-"""Whom the page serves, and what they may do: the only home of these limits."""
+"""Whom the page serves and what they may do, and where experiments are computed: the only home of these limits."""
 
 from __future__ import annotations
 
 import os
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gaprune_viz.config.analysis import DEFAULT_MODEL
 from gaprune_viz.config.base import Spec
@@ -13,11 +13,52 @@ from gaprune_viz.config.base import Spec
 MIB = 2**20
 GIB = 2**30
 SPACE_VARIABLE = "SPACE_ID"
+CLUSTER_VARIABLE = "GAPRUNE_VIZ_CLUSTER"
+CLUSTER_SCHEMES = ("dask", "ray")
+CLUSTER_HELP = (
+    "Executor that measures the cells: dask://HOST:PORT, dask:///PATH of a scheduler file, or ray://HOST:PORT. Its "
+    "workers run what is sent to them and see the same folders: use one that you trust."
+)
 
 
 def _names(value: Any) -> Any:
     """`a,b` from a flag, or a list."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _cluster(value: str) -> str:
+    """An address whose scheme is known."""
+    scheme, mark, rest = value.partition("://")
+    if value and not (mark and rest):
+        raise ValueError("an address has the form dask://HOST:PORT or ray://HOST:PORT")
+    if value and scheme not in CLUSTER_SCHEMES:
+        raise ValueError(f"the scheme {scheme!r} is not known, it is one of {', '.join(CLUSTER_SCHEMES)}")
+    return value
+
+
+Cluster = Annotated[str, AfterValidator(_cluster)]
+
+
+class ExecutorSpec(Spec):
+    """Where the cells of an experiment are measured. It is no part of what determines them."""
+
+    jobs: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Cells that are measured at once, each in a process of its own with its share of the processors, "
+        "or with a GPU of its own.",
+        json_schema_extra={"label": "Jobs"},
+    )
+    cluster: Cluster = Field(
+        default="", max_length=512, description=CLUSTER_HELP, json_schema_extra={"label": "Cluster"}
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.cluster and self.jobs > 1:
+            raise ValueError("--jobs counts processes here, --cluster has its own: give one of them")
+        return self
 
 
 class ServeSpec(Spec):
@@ -126,10 +167,21 @@ class ServeSpec(Spec):
         json_schema_extra={"label": "Root path"},
     )
 
+    cluster: Cluster = Field(
+        default="",
+        max_length=512,
+        description=f"{CLUSTER_HELP} The page's studies and transfer maps run there. Also: the variable "
+        f"{CLUSTER_VARIABLE}.",
+        json_schema_extra={"label": "Cluster"},
+    )
+
     @classmethod
     def here(cls, **given: Any) -> Self:
         """The defaults of this machine, and what was given: on Spaces public, behind one proxy, on a small disk."""
-        usual = {"public": True, "proxies": 1, "workspace_gb": 10.0} if os.environ.get(SPACE_VARIABLE) else {}
+        small: dict[str, Any] = {"public": True, "proxies": 1, "workspace_gb": 10.0}
+        usual = small if os.environ.get(SPACE_VARIABLE) else {}
+        if cluster := os.environ.get(CLUSTER_VARIABLE):
+            usual["cluster"] = cluster
         return cls.parse({**usual, **given})
 
     @property

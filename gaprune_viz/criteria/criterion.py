@@ -39,6 +39,7 @@ class WeightStatistics:
         alignment: s in [-1, 1].
         grad_domain: mean gradient on domain data.
         act_domain: root mean square of the input feature on domain data: [in] beside a matrix, [n] beside a sample.
+        source_agreement, source_least, source_mean, source_spread: over the sources (`sources/over.py`).
         flat_index: int64 position (row * in + column) of each weight; may be None for a whole matrix.
         matrix_index: position of the matrix in the scope: one number, or int64 [n] beside a sample of many matrices.
     """
@@ -49,6 +50,10 @@ class WeightStatistics:
     alignment: Tensor = _ABSENT
     grad_domain: Tensor = _ABSENT
     act_domain: Tensor = _ABSENT
+    source_agreement: Tensor = _ABSENT
+    source_least: Tensor = _ABSENT
+    source_mean: Tensor = _ABSENT
+    source_spread: Tensor = _ABSENT
     flat_index: Tensor | None = None
     matrix_index: int | Tensor = 0
 

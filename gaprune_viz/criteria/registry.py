@@ -12,6 +12,8 @@ from importlib.metadata import entry_points
 from gaprune_viz.config import Allocation, RefitSpec, Settings, StructureSpec
 from gaprune_viz.criteria import dai, joint, magnitude, sensitivity, sparsegpt, wanda
 from gaprune_viz.criteria.criterion import Criterion
+from gaprune_viz.criteria.sources import agreement as source_agreement
+from gaprune_viz.criteria.sources import sensitivity as source_sensitivity
 from gaprune_viz.errors import GapruneError
 
 ENTRY_POINT_GROUP = "gaprune_viz.criteria"
@@ -22,6 +24,8 @@ BUILT_IN: tuple[Criterion, ...] = (
     *joint.CRITERIA,
     *magnitude.CRITERIA,
     *sensitivity.CRITERIA,
+    *source_agreement.CRITERIA,
+    *source_sensitivity.CRITERIA,
     *sparsegpt.CRITERIA,
     *wanda.CRITERIA,
 )
@@ -84,7 +88,8 @@ def settled(settings: Settings) -> Settings:
         settings = settings.with_(refit=RefitSpec(**texts))
     if not settings.structure.whole and settings.structure != StructureSpec():
         settings = settings.with_(structure=StructureSpec())
-    if settings.mask.allocation is not Allocation.AUTO:
+    # Structures are ranked within their layer, whatever the criterion.
+    if settings.structure.whole or settings.mask.allocation is not Allocation.AUTO:
         return settings
     group = criterion(settings.score.criterion).group
     whole = settings.mask.whole_neurons and group is not Allocation.MATRIX

@@ -49,10 +49,12 @@ def terms_of(chosen: Criterion, weights: WeightStatistics, numbers: ResolvedScor
 def _require(chosen: Criterion, weights: WeightStatistics, numbers: ResolvedScore) -> None:
     missing = [need for need in chosen.needs if getattr(weights, need) is None]
     if missing:
+        # Where the sources say something and their agreement alone is not known, they have no gradients.
+        unsaid = "grad_domain" in missing or (missing == ["source_agreement"] and weights.source_least is not None)
         raise GapruneError(
             f"Criterion {chosen.name!r} needs {' and '.join(missing)}, which is not in this run.",
             f"Choose another criterion, or analyse triplets: {NO_LABELS}, and so no gradients."
-            if "grad_domain" in missing
+            if unsaid
             else "Run the analysis again, or choose another criterion.",
         )
     if chosen.equal_sides and not (numbers.mass_domain > 0 and numbers.mass_general > 0):
@@ -69,7 +71,8 @@ def lacking(gradients: Mapping[str, bool]) -> tuple[str, ...]:
     Alignment is not among them: with no gradient to compare it is 0, and a score that it takes part in stays what it is
     without.
     """
-    return () if gradients.get("domain", True) else ("grad_domain",)
+    agreement = () if all(gradients.values()) else ("source_agreement",)
+    return agreement if gradients.get("domain", True) else ("grad_domain", *agreement)
 
 
 def resolve(spec: ScoreSpec, kappa: float, scales: Mapping[str, float] | None = None) -> ResolvedScore:

@@ -25,6 +25,7 @@ from gaprune_viz.data.schema import Notes, TripletSet
 from gaprune_viz.data.shapes.pairs import collected
 from gaprune_viz.data.shapes.passages import passage_text
 from gaprune_viz.data.shapes.rows import rows_of
+from gaprune_viz.data.sources.overlap import folded
 from gaprune_viz.data.triplets import load_samples, load_table, source_place
 from gaprune_viz.errors import GapruneError
 
@@ -258,13 +259,9 @@ def scripts_of(texts: Iterable[str]) -> dict[str, float]:
 
 def leakage_of(queries: Iterable[str], passages: Iterable[str], name: str, task: TextPair) -> Leakage:
     """How many different queries, and passages, of a task are among some data."""
-    own = [set(map(_folded, texts)) for texts in (queries, passages)]
-    theirs = [set(map(_folded, texts)) for texts in task]
+    own = [set(map(folded, texts)) for texts in (queries, passages)]
+    theirs = [set(map(folded, texts)) for texts in task]
     return Leakage(task=name, queries=len(own[0] & theirs[0]), passages=len(own[1] & theirs[1]))
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.split()).casefold()
 
 
 def refusal(error: GapruneError) -> dict[str, object]:

@@ -21,6 +21,8 @@ from gaprune_viz.data.readers.table import Table
 from gaprune_viz.data.schema import Embed, Notes, RawRow, ReadReport, Triplet, TripletSet, assemble
 from gaprune_viz.data.shapes.pairs import collected
 from gaprune_viz.data.shapes.rows import rows_of
+from gaprune_viz.data.sources.joining import Read, joined, refuse_small
+from gaprune_viz.data.sources.naming import sides_of
 from gaprune_viz.data.starter import starter_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.workspace import UPLOAD_PREFIX, upload_path
@@ -32,6 +34,7 @@ __all__ = [
     "Triplet",
     "TripletSet",
     "calibration_samples",
+    "calibration_sources",
     "calibration_triplets",
     "check_source",
     "load_samples",
@@ -120,11 +123,27 @@ def calibration_samples(spec: CalibrationSpec, side: str, embed: Embed | None = 
     """All triplets, or plain texts, of one side of a run, `domain` or `general`: what its samples are chosen from.
 
     Raises:
-        GapruneError: as `load_samples`; or these are plain texts, and the run's Fisher information needs triplets.
+        GapruneError: as `calibration_sources`; or its sources are of two kinds.
+    """
+    return joined(calibration_sources(spec, side, embed))
+
+
+def calibration_sources(spec: CalibrationSpec, side: str, embed: Embed | None = None) -> list[Read]:
+    """All triplets, or plain texts, of each source of one side of a run.
+
+    Raises:
+        GapruneError: as `sides_of` and `load_samples`; or these are plain texts, and the run's Fisher information needs
+            triplets; or a source of several is too small.
     """
     columns = column_mapping(getattr(spec, f"{side}_columns"))
-    found = load_samples(getattr(spec, side), columns=columns, embed=embed, seed=spec.seed, left_out=spec.left_out)
-    return found if spec.fisher is Fisher.EMBEDDING else refuse_plain(found)
+    found: list[Read] = []
+    sides = sides_of(spec)
+    for source in sides[side]:
+        read = load_samples(source.place, columns=columns, embed=embed, seed=spec.seed, left_out=spec.left_out)
+        found.append((source, read if spec.fisher is Fisher.EMBEDDING else refuse_plain(read)))
+    if sum(map(len, sides.values())) > len(sides):
+        refuse_small(found)
+    return found
 
 
 def calibration_triplets(spec: CalibrationSpec, side: str, embed: Embed | None = None) -> TripletSet:

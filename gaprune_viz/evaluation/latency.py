@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import torch
 from gaprune_viz.config import ModelSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import load_pair
+from gaprune_viz.evaluation.timing.workloads import in_turn, milliseconds, starter_texts
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
@@ -46,7 +45,8 @@ def measure_speed(
 
     Returns:
         plain values: `dense`, `pruned` and, where whole neurons can go, `shrunk`, each with `seconds` (median of the
-        rounds) and `bytes` of its weights; `largest_difference` of the shrunk model's embeddings; `sentences`.
+        rounds) and `bytes` of its weights; `largest_difference` of the shrunk model's embeddings; `sentences`; of a
+        model without some of its structures also `milliseconds` a text by model and workload.
 
     Raises:
         GapruneError: the folder is no export, or its dense origin is gone.
@@ -62,12 +62,16 @@ def measure_speed(
             models["shrunk"] = write_shrunk(pair.pruned, place)
             sizes["shrunk"] = weight_bytes(place)
             difference = float(abs(models["shrunk"].encode(texts) - pair.pruned.encode(texts)).max())
+    structure = pair.document.get("structure")
+    loads = None
+    if structure:
+        loads = milliseconds({name: model.st for name, model in models.items()}, starter_texts(), rounds, tick)
     times = in_turn({name: (lambda model=model: model.encode(texts)) for name, model in models.items()}, rounds, tick)
     found: dict[str, Any] = {name: {"seconds": times[name], "bytes": sizes[name]} for name in models}
     pattern = str(pair.document["settings"]["mask"]["pattern"])
-    structure = pair.document.get("structure")
     return {
         **found,
+        **({"milliseconds": loads} if loads else {}),
         "texts": len(texts),
         "neurons_per_layer": neurons,
         "largest_difference": difference,
@@ -105,22 +109,6 @@ def write_shrunk(model: EmbeddingModel, place: Path) -> EmbeddingModel:
     shrink(smaller, inventory(smaller).targets)
     smaller.st.save_pretrained(str(place), create_model_card=False, safe_serialization=True)
     return load_model(spec.with_(model=str(place)))
-
-
-def in_turn(
-    ways: dict[str, Callable[[], object]], rounds: int, tick: Callable[[int, int], None] | None = None
-) -> dict[str, float]:
-    """Median seconds of each way, taken in turn so that a busy machine slows all of them alike; one round warms up."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for count in range(rounds + 1):
-        for place, (name, way) in enumerate(ways.items()):
-            if tick is not None:
-                tick(count * len(ways) + place, (rounds + 1) * len(ways))
-            began = time.perf_counter()
-            way()
-            if count:
-                times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def _sentences(found: dict[str, Any], neurons: int, reason: str, pattern: str) -> list[str]:

@@ -11,6 +11,7 @@ too narrow and p-values too small.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -40,17 +41,43 @@ def paired_bootstrap(
     Returns:
         lower and upper end. Both are nan for fewer than two clusters, which say nothing about spread.
     """
-    sums, sizes = _clustered(differences, clusters)
-    if resamples < 1 or not 0 < level < 1:
-        raise ValueError(f"resamples must be at least 1 and level between 0 and 1, got {resamples} and {level}")
+    return percentile_interval(bootstrap_means(differences, clusters=clusters, seed=seed, resamples=resamples), level)
+
+
+def bootstrap_means(
+    differences: np.ndarray,
+    *,
+    clusters: np.ndarray | None = None,
+    seed: int | Sequence[int] = 0,
+    resamples: int = RESAMPLES,
+) -> np.ndarray:
+    """The mean of every resample: what intervals are cut from, also those of sums over several tasks.
+
+    Args:
+        differences, clusters, resamples: as `paired_bootstrap`.
+        seed: several numbers where several tasks are drawn apart from each other.
+
+    Returns:
+        float64 [resamples]; all nan for fewer than two clusters.
+    """
+    sums, sizes = clustered(differences, clusters)
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1, got {resamples}")
     n = len(sums)
     if n < 2:
-        return float("nan"), float("nan")
+        return np.full(resamples, np.nan)
     rng = np.random.default_rng(seed)
     means = np.empty(resamples)
     for start, end in _chunks(resamples, n):
         drawn = rng.integers(0, n, size=(end - start, n))
         means[start:end] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    return means
+
+
+def percentile_interval(means: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Lower and upper end of the middle share `level` of resampled means [resamples]; nan where there are none."""
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, got {level}")
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
@@ -76,7 +103,7 @@ def sign_flip_test(
     Returns:
         the p-value, in (0, 1].
     """
-    values, _ = _clustered(differences, clusters)
+    values, _ = clustered(differences, clusters)
     if permutations < 1:
         raise ValueError(f"permutations must be at least 1, got {permutations}")
     # Flipping a zero changes nothing.
@@ -97,7 +124,7 @@ def sign_flip_test(
     return (1 + hits) / (1 + permutations)
 
 
-def _clustered(differences: np.ndarray, clusters: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def clustered(differences: np.ndarray, clusters: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Sum of the differences and number of queries of each cluster, float64 [clusters]."""
     values = _checked(differences)
     if clusters is None:

@@ -65,6 +65,11 @@ class RetrievalTask:
     notes: tuple[str, ...] = ()
     missing_documents: int = 0
 
+    @property
+    def letters(self) -> int:
+        """The length of all that has to be encoded: what that takes grows with it, and not with the number of texts."""
+        return sum(map(len, self.queries.values())) + sum(len(passage.embedding_text) for passage in self.corpus)
+
     @classmethod
     def of(
         cls,

@@ -13,7 +13,7 @@ from typing import Any
 
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.json_files import stored_json
-from gaprune_viz.storage.workspace import write_whole
+from gaprune_viz.storage.workspace import write_first, write_whole
 
 STUDY_FORMAT, SWEEP_FORMAT = 1, 3
 STUDY_CELLS, SWEEP_CELLS = "cells", "sweep-cells"
@@ -56,10 +56,29 @@ class CellStore:
         Raises:
             GapruneError: it cannot be written.
         """
-        kept = {"format": self.format, **document}
-        kept = kept if self.digits is None else rounded(kept, self.digits)
-        write_whole(self.folder / f"{key}.json", json.dumps(kept, ensure_ascii=False, allow_nan=False) + "\n")
+        kept = self._kept(document)
+        write_whole(self.folder / f"{key}.json", _text(kept))
         return kept
+
+    def write_once(self, key: str, document: dict[str, Any]) -> dict[str, Any]:
+        """Keep a cell that nobody has kept yet. Returns what is kept: the first that anybody wrote.
+
+        Raises:
+            GapruneError: it cannot be written.
+        """
+        kept = self._kept(document)
+        if write_first(self.folder / f"{key}.json", _text(kept)):
+            return kept
+        # One that is damaged, or of another format, is replaced.
+        return self.read(key, *kept) or self.write(key, document)
+
+    def _kept(self, document: dict[str, Any]) -> dict[str, Any]:
+        kept = {"format": self.format, **document}
+        return kept if self.digits is None else rounded(kept, self.digits)
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def study_cells(folder: Path) -> CellStore:

@@ -6,33 +6,34 @@ The search is a plain grid, then steps around its best point. Nothing is chosen 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gaprune_viz.analysis.exact import exact_scope, load_dense
-from gaprune_viz.calibration.progress import Phases, Progress, drain
-from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import SIDES, Alignment, FisherEstimate, MaskSpec, Objective, RecommendSpec, ScoreSpec, Settings
+from gaprune_viz.calibration.progress import Phases, Progress, relayed
+from gaprune_viz.config import (
+    Alignment,
+    ExecutorSpec,
+    FisherEstimate,
+    MaskSpec,
+    Objective,
+    RecommendSpec,
+    ScoreSpec,
+    Settings,
+)
 from gaprune_viz.config.fields import field_info
 from gaprune_viz.config.presets import PRESETS
-from gaprune_viz.criteria.registry import settled
-from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.significance import paired_bootstrap, sign_flip_test
-from gaprune_viz.evaluation.splits import validation_and_test
-from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
-from gaprune_viz.experiments.cells import content_key, rounded, study_cells
+from gaprune_viz.evaluation.tasks import RetrievalTask
+from gaprune_viz.experiments.cells import rounded
+from gaprune_viz.experiments.executors.opening import Team, opened
+from gaprune_viz.experiments.search_bench import TEST, VALIDATION, SearchBench, measured_by_workers
 from gaprune_viz.models.encoder import EmbeddingModel
-from gaprune_viz.pruning.applying import masked
-from gaprune_viz.pruning.pruned import Latest, Pruned, pruned
 
-FOLDER = "recommend"
+HERE = ExecutorSpec()
 COMPARED = ("magnitude", "paper", "balanced", "obd")
 GRID: dict[str, tuple[Any, ...]] = {
     "fisher_power": (0.5, 1.0),
@@ -56,7 +57,7 @@ class Trial:
 
 
 def recommend(
-    analysis_folder: Path, spec: RecommendSpec, *, model: EmbeddingModel | None = None
+    analysis_folder: Path, spec: RecommendSpec, *, model: EmbeddingModel | None = None, executor: ExecutorSpec = HERE
 ) -> Generator[Progress, None, dict[str, Any]]:
     """Search, then compare the winner with the presets on queries that the search has not seen.
 
@@ -65,6 +66,7 @@ def recommend(
             a search that was stopped goes on.
         spec: what is searched.
         model: the dense model, where it is loaded already.
+        executor: where trials are measured: those of the grid at once, then the steps around each best point.
 
     Returns:
         `settings` of the winner, `sentence`, `trials` (validation: score, percent of dense by side, objective) and
@@ -74,37 +76,58 @@ def recommend(
     Raises:
         GapruneError: whatever a person can put right; also, the dense model scores 0 on a part of a task.
     """
+    with opened(executor, (analysis_folder,)) as team:
+        return (yield from _recommended(analysis_folder, spec, model, team))
+
+
+def _recommended(
+    analysis_folder: Path, spec: RecommendSpec, model: EmbeddingModel | None, team: Team | None
+) -> Generator[Progress, None, dict[str, Any]]:
     yield Progress("Loading the model", 0, 1, 0.0)
-    statistics = Statistics.open(analysis_folder)
-    parts = [validation_and_test(source) for source in (spec.task, spec.general_task)]
-    validation, test = ({side: part[i] for side, part in zip(SIDES, parts, strict=True)} for i in (0, 1))
-    bench = _Measure(statistics, model or load_dense(statistics), spec.sparsity)
+    bench = SearchBench(analysis_folder, spec, model)
+    validation, test = bench.parts[VALIDATION], bench.parts[TEST]
     presets = {name: PRESETS[name].settings.at(spec.sparsity).with_(refit=spec.refit) for name in COMPARED}
-    texts = [sum(len(task.queries) + len(task.corpus) for task in tasks.values()) for tasks in (validation, test)]
+    # The parts differ in their queries, which are much shorter than the passages that they share.
+    texts = [sum(task.letters for task in tasks.values()) for tasks in (validation, test)]
     # The dense model is measured too, before the trials and before the tests.
-    job = Phases({"trials": (1 + spec.trials) * texts[0], "tests": (2 + len(presets)) * texts[1]})
+    costs = {"trials": (1 + spec.trials) * texts[0], "tests": (2 + len(presets)) * texts[1]}
+    job = Phases(costs)
     yield job.at("trials", "Validation")
-    search = _Search(bench, validation, spec)
-    for trial in search.run():
-        done = len(search.trials)
-        label = f"Trial {done}: {trial.of_dense['domain']:.1f} % of dense on validation"
-        yield job.at("trials", label, (1 + done) / (1 + spec.trials))
+    search = _Search(bench, spec)
+    for scores in search.rounds():
+        far = (1 + len(search.trials)) / (1 + spec.trials)
+        if team is not None:
+            ahead = measured_by_workers(team, bench, [_at(spec, score) for score in scores], VALIDATION)
+            yield from relayed(ahead, lambda step, far=far: job.at("trials", step.stage, far))
+        for score in scores:
+            trial = search.measure(score)
+            done = len(search.trials)
+            label = f"Trial {done}: {trial.of_dense['domain']:.1f} % of dense on validation"
+            yield job.at("trials", label, (1 + done) / (1 + spec.trials))
     winner = _at(spec, search.best.score)
     rows = {"recommended": winner, **presets}
     measured: dict[str, dict[str, np.ndarray]] = {}
+    # The winner may be one of the presets.
+    missing = {settings.key() for settings in rows.values() if bench.known((settings, TEST)) is None}
+    job = Phases({**costs, "tests": (1 + len(missing)) * texts[1]})
     yield job.at("tests", "Test: dense")
     dense = {side: bench.dense(task) for side, task in test.items()}
+    if team is not None:
+        ahead = measured_by_workers(team, bench, list(rows.values()), TEST)
+        yield from relayed(ahead, lambda step: job.at("tests", step.stage, 1 / (1 + len(rows))))
+    asked = len(missing)
     for name, settings in rows.items():
-        yield job.at("tests", f"Test: {name}", (1 + len(measured)) / (1 + len(rows)))
+        yield job.at("tests", f"Test: {name}", (1 + asked - len(missing)) / (1 + asked))
+        missing.discard(settings.key())
         measured[name] = {side: bench.values(settings, task) for side, task in test.items()}
     table = _test_table(measured, dense, test)
     return rounded(
         {
             "format": 1,
             "spec": spec.model_dump(mode="json"),
-            "analysis": statistics.document["key"],
+            "analysis": bench.statistics.document["key"],
             "settings": winner.model_dump(mode="json"),
-            "sentence": _sentence(spec, table, parts[0][1]),
+            "sentence": _sentence(spec, table, test["domain"]),
             "queries": {side: len(task.queries) for side, task in test.items()},
             "trials": [
                 {"score": t.score.model_dump(mode="json"), "of_dense": t.of_dense, "objective": t.objective}
@@ -115,53 +138,12 @@ def recommend(
     )
 
 
-class _Measure:
-    """nDCG@10 of every query under some settings, kept on disk."""
-
-    def __init__(self, statistics: Statistics, model: EmbeddingModel, sparsity: float) -> None:
-        self.statistics, self.model, self.sparsity = statistics, model, sparsity
-        self.scope, self.targets = exact_scope(statistics, model)
-        self.store = study_cells(statistics.folder / FOLDER)
-        self._latest = Latest()
-
-    def values(self, settings: Settings | None, task: RetrievalTask) -> np.ndarray:
-        """float64 [queries]; `settings` None for the dense model."""
-        chosen = None if settings is None else settled(settings).content()
-        key = content_key({"settings": chosen, "task": task.content_hash, "analysis": self.statistics.document["key"]})
-        found = self.store.read(key)
-        if found is None:
-            made = None if settings is None else self._pruned(settings)
-            with nullcontext() if made is None else masked(self.model, self.targets, made.masks, made.weights):
-                evaluation = evaluate(task, *encode_task(self.model, task))
-            found = self.store.write(key, {"ndcg_at_10": evaluation.scores["ndcg_at_10"].tolist()})
-        return np.asarray(found["ndcg_at_10"], dtype=np.float64)
-
-    def dense(self, task: RetrievalTask) -> np.ndarray:
-        """float64 [queries] of the dense model, by which all else is measured.
-
-        Raises:
-            GapruneError: all are 0: nothing is a percent of that.
-        """
-        found = self.values(None, task)
-        if found.mean() <= 0:
-            raise GapruneError(
-                f"{task.name}: the dense model has no answer among its first ten for any of {len(found):,} queries, so "
-                "nothing can be said in percent of it.",
-                "Give a task that the model can answer, or one with more queries.",
-            )
-        return found
-
-    def _pruned(self, settings: Settings) -> Pruned:
-        work = partial(pruned, self.statistics, self.model, self.scope, self.targets, settings)
-        return drain(self._latest.of(settings.key(), work))
-
-
 class _Search:
     """A grid in a seeded order, the preset `balanced` first, then steps around the best point."""
 
-    def __init__(self, bench: _Measure, tasks: dict[str, RetrievalTask], spec: RecommendSpec) -> None:
-        self.bench, self.tasks, self.spec = bench, tasks, spec
-        self.dense = {side: bench.dense(task).mean() for side, task in tasks.items()}
+    def __init__(self, bench: SearchBench, spec: RecommendSpec) -> None:
+        self.bench, self.tasks, self.spec = bench, bench.parts[VALIDATION], spec
+        self.dense = {side: bench.dense(task).mean() for side, task in self.tasks.items()}
         self.trials: list[Trial] = []
 
     @property
@@ -169,17 +151,16 @@ class _Search:
         """The trial with the largest objective; of equal ones the earlier."""
         return max(self.trials, key=lambda trial: trial.objective)
 
-    def run(self) -> Iterator[Trial]:
-        """Measure until the trials are used up."""
+    def rounds(self) -> Iterator[list[ScoreSpec]]:
+        """What is to be measured together, until the trials are used up: no score of a round depends on another."""
         seen: set[str] = set()
         around = max(1, self.spec.trials // 3)
-        for scores in (self._grid(self.spec.trials - around), self._around()):
-            for score in scores:
-                if len(self.trials) >= self.spec.trials:
-                    return
-                if score.key() not in seen:
-                    seen.add(score.key())
-                    yield self._measure(score)
+        for scores in chain([list(self._grid(self.spec.trials - around))], self._around()):
+            fresh = list({score.key(): score for score in scores if score.key() not in seen}.values())
+            fresh = fresh[: self.spec.trials - len(self.trials)]
+            seen |= {score.key() for score in fresh}
+            if fresh:
+                yield fresh
 
     def _grid(self, most: int) -> Iterator[ScoreSpec]:
         yield PRESETS["balanced"].settings.score
@@ -191,18 +172,19 @@ class _Search:
         for i in order[: most - 1]:
             yield _score(points[int(i)])
 
-    def _around(self) -> Iterator[ScoreSpec]:
-        """Steps from the best point so far, one constant at a time; the best may change on the way."""
+    def _around(self) -> Iterator[list[ScoreSpec]]:
+        """Steps from the best point so far, one constant at a time; the best may change from round to round."""
         for _ in range(self.spec.trials):
-            base = self.best.score
+            base, scores = self.best.score, []
             for name, moves in STEPS.items():
                 for move in moves:
                     value = round(getattr(base, name) + move, 3)
                     bounds = field_info(ScoreSpec, name)
                     if max(bounds["minimum"], LEAST.get(name, -np.inf)) <= value <= bounds["maximum"]:
-                        yield base.with_(**{name: value})
+                        scores.append(base.with_(**{name: value}))
+            yield scores
 
-    def _measure(self, score: ScoreSpec) -> Trial:
+    def measure(self, score: ScoreSpec) -> Trial:
         settings = _at(self.spec, score)
         of_dense = {
             side: float(100 * self.bench.values(settings, task).mean() / self.dense[side])

@@ -22,7 +22,9 @@ from gaprune_viz.pruning.retraining import RetrainStep, clone, own_targets, retr
 
 EVALUATE_EVERY = 25
 # A step takes as long for each triplet of its batch as encoding so many texts: three texts, forward and backward.
-STEP_TEXTS = 9
+STEP_TEXTS = 7
+# And what comes after the last batch of an analysis, as many.
+WRITING_TEXTS = 700
 TRAINING = "Retraining"
 
 
@@ -133,6 +135,11 @@ def training_texts(spec: RetrainSpec, tasks: Mapping[str, RetrievalTask], every:
     """What a training with `train` costs, in texts that are encoded in the same time."""
     measured = 1 + (spec.steps // every + (spec.steps % every > 0) if every > 0 else 1)
     return spec.steps * STEP_TEXTS * spec.batch_size + measured * sum(map(texts_of, tasks.values()))
+
+
+def analysis_texts(samples: int) -> int:
+    """What an analysis costs, with so many samples a side, in texts that are encoded in the same time."""
+    return 2 * STEP_TEXTS * samples + WRITING_TEXTS
 
 
 def texts_of(task: RetrievalTask) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from gaprune_viz.figures.kit.formatting import percent
 from gaprune_viz.figures.kit.panels import sentence_list
+from gaprune_viz.figures.weights.structures import milliseconds_html
 
 LABELS = {"dense": "Dense", "pruned": "Pruned", "shrunk": "Pruned, silent neurons taken out"}
 
@@ -21,8 +22,13 @@ def speed_html(found: Mapping[str, Any]) -> str:
         f'<p class="gv-sub">Median over the rounds, the models in turn, {found["texts"]} passages a round.</p>'
         "<table><thead><tr><th scope='col'>Model</th><th scope='col'>Milliseconds a text</th>"
         "<th scope='col'>Time, of dense</th><th scope='col'>Weights, MiB</th><th scope='col'>Size, of dense</th></tr>"
-        f"</thead><tbody>{rows}</tbody></table></section>{sentence_list(found['sentences'])}"
+        f"</thead><tbody>{rows}</tbody></table></section>{_loads(found)}{sentence_list(found['sentences'])}"
     )
+
+
+def _loads(found: Mapping[str, Any]) -> str:
+    """Short and long texts, one at a time and many, where they were timed."""
+    return milliseconds_html(found["milliseconds"], LABELS) if "milliseconds" in found else ""
 
 
 def _row(label: str, row: Mapping[str, Any], dense: Mapping[str, Any], texts: int) -> str:

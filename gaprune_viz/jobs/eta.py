@@ -62,7 +62,8 @@ class Eta:
         """Seconds that remain, at the pace of late; None where nothing is known yet."""
         if self._last is None or not self._news:
             return None
-        usual = self._news[-1].units
+        # A short last batch does not make the next one short.
+        usual = max(self._news[-1].units, self._usual_step())
         under_way = max(0.0, self._clock() - self._since)
         seconds, units = self._sums()
         if not units:
@@ -84,6 +85,10 @@ class Eta:
             share *= LEAST_SHARE
             seconds, units = seconds + weight * news.seconds, units + weight * news.units
         return seconds, units
+
+    def _usual_step(self) -> float:
+        """Units that are told at once: the mean over the work, not over the news."""
+        return sum(news.units**2 for news in self._news) / sum(news.units for news in self._news)
 
     def _usual_rate(self) -> float:
         """Units a second: the median over the time that was seen."""

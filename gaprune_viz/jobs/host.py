@@ -23,7 +23,8 @@ from typing import Any, NoReturn, TextIO
 
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import Progress, iterate
-from gaprune_viz.config import RunSpec
+from gaprune_viz.config import ExecutorSpec, RunSpec
+from gaprune_viz.experiments.registry import EXPERIMENTS
 from gaprune_viz.experiments.sweep import SweepPlan, sweep
 from gaprune_viz.jobs.answering import ErrorsTold, pack, take_over, tell
 from gaprune_viz.jobs.lasting import Lasting, serve, stop_when_asked
@@ -104,7 +105,18 @@ def _sweep(folder: str, plan: dict[str, Any]) -> Generator[Progress, None, list[
     return (yield from sweep(Path(folder), SweepPlan.of(plan))).to_dict(orient="records")
 
 
-ALONE: dict[str, Callable[..., Generator[Progress, None, Any]]] = {"analysis": _analysis, "sweep": _sweep}
+def _experiment(
+    name: str, spec: dict[str, Any], folder: str, executor: dict[str, Any]
+) -> Generator[Progress, None, None]:
+    chosen = EXPERIMENTS[name]
+    yield from chosen.run(chosen.spec.parse(spec), Path(folder), ExecutorSpec.parse(executor))
+
+
+ALONE: dict[str, Callable[..., Generator[Progress, None, Any]]] = {
+    "analysis": _analysis,
+    "sweep": _sweep,
+    "experiment": _experiment,
+}
 
 
 def compute(request: dict[str, Any], answers: TextIO) -> None:

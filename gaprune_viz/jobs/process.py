@@ -25,6 +25,7 @@ from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.experiments.sweep import COLUMNS, SweepPlan
 from gaprune_viz.jobs.answering import unpack
 from gaprune_viz.jobs.outcome import Unforeseen, outcome
+from gaprune_viz.jobs.preparing import Preparation
 from gaprune_viz.jobs.threads import settle
 from gaprune_viz.jobs.works.desk import quiet
 
@@ -36,7 +37,7 @@ HOST = "gaprune_viz.jobs.host"
 UNTOUCHED_CARD = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 
 Answer = dict[str, Any]
-__all__ = ["Host", "Unforeseen", "analysis", "lasting", "prepare", "ready", "sweep"]
+__all__ = ["Host", "Unforeseen", "analysis", "done", "lasting", "prepare", "ready", "sweep"]
 
 
 class Host:
@@ -141,9 +142,7 @@ class Host:
 
 _hosts: list[Host] = []
 _lock = threading.Lock()
-# Not set while `prepare` is under way.
-_prepared = threading.Event()
-_prepared.set()
+_preparation = Preparation()
 
 
 def ready() -> None:
@@ -187,14 +186,14 @@ def analysis(run: RunSpec, stopped: Callable[[], bool], *, gives_way: bool = Fal
         GapruneError: what `analyze` raises, or the system ended the process.
         Unforeseen: any other error, with the process's own traceback.
     """
-    return Path((yield from _done("analysis", {"run": run.model_dump(mode="json")}, stopped, gives_way)))
+    return Path((yield from done("analysis", {"run": run.model_dump(mode="json")}, stopped, gives_way)))
 
 
 def sweep(
     folder: Path, plan: SweepPlan, stopped: Callable[[], bool], *, gives_way: bool = False
 ) -> Generator[Progress, None, pd.DataFrame]:
     """Run a sweep as `gaprune_viz.experiments.sweep` does, to the same table; all else is as with an analysis."""
-    rows = yield from _done("sweep", {"folder": str(folder), "plan": plan.document()}, stopped, gives_way)
+    rows = yield from done("sweep", {"folder": str(folder), "plan": plan.document()}, stopped, gives_way)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -216,28 +215,32 @@ def lasting(
         what the work returned, and what it found out about exact masks (`works.kept.Counted`, by what they are kept
         under).
     """
-    return (yield from _done(work, values, stopped, gives_way, heard, LASTING_GRACE_SECONDS))
+    return (yield from done(work, values, stopped, gives_way, heard, LASTING_GRACE_SECONDS))
 
 
 def prepare(folder: Path, *, gives_way: bool = False) -> None:
     """Have the process that stays load what a first comparison on an analysis needs; nothing where it has work already.
 
-    Whoever asks for something meanwhile waits for it: another process would have to load the same.
+    Whoever asks for something meanwhile waits for it: another process would have to load the same. What nobody has to
+    wait for, the pruned side of that comparison, ends when somebody does.
 
     Raises:
         GapruneError: the model is not there, or the system ended the process.
     """
-    with _lock:
-        if any(host.taken for host in _hosts):
+    on, grace = {"analysis": str(folder)}, LASTING_GRACE_SECONDS
+    with _preparation.under_way():
+        with _lock:
+            if any(host.taken for host in _hosts):
+                return
+        drain(_asked("prepare", on, lambda: False, gives_way, quiet, grace))
+        if _preparation.is_awaited():
             return
-        _prepared.clear()
-    try:
-        drain(_asked("prepare", {"analysis": str(folder)}, lambda: False, gives_way, quiet, LASTING_GRACE_SECONDS))
-    finally:
-        _prepared.set()
+        # Somebody waits: the pruned side is read when it is asked for.
+        with suppress(Cancelled):
+            drain(_asked("foresee", on, _preparation.is_awaited, gives_way, quiet, grace))
 
 
-def _done(
+def done(
     work: str,
     values: dict[str, Any],
     stopped: Callable[[], bool],
@@ -245,11 +248,8 @@ def _done(
     heard: Callable[[Any], None] = quiet,
     grace: float | None = None,
 ) -> Generator[Progress, None, Any]:
-    began = time.monotonic()
-    while not _prepared.wait(POLL_SECONDS):
-        if stopped():
-            raise Cancelled
-        yield Progress("Loading the model", 0, 0, time.monotonic() - began)
+    """Do some work of the host, in the process that it has for it; all else is as with an analysis."""
+    yield from _preparation.waited(stopped, POLL_SECONDS)
     return (yield from _asked(work, values, stopped, gives_way, heard, GRACE_SECONDS if grace is None else grace))
 
 

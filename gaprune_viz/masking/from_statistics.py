@@ -11,14 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gaprune_viz.calibration.sources.kept import SourceStatistics
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import SIDES, Alignment, Allocation, ScoreSpec, Settings
 from gaprune_viz.criteria.alignment import align_matrix
-from gaprune_viz.criteria.criterion import STATISTICS, ResolvedScore, WeightStatistics
+from gaprune_viz.criteria.criterion import STATISTICS, Criterion, ResolvedScore, WeightStatistics
 from gaprune_viz.criteria.diagnostics import rank_correlation
 from gaprune_viz.criteria.fisher_estimate import estimate
 from gaprune_viz.criteria.registry import criterion, settled
 from gaprune_viz.criteria.scoring import alignment_of, kappa_of, lacking, numbers_of, score_weights, terms_of
+from gaprune_viz.criteria.sources.over import OVER_SOURCES, over_sources
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.masks import MaskResult, make_masks_streaming, rank_of, sparsity_of, zeros_of
 from gaprune_viz.masking.neurons import WholeNeurons, waking_count
@@ -69,6 +71,7 @@ class ExactScope:
         self.index = {m.name: i for i, m in enumerate(statistics.matrices)}
         self.aligned = all(statistics.gradients.values())
         self.lacks = lacking(statistics.gradients)
+        self.sources = SourceStatistics(statistics)
 
     def kappa(self, spec: ScoreSpec) -> float:
         """The number behind kappa; GapruneError where "auto" has none."""
@@ -92,7 +95,14 @@ class ExactScope:
         theta = self.theta_of(name)
         if "alignment" in chosen.needs:
             read["alignment"] = align_matrix(alignment_of(chosen, spec), self.statistics.matrix(name, theta))
-        return WeightStatistics(theta=theta, matrix_index=self.index[name], **read)
+        return WeightStatistics(theta=theta, matrix_index=self.index[name], **read, **self._over(name, chosen))
+
+    def _over(self, name: str, chosen: Criterion) -> dict[str, Tensor]:
+        """What a criterion needs of what the sources say of a matrix's weights; float32 [out, in] each."""
+        if not set(chosen.needs) & set(OVER_SOURCES):
+            return {}
+        found = over_sources(*self.sources.read(name))
+        return {field: values for field, values in found.items() if field in chosen.needs}
 
     def scores(self, name: str, spec: ScoreSpec) -> Tensor:
         """Scores of one matrix, float32 [out, in]; higher means keep."""
@@ -256,7 +266,7 @@ class ExactScope:
         stats = self.statistics.matrix(name, theta)
         kind = alignment_of(criterion(spec.criterion), spec)
         known = {field: getattr(stats, field) for field in STATISTICS if hasattr(stats, field)}
-        known |= {"alignment": align_matrix(Alignment(kind), stats)}
+        known |= {"alignment": align_matrix(Alignment(kind), stats), **self._over(name, criterion(spec.criterion))}
         return WeightStatistics(
             **{field: values for field, values in known.items() if field not in self.lacks},
             matrix_index=self.index[name],

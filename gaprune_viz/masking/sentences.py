@@ -24,6 +24,8 @@ TERM_LABELS = {
     "fisher_general": "general Fisher information",
     "fisher_joint": "Fisher information of both sides",
     "alignment": "gradient alignment",
+    "source_mean": "mean sensitivity over the sources",
+    "source_spread": "its spread over the sources",
 }
 
 _COUNTED = {

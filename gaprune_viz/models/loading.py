@@ -11,6 +11,7 @@ from gaprune_viz.config import ModelSpec, Pooling
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import COSINE, EmbeddingModel, transformer_of
 from gaprune_viz.models.files.adapters import merged
+from gaprune_viz.models.files.constructing import constructing
 from gaprune_viz.models.files.kinds import (
     ADAPTER,
     PLAIN,
@@ -150,7 +151,7 @@ def _load_sentence_transformer(
     logging.disable_progress_bar()
     dtype = getattr(torch, spec.dtype.value)
     where = place(spec.device, source, dtype) if weights else Placement(None, "meta")
-    with plain_errors(source):
+    with plain_errors(source), constructing():
         return SentenceTransformer(
             str(source),
             device=where.device,

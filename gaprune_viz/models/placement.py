@@ -112,6 +112,15 @@ def own_device() -> torch.device | None:
     """The device that a launcher gave this process; None where none did."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return None
+    return process_state().device
+
+
+def process_state() -> Any:
+    """Accelerate's state of this process among those that a launcher started; the first call joins the others.
+
+    Left to itself, accelerate takes processes without a card for strangers: each would do the whole work.
+    """
     from accelerate import PartialState
 
-    return PartialState().device
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return PartialState(cpu=accelerator is None or accelerator.type == "mps")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.blocks import find_blocks, is_conv1d, is_linear
+from gaprune_viz.models.files.constructing import constructing
 from gaprune_viz.models.roles import ATTENTION_ROLES, MLP_ROLES, role_by_name
 
 Shape = tuple[int, int]
@@ -51,9 +52,8 @@ class Skeleton:
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         self.mode = FakeTensorMode()
-        with self.mode, _default_dtype(dtype):
-            backbone = _of_config(config) if kind is None else kind(config)
-            self.backbone = backbone.eval().requires_grad_(False)
+        with self.mode:
+            self.backbone = _of_config(config, kind, dtype).eval().requires_grad_(False)
         self.parameters = sum(p.numel() for p in self.backbone.parameters())
         self.bytes = _bytes_of([*self.backbone.parameters(), *self.backbone.buffers()])
 
@@ -107,11 +107,14 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def _of_config(config: Any) -> Any:
+def _of_config(config: Any, kind: type[nn.Module] | None, dtype: torch.dtype) -> Any:
     from transformers import AutoModel, T5EncoderModel
 
-    # sentence-transformers takes the encoder alone.
-    return T5EncoderModel(config) if config.model_type in ("t5", "mt5") else AutoModel.from_config(config)
+    if kind is None and config.model_type in ("t5", "mt5"):
+        # sentence-transformers takes the encoder alone.
+        kind = T5EncoderModel
+    with constructing(), _default_dtype(dtype):
+        return AutoModel.from_config(config) if kind is None else kind(config)
 
 
 def _bytes_of(tensors: Iterable[Tensor]) -> int:

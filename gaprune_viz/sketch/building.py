@@ -52,14 +52,19 @@ class SketchBuilder:
         self.kappa = medians["sqrt_theta"] / scale if medians and scale > 0 else 0.0
         self.parts: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
 
-    def add(self, stats: MatrixStatistics) -> None:
-        """Sample the next matrix."""
+    def add(self, stats: MatrixStatistics, over: Mapping[str, Tensor] | None = None) -> None:
+        """Sample the next matrix.
+
+        Args:
+            over: what several sources say of its weights (`over_sources`), float32 [out, in] each.
+        """
         index = len(self.parts)
         info = self.matrices[index]
         scattered = _scattered(stats, self.counts[index], self.generator)
         segments = _segments(info, self.segment_counts[index], self.length, self.generator)
         weights = fitted_weights(stats, scattered, self.kappa), np.full(len(segments), info.size / len(segments))
         whole = {f"s_{kind.value}": align_matrix(kind, stats).reshape(-1) for kind in OF_WHOLE_MATRICES}
+        whole |= {name: values.reshape(-1) for name, values in (over or {}).items()}
         for side in SIDES:
             raw = getattr(stats, f"fisher_{side}")
             smooth = rank_one(raw)

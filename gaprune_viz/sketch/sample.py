@@ -9,7 +9,7 @@ The *segments* are stretches of consecutive inputs of a row, for what is decided
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,14 @@ from gaprune_viz.calibration.statistics import MatrixInfo
 from gaprune_viz.config import SIDES, Alignment, FisherEstimate
 from gaprune_viz.criteria.alignment import correlation, sign_agreement
 from gaprune_viz.criteria.criterion import WeightStatistics
+from gaprune_viz.criteria.sources.over import OVER_SOURCES, over_sources
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.array_files import DAMAGED, read_arrays
 
 ESTIMATES = tuple(f"{kind.value}_{side}" for kind in (FisherEstimate.RANK_ONE, FisherEstimate.SHRUNK) for side in SIDES)
 """Fields of a sample that sketches of earlier versions lack."""
+LATER = frozenset((*ESTIMATES, *OVER_SOURCES))
+"""Fields that need not be in a sketch: those, and what only a run of several sources writes down."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Sample:
         act_domain: float32, root mean square of the weight's input feature.
         s_row, s_matrix, s_unit_product: float32, the alignments that need a whole matrix.
         rank_one_*, shrunk_*: float32, estimates of the Fisher information; None in sketches of earlier versions.
+        source_*: float32, over the sources of a run of several (`over_sources`).
     """
 
     matrix: Tensor
@@ -57,9 +61,22 @@ class Sample:
     rank_one_general: Tensor | None = None
     shrunk_domain: Tensor | None = None
     shrunk_general: Tensor | None = None
+    source_agreement: Tensor | None = None
+    source_least: Tensor | None = None
+    source_mean: Tensor | None = None
+    source_spread: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.theta)
+
+    def over_sides(self, masses: Sequence[float]) -> Sample:
+        """The same, with what the two sides say of each weight as the sources of a run that has no others.
+
+        Args:
+            masses: mean Fisher information of each side over the scope.
+        """
+        fishers, grads = (self.fisher_domain, self.fisher_general), (self.grad_domain, self.grad_general)
+        return replace(self, **over_sources(fishers, grads, masses))
 
     def alignment(self, kind: Alignment) -> Tensor:
         """s_j of each sampled weight, float32 [n]."""
@@ -100,6 +117,7 @@ class Sample:
             alignment=self.alignment(kind),
             grad_domain=self.grad_domain,
             act_domain=self.act_domain,
+            **{name: getattr(self, name) for name in OVER_SOURCES},
             flat_index=self.flat,
             matrix_index=self.matrix,
         )
@@ -132,7 +150,7 @@ class Sketch:
             GapruneError: the file is missing or damaged, or is the sketch of others.
         """
         places = {side: {f.name: f"{side}:{f.name}" for f in fields(Sample)} for side in ("scattered", "segments")}
-        names = {place: name in ESTIMATES for side in places.values() for name, place in side.items()}
+        names = {place: name in LATER for side in places.values() for name, place in side.items()}
         needed = ["segment_length", *(place for place, is_later in names.items() if not is_later)]
         later = [place for place, is_later in names.items() if is_later]
         try:

@@ -6,12 +6,13 @@ The exact mask is another matter (`masking`); the preview says what it will look
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import nan
 
 import numpy as np
 
 from gaprune_viz.calibration.statistics import MatrixInfo
-from gaprune_viz.config import ScoreSpec, Settings
+from gaprune_viz.config import SIDES, ScoreSpec, Settings
 from gaprune_viz.criteria.criterion import ResolvedScore
 from gaprune_viz.criteria.diagnostics import spread_correlation, term_shares
 from gaprune_viz.criteria.registry import criteria, criterion, settled
@@ -36,6 +37,7 @@ class LiveScope:
         matrices: of the scope.
         scales: sizes that scores are set against (`Statistics.scales`).
         gradients: of each side whether it has any; None for both.
+        several: whether the run has more sources than its two sides.
     """
 
     def __init__(
@@ -44,9 +46,14 @@ class LiveScope:
         matrices: Sequence[MatrixInfo],
         scales: Mapping[str, float],
         gradients: Mapping[str, bool] | None = None,
+        several: bool = False,
     ) -> None:
         self.aligned = all((gradients or {}).values())
         lacks = lacking(gradients or {})
+        if not several:
+            masses = [scales.get(f"mass_{side}", nan) for side in SIDES]
+            samples = sketch.scattered.over_sides(masses), sketch.segments.over_sides(masses)
+            sketch = Sketch(*samples, sketch.segment_length)
         self.sketch, self.matrices, self.scales = sketch, tuple(matrices), dict(scales)
         self.sizes = np.array([m.size for m in matrices], dtype=np.float64)
         self.layers = tuple(sorted({m.layer for m in matrices}))
@@ -59,6 +66,15 @@ class LiveScope:
         # The signs of the product, because the product of two small gradients underflows.
         apart = (sample.grad_domain.sign() * sample.grad_general.sign() < 0).numpy()
         self.disagreement = self.scattered.total(apart) / float(self.sizes.sum()) if self.aligned else nan
+
+    @cached_property
+    def agreement(self) -> np.ndarray:
+        """How far the gradients of all sources agree, float64 [matrices], each in the mean over its weights; nan where
+        a source has none, or the sketch does not hold it."""
+        found = self.sketch.scattered.source_agreement
+        if found is None or not self.aligned:
+            return np.full(len(self.matrices), nan)
+        return self.scattered.mean_by_matrix(found.numpy())
 
     def kappa(self, spec: ScoreSpec) -> float:
         """The number behind kappa.
@@ -157,7 +173,15 @@ class LiveScope:
 
         Args:
             by_row: take the sample of whole stretches of rows even where the scattered one would do.
+
+        Raises:
+            GapruneError: whole structures go, which a sample of single weights does not know.
         """
+        if settings.structure.whole:
+            raise GapruneError(
+                f"Which single weights go with whole {settings.structure.structure.value} a sketch cannot tell.",
+                "Look inside a matrix, which makes the cut, or set structure to weights.",
+            )
         mask = settled(settings).mask
         view = self.segments if by_row or within_rows(mask) else self.scattered
         return view, self.cutting.cut(view, settings.score, mask).pruned

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,17 +149,46 @@ def write_whole(place: Path, text: str) -> None:
     Raises:
         GapruneError: it cannot be written.
     """
-    name = ""
+    with _beside(place, text) as written:
+        written.replace(place)
+
+
+def write_first(place: Path, text: str) -> bool:
+    """Write a text file where there is none: of several that try, one does, and others see all of its or nothing.
+
+    Returns:
+        whether this was the one.
+
+    Raises:
+        GapruneError: it cannot be written.
+    """
+    with _beside(place, text) as written:
+        try:
+            place.hardlink_to(written)
+        except FileExistsError:
+            return False
+        except OSError:
+            # Some file systems have no second names. What several write there is the same.
+            written.replace(place)
+    return True
+
+
+@contextmanager
+def _beside(place: Path, text: str) -> Iterator[Path]:
+    """A file with some text beside a place, until it is there."""
+    written: Path | None = None
     try:
         with tempfile.NamedTemporaryFile("w", dir=place.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
-            name = file.name
+            written = Path(file.name)
             file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(place)
+        written.chmod(0o644)
+        yield written
     except OSError as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
         raise GapruneError(f"Writing {place} failed: {error.strerror}.", "Check free space and permissions.") from error
+    finally:
+        if written is not None:
+            with suppress(OSError):
+                written.unlink(missing_ok=True)
 
 
 def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMIT) -> list[str]:

@@ -51,3 +51,8 @@ def held(page: Page) -> Held:
         return {**fresh, **changed, **(others or {})}
 
     return values
+
+
+def told(steps: Any, place: Any) -> list[str]:
+    """What was shown at a place, in words."""
+    return [plain(step[place]) for step in steps if place in step]

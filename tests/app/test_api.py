@@ -64,6 +64,22 @@ def test_the_endpoints_are_named_and_typed_and_nothing_else_is_offered(client: C
 
 
 @pytest.mark.minilm
+def test_a_structure_is_told_and_exported(client: Client) -> None:
+    asked = {"structure": "neurons", "sparsity": 0.25}
+    cut = client.predict("demo", "obd", asked, api_name="/tune")["cut"]
+    # A neuron has a row of 384 and a bias in up, and a column of 384 in down; 384 of 1,536 go in each of six layers.
+    assert (cut["before"], cut["after"]) == (1_536, 1_152)
+    assert cut["dense_parameters"] - cut["parameters"] == 6 * 384 * (384 + 1 + 384)
+    with pytest.raises(Exception, match="no head size of its own"):
+        client.predict("demo", "obd", {**asked, "structure": "heads"}, api_name="/tune")
+    with pytest.raises(Exception, match="Structures go whole, without the pattern 2:4"):
+        client.predict("demo", "nm-2-4", asked, api_name="/tune")
+    with ZipFile(str(client.predict("demo", "obd", {**asked, "structure": "layers"}, api_name="/export"))) as archive:
+        assert "mask.safetensors" not in archive.namelist()
+        assert "layers" in archive.read("README.md").decode()
+
+
+@pytest.mark.minilm
 def test_the_same_are_tools_of_an_mcp_server(address: str, client: Client) -> None:
     """One call over the Model Context Protocol, against the same call over HTTP."""
     import asyncio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,7 +76,9 @@ def rerank(
 def searched(page: Page, held: Held, view: View, settings: Settings, pick: str | None = None) -> dict[Any, Any]:
     """What the page holds, where chemistry is searched with a sample query."""
     tab = page.tabs["retrieval"].parts
-    return held(view=view, settings=settings, others={tab.task: "chemistry", tab.pick: pick, tab.text: ""})
+    return held(
+        view=view, settings=settings, others={tab.task: "chemistry", tab.pick: pick, tab.text: "", tab.live: True}
+    )
 
 
 @pytest.mark.parametrize("typed", [False, True])
@@ -188,6 +191,58 @@ def test_what_is_no_setting_stops_the_re_ranking_too(page: Page) -> None:
     assert flag.is_set()
     del live._running["live"]
     interrupt(tuning.set(SETTINGS), REQUEST)
+
+
+def test_a_comparison_begins_with_the_dense_models_best(page: Page, held: Held, view: View) -> None:
+    tab, pick = page.tabs["retrieval"].parts, next(iter(load_task("chemistry").queries))
+    values = searched(page, held, view, Settings(mask=MaskSpec(sparsity=0.37)), pick)
+    steps = [step for step in retrieval_events.compare_query(tab, page.frame)(values, REQUEST) if tab.ranking in step]
+    first, whole = (plain(step[tab.ranking]) for step in steps)
+    assert "First the dense top 50 re-ranked under the exact mask at 37.0 %." in first
+    assert "First" not in whole
+    assert [step[tab.asked] for step in steps] == [asked(pick)] * 2
+    # What has been read already is shown at once.
+    again = [step for step in retrieval_events.compare_query(tab, page.frame)(values, REQUEST) if tab.ranking in step]
+    assert [plain(step[tab.ranking]) for step in again] == [whole]
+    assert live._running == {}
+
+
+def test_a_move_ends_a_comparison_whose_first_ranking_is_there(
+    page: Page, held: Held, view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab, pick = page.tabs["retrieval"].parts, next(iter(load_task("chemistry").queries))
+    settings, told = Settings(mask=MaskSpec(sparsity=0.38)), live.live_html
+
+    def shown(*given: Any) -> str:
+        found = told(*given)
+        # The page moves on as soon as the browser has it.
+        threading.Timer(0.01, lambda: live.interrupt(page.frame)(page.frame.tuning.set(SETTINGS), REQUEST)).start()
+        return found
+
+    monkeypatch.setattr(live, "live_html", shown)
+    monkeypatch.setattr(retrieval_events, "asked", slowly(retrieval_events.asked))
+    values = searched(page, held, view, settings, pick)
+    steps = list(retrieval_events.compare_query(tab, page.frame)(values, REQUEST))
+    assert len([step for step in steps if tab.ranking in step]) == 1
+    assert "says what it is of" in plain(steps[-1][tab.progress])
+
+
+def slowly(work: Any) -> Any:
+    """The same, which goes on for a second after its first news."""
+
+    def asked(*given: Any, heard: Any, **values: Any) -> Any:
+        *_, report, stopped = given
+
+        def told(part: Any) -> None:
+            heard(part)
+            until = time.monotonic() + 10
+            while not stopped() and time.monotonic() < until:
+                report("Encoding", 1, 2)
+                time.sleep(0.01)
+
+        return work(*given, heard=told, **values)
+
+    return asked
 
 
 def test_a_comparison_leaves_its_query_for_live_mode(page: Page, held: Held, view: View) -> None:

@@ -19,7 +19,7 @@ from gaprune_viz.analysis.catalogue import delete_run, kept_runs, label_run
 from gaprune_viz.app import tour
 from gaprune_viz.app.frame.address import matrix_at, settings_of, view_of
 from gaprune_viz.app.frame.headline import headline_html
-from gaprune_viz.app.page import Page
+from gaprune_viz.app.page import Page, build
 from gaprune_viz.app.serving import address_parts
 from gaprune_viz.app.session.access import DEMO, visitor
 from gaprune_viz.app.session.runs import runs_table
@@ -296,3 +296,11 @@ def test_silent_neurons_are_counted_layer_by_layer(tiny_analysis: Path) -> None:
     last = downs[-1].layer
     assert f"2 in every layer; most in layer {last}: {found[last]}." in neurons_html(found)
     assert neurons_html({}) == ""
+
+
+def test_the_browser_hears_of_progress_in_one_place() -> None:
+    """Of each event, every component that any event writes would be told otherwise."""
+    demo = build()
+    events = demo.get_config_file()["dependencies"]
+    (place,) = {tuple(event["show_progress_on"]) for event in events}
+    assert [demo.blocks[one].elem_id for one in place] == ["gv-bell"]

@@ -213,7 +213,7 @@ def test_a_model_has_a_size(tiny_bert: Path) -> None:
     access = Access(ServeSpec(public=True, models=(str(tiny_bert),), max_parameters=1_000))
     run = RunSpec(model=ModelSpec(model=str(tiny_bert)), calibration=CalibrationSpec(samples=2))
     with visit(Visitor(access, ANN)), pytest.raises(GapruneError, match="at most 1,000"):
-        STORE.model(run.model.with_(max_length=17))
+        STORE.outline(run.model.with_(max_length=17))
 
 
 def test_a_page_has_one_job_and_an_address_a_few() -> None:

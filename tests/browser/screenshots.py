@@ -170,6 +170,11 @@ def study(page: Page) -> None:
     expect(page.locator("#gv-study-text")).to_contain_text("without any training")
 
 
+def domains(page: Page) -> None:
+    page.locator("#gv-domains-scores [role=gridcell]").nth(1).click()
+    expect(page.locator("#gv-domains-places [role=grid]")).to_be_visible()
+
+
 def data(page: Page) -> None:
     """An upload: the bundled finance triplets as a CSV file of a person's own."""
     triplets = load_triplets("finance").triplets
@@ -202,6 +207,7 @@ TABS: dict[str, Callable[[Page], None]] = {
     "Sweep": sweep,
     "Benchmark": benchmark,
     "Study": study,
+    "Domains": domains,
     "Data": data,
     "Export": nothing,
     "Runs": nothing,

@@ -13,7 +13,7 @@ from gaprune_viz.config.playing import PlaySpec
 from tests.browser.conftest import opened, quiet
 from tests.browser.test_page import CELLS, SECOND, open_tab, slider
 
-LONG = 60 * SECOND
+LONG = 240 * SECOND
 QUERY = "chemistry-corrosion-protection-3-q1"
 SAID = "#gv-said"
 # The rests are short; and at every step, the sparsity and which settings the ranking on screen was made under.

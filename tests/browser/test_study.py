@@ -46,3 +46,16 @@ def test_a_file_that_is_no_study_says_so_in_its_place(again: Page, tmp_path: Pat
     open_tab(page, "Study")
     page.locator("#gv-study-upload input[type=file]").set_input_files(str(wrong))
     expect(page.locator("#gv-study-text .gv-error")).to_contain_text("damaged", timeout=SLOW)
+
+
+@pytest.mark.leaves("study running")
+def test_a_study_says_what_it_will_take_before_it_runs(again: Page) -> None:
+    page = again
+    open_tab(page, "Study")
+    page.get_by_role("button", name="Run a study").click()
+    page.locator("#gv-study-estimate").click()
+    expect(page.locator("#gv-study-progress")).to_contain_text("9 cells, 1 analysis: about", timeout=SLOW)
+    page.locator("#gv-study-name input, #gv-study-name textarea").first.fill("../x")
+    page.locator("#gv-study-run").click()
+    expect(page.locator("#gv-study-progress .gv-error")).to_contain_text("needs a name", timeout=SLOW)
+    page.get_by_role("button", name="Run a study").click()

@@ -33,7 +33,9 @@ def launch(logs: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
         port = free.getsockname()[1]
     launcher = ["--nproc_per_node", 2, "--master_addr", "127.0.0.1", "--master_port", port]
     words = ["-m", "torch.distributed.run", *launcher, "--log_dir", logs, "--tee", 3, "-m", "gaprune_viz", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    # What a person need not know of.
+    environment.pop("ACCELERATE_USE_CPU", None)
     return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, env=environment)
 
 
@@ -53,6 +55,7 @@ def test_two_processes_give_the_numbers_of_one(
     assert said["1"] == ""
     assert [path.name for path in out.parent.iterdir()] == ["two"]
     one, two = Statistics.open(tiny_analysis), Statistics.open(out)
+    assert two.document["processes"] == 2
     assert one.document["key"] == two.document["key"]
     for side in ("domain", "general"):
         assert one.document["data"][side]["tokens"] == two.document["data"][side]["tokens"]

@@ -20,13 +20,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.reliability import faults_of_files, faults_of_pages, faults_of_processes
+from tests.reliability import faults_of_executors, faults_of_files, faults_of_pages, faults_of_processes
 from tests.reliability.ground import Ground, Outcome
 
 STEPS: tuple[Callable[[Ground], None], ...] = (
     *faults_of_processes.STEPS,
     *faults_of_pages.STEPS,
     *faults_of_files.STEPS,
+    *faults_of_executors.STEPS,
 )
 
 

@@ -117,7 +117,6 @@ def dead_worker(ground: Ground) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "ACCELERATE_USE_CPU": "true"},
     )
     until = time.monotonic() + 120
     while not ground.leftovers() and process.poll() is None and time.monotonic() < until:

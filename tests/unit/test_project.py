@@ -70,7 +70,9 @@ def test_this_environment_is_the_pinned_one(pins: dict[str, str]) -> None:
 
 def test_every_imported_package_is_a_dependency() -> None:
     extras = PROJECT["optional-dependencies"]
-    optional = {Requirement(line).name for name in ("ontologies", "excel", "peft") for line in extras[name]}
+    optional = {
+        Requirement(line).name for name in ("ontologies", "excel", "peft", "dask", "ray") for line in extras[name]
+    }
     declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
     declared |= {canonicalize_name(name) for name in optional}
     # pydantic's own core is pinned by pydantic, and mixed in with its public names; tokenizers is part of transformers.

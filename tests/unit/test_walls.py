@@ -20,6 +20,7 @@ from tests.walls import (
     circles,
     handlers_of_everything,
     imported_modules,
+    made_beside_others,
     name_of,
     package_of,
     room_of,
@@ -74,6 +75,23 @@ def test_a_module_is_one_idea(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
 def test_an_error_is_caught_by_its_name(path: Path) -> None:
     assert list(handlers_of_everything(path.read_text(encoding="utf-8"))) == []
+
+
+# It runs by itself and imports nothing of the package.
+ALONE = {"experiments/frontier/elsewhere.py"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_models_are_made_one_at_a_time(path: Path) -> None:
+    if path.relative_to(PACKAGE).as_posix() not in ALONE:
+        assert list(made_beside_others(path.read_text(encoding="utf-8"))) == []
+
+
+def test_a_model_made_beside_others_is_seen() -> None:
+    assert list(made_beside_others("def f(p):\n    return AutoModel.from_pretrained(p)"))
+    assert list(made_beside_others("with open(p) as f:\n    m = SentenceTransformer(str(p))"))
+    assert not list(made_beside_others("with plain(), constructing():\n    m = SentenceTransformer(str(p))"))
+    assert not list(made_beside_others("c = AutoConfig.from_pretrained(p)\ns = SentenceTransformer(modules=[a])"))
 
 
 def test_every_module_has_a_room() -> None:

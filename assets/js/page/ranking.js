@@ -38,5 +38,6 @@ new MutationObserver((_, watcher) => {
   const block = document.getElementById('gv-ranking');
   if (!block) return;
   watcher.disconnect();
-  new MutationObserver(mark).observe(block, { childList: true, subtree: true });
+  // A ranking that differs in words only is not put in anew: its attributes change.
+  new MutationObserver(mark).observe(block, { childList: true, subtree: true, attributeFilter: ['data-made-for'] });
 }).observe(document.documentElement, { childList: true, subtree: true });

@@ -76,7 +76,7 @@ def settings_of(params: Mapping[str, str]) -> Settings | None:
         asked = True
         text = text[:LONGEST]
         held[name] = text if isinstance(held[name], (str, bool)) else _number(text)
-    if "allocation" not in params and _own_group(held["criterion"]):
+    if not {"allocation", "structure"} & set(params) and _own_group(held["criterion"]):
         # Addresses of before `auto` say nothing of the allocation where it is global; those of now do.
         held["allocation"] = Allocation.GLOBAL.value
     return settings_from(held) if asked else None

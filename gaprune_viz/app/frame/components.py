@@ -10,6 +10,7 @@ import gradio as gr
 from gaprune_viz.app.session.view import Shown, View
 from gaprune_viz.app.sidebar import Sidebar
 from gaprune_viz.app.tuning.bar import TuningBar
+from gaprune_viz.app.tuning.timing import TimingBar
 from gaprune_viz.app.widgets.events import Values
 
 
@@ -26,6 +27,7 @@ class Frame:
         look: what is looked at as an address has it.
         bell: how the browser asks for a state of the page.
         collection: what is searched; the tab that searches lays it out, others read it.
+        timing: what a cut of whole structures is expected to take.
     """
 
     view: gr.State
@@ -38,6 +40,7 @@ class Frame:
     sidebar: Sidebar
     tuning: TuningBar
     headline: gr.HTML
+    timing: TimingBar
 
     @property
     def state(self) -> list[Any]:

@@ -41,6 +41,7 @@ class Following:
                 frame.headline: headline_html(shown.now),
                 frame.query: query,
                 frame.drawn: query,
+                **frame.timing.follow(shown.now),
             }
             for placed in self.tabs:
                 changes |= placed.draw("at_once", shown)
@@ -81,7 +82,8 @@ class Following:
     @property
     def refreshing(self) -> Listener:
         frame = self.frame
-        writes = [frame.tuning.preset, frame.headline, *self._all("writes", "at_once"), frame.query, frame.drawn]
+        writes = [frame.tuning.preset, frame.headline, *frame.timing.writes, *self._all("writes", "at_once")]
+        writes += [frame.query, frame.drawn]
         return listener(self.refresh, [*frame.state, *self._all("reads", "at_once")], writes)
 
     @property

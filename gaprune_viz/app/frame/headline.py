@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 
 from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.session.structures import cut_document
 from gaprune_viz.app.session.view import Live, mask_words, matrix_label
 from gaprune_viz.app.tuning.controls import settings_line
 from gaprune_viz.calibration.description import NO_LABELS
@@ -14,11 +15,14 @@ from gaprune_viz.experiments.sweep import LEVELS, collapses
 from gaprune_viz.figures.experiments.sweep_words import collapse_sentence
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import count, number, percent
+from gaprune_viz.figures.weights.structures import cut_cards
 from gaprune_viz.masking.sentences import waking_sentence
 
 
 def headline_html(now: Live) -> str:
     """The row of figures, the plain sentence and what decides."""
+    if now.cut is not None:
+        return _cut_html(now)
     preview, sizes = now.preview, now.analysis.live.sizes
     zeros = float((preview.pruned_fraction * sizes).sum())
     whole = now.analysis.statistics.document["model"]["parameters"]
@@ -52,6 +56,16 @@ def headline_html(now: Live) -> str:
         + (panels.notice(waking_sentence(woken)) if woken else "")
         + collapse_html(now)
         + panels.stat_cards(cards)
+    )
+
+
+def _cut_html(now: Live) -> str:
+    """The same where whole structures go: what is left, and how fast that is."""
+    known = STORE.counted(now.analysis, now.preview.settings) is not None
+    return (
+        panels.sentence_card(now.preview.sentence)
+        + settings_line(now.preview.settings)
+        + panels.stat_cards(cut_cards(cut_document(now), known=known))
     )
 
 

@@ -61,13 +61,18 @@ def run_analysis(frame: Frame, following: Following) -> Callable[..., Steps]:
 
 def on_screen(following: Following, shown: Shown) -> Changes:
     """Everything that a new analysis draws; what hidden tabs show is drawn when they are opened."""
-    frame, now = following.frame, shown.now
+    frame, analysis = following.frame, STORE.analysis(shown.view.analysis)
     changes: Changes = {
         frame.view: shown.view.model_dump(),
-        frame.look: look_query(shown.view, now.analysis.statistics.matrices),
-        frame.sidebar.current: run_line(now.analysis, shown.view.analysis),
-        frame.headline: headline_html(now),
+        frame.look: look_query(shown.view, analysis.statistics.matrices),
+        frame.sidebar.current: run_line(analysis, shown.view.analysis),
     }
+    try:
+        now = shown.now
+    except GapruneError as error:
+        # Such settings as another model can have and this one cannot: the analysis is there all the same.
+        return {**changes, frame.headline: panels.error_card(error.message, error.hint)}
+    changes |= {frame.headline: headline_html(now), **frame.timing.follow(now)}
     for placed in following.tabs:
         for kind in DRAWN:
             if kind != "open" or placed.tab.name == shown.values[frame.active]:
@@ -103,7 +108,7 @@ def _planned(run: RunSpec, refit: RefitSpec) -> Work[tuple[Plan, str]]:
     visitor().check_run(run)
 
     def work(report: Report, stopped: Stopped) -> tuple[Plan, str]:
-        STORE.hand_over(run.model)
+        STORE.check_model(run.model)
         given = {"run": run.model_dump(mode="json"), "refit": refit.model_dump(mode="json")}
         return driven(process.lasting("plan", given, stopped, gives_way=visitor().public), report, stopped)[0]
 
@@ -115,6 +120,7 @@ def wire_run(frame: Frame, following: Following) -> None:
     side = frame.sidebar
     reads = [*frame.state, frame.active, *side.all]
     writes: list[Any] = [side.run, side.cancel, side.progress, side.current, frame.view, frame.look, frame.headline]
+    writes += frame.timing.writes
     for placed in following.tabs:
         for kind in DRAWN:
             reads += placed.reads(kind)

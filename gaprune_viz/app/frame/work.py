@@ -78,7 +78,7 @@ def analysis_of(run: RunSpec) -> Work[Path]:
     visitor().check_run(run)
 
     def work(report: Report, stopped: Stopped) -> Path:
-        STORE.hand_over(run.model)
+        STORE.check_model(run.model)
         if zerogpu.available():
             making: Generator[Progress, None, Any] = zerogpu.analysis(run)
         else:

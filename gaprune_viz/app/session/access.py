@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaprune_viz.config import STARTER_DOMAINS, Fisher, ModelSpec, RunSpec, ServeSpec
+from gaprune_viz.data.sources.naming import places_of, sides_of
 from gaprune_viz.data.triplets import check_source
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.jobs.line import Owner
@@ -116,14 +117,14 @@ class Access:
         """
         spec = self.spec
         if not spec.public:
-            for source in (run.calibration.domain, run.calibration.general):
+            for source in places_of(run.calibration):
                 check_source(source)
             return
         self.check_model(run.model)
-        if run.calibration.samples > spec.max_samples:
+        samples = run.calibration.samples * max(map(len, sides_of(run.calibration).values()))
+        if samples > spec.max_samples:
             raise GapruneError(
-                f"samples: {run.calibration.samples} is more than this public page takes.",
-                f"Use {spec.max_samples} or less.",
+                f"samples: {samples} is more than this public page takes.", f"Use {spec.max_samples} or less per side."
             )
         # Each is a backward pass over all texts.
         if run.calibration.fisher is Fisher.EMBEDDING and run.calibration.projections > MOST_PROJECTIONS:
@@ -131,7 +132,7 @@ class Access:
                 f"projections: {run.calibration.projections} is more than this public page takes.",
                 f"Use {MOST_PROJECTIONS} or less.",
             )
-        for source in (run.calibration.domain, run.calibration.general):
+        for source in places_of(run.calibration):
             self.check_source(source, session)
 
     def check_model(self, model: ModelSpec) -> None:

@@ -21,6 +21,7 @@ from gaprune_viz.figures.kit.formatting import percent
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
 from gaprune_viz.masking.neurons import Losses
 from gaprune_viz.models.prompts import told
+from gaprune_viz.pruning.structured.foreseen import Foreseen
 from gaprune_viz.sketch.preview import Overlaps, Preview
 
 
@@ -49,16 +50,20 @@ class Live:
     Attributes:
         table: one row per matrix.
         losses: of the exact masks, where they are known.
+        cut: what is left where whole structures go; None where single weights do.
     """
 
     analysis: Analysis
     preview: Preview
     table: pd.DataFrame
     losses: Losses | None = None
+    cut: Foreseen | None = None
 
     @cached_property
     def overlaps(self) -> Overlaps:
-        """The mask against every criterion's."""
+        """The mask against every criterion's; nothing where structures go, of which a sketch cannot tell."""
+        if self.cut is not None:
+            return Overlaps({}, {})
         return self.analysis.live.overlaps(self.preview.settings)
 
     @property
@@ -93,16 +98,20 @@ class Shown:
 def live(view: View, settings: Settings) -> Live:
     """Score the sketch of the analysis that a page looks at."""
     analysis = STORE.analysis(view.analysis)
-    preview = STORE.preview(analysis, settings)
+    if settings.structure.whole:
+        preview, cut = STORE.cut(analysis, settings)
+    else:
+        preview, cut = STORE.preview(analysis, settings), None
     losses = STORE.losses(analysis, settings)
     table = analysis.summary.assign(
         pruned_fraction=preview.pruned_fraction,
         score_mean=preview.score_mean,
         threshold=preview.thresholds,
+        source_agreement=analysis.live.agreement,
         # Never from the sketch, which holds too few stretches of rows to tell a share of rows.
         rows_gone=[losses.rows[m.name] / m.rows if losses else np.nan for m in analysis.statistics.matrices],
     )
-    return Live(analysis, preview, table, losses)
+    return Live(analysis, preview, table, losses, cut)
 
 
 def selected_name(view: View, analysis: Analysis) -> str:

@@ -16,6 +16,7 @@ NAMES = (
     "sweep",
     "benchmark",
     "study",
+    "domains",
     "data",
     "export",
     "runs",

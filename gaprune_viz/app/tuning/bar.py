@@ -19,6 +19,8 @@ from gaprune_viz.config.presets import PRESETS, Preset
 from gaprune_viz.criteria.registry import criteria
 
 KAPPA_CHOICES = ("1", "auto", "10", "100", "1000", "10000", "100000")
+MULTIPLES = ("1", "8", "16", "32", "64", "128")
+STEPS = ("0", "30", "100", "300")
 # Undo and redo live in the browser (assets/js/page/address.js).
 _STEPS = (
     '<div class="gv-step-pair" role="group" aria-label="Steps">'
@@ -95,12 +97,14 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
             for name in ("beta", "gamma"):
                 made[name] = _slider(name, scale=3)
             made["fisher_scale"] = _choice("fisher_scale", list(KAPPA_CHOICES), custom=True, min_width=110, scale=2)
+            made["structure"] = _choice("structure", min_width=110, scale=2)
             made["refit"] = _checkbox("refit", min_width=90)
             with gr.Column(min_width=84, scale=0, elem_classes=["gv-tools"]):
                 pin = gr.Button("Pin", size="sm", min_width=84, elem_id="gv-pin")
                 reset = gr.Button("Reset", size="sm", min_width=84, elem_id="gv-reset")
         with gr.Accordion(
-            "More: power p, Fisher estimate, pattern, floor, ceilings, whole neurons, refit, and what everything means",
+            "More: power p, Fisher estimate, pattern, floor, ceilings, whole neurons, refit, structures, and what "
+            "everything means",
             open=False,
         ):
             with gr.Row(elem_classes=["gv-tuning-row"]):
@@ -111,6 +115,10 @@ def build_tuning(saved: Sequence[Preset] = ()) -> TuningBar:
             with gr.Row(elem_classes=["gv-tuning-row"]):
                 for name in ("floor", "ceiling", "row_ceiling", "refit_domain_share", "refit_ridge"):
                     made[name] = _slider(name)
+            with gr.Row(elem_classes=["gv-tuning-row"]):
+                made["structure_multiple"] = _choice("structure_multiple", list(MULTIPLES), custom=True)
+                made["structure_evidence"] = _choice("structure_evidence")
+                made["structure_steps"] = _choice("structure_steps", list(STEPS), custom=True)
             html(_help_html())
     return TuningBar({name: made[name] for name in FIELDS}, chosen, pin, reset)
 

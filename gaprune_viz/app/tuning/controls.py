@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.config import MaskSpec, RefitSpec, ScoreSpec, Settings, Spec
+from gaprune_viz.config import MaskSpec, RefitSpec, ScoreSpec, Settings, Spec, StructureSpec
 from gaprune_viz.config.fields import field_info, field_name
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.criteria.registry import criteria, settled
@@ -34,12 +34,18 @@ FIELDS: dict[str, type[Spec]] = {
     "refit": RefitSpec,
     "refit_domain_share": RefitSpec,
     "refit_ridge": RefitSpec,
+    "structure": StructureSpec,
+    "structure_multiple": StructureSpec,
+    "structure_evidence": StructureSpec,
+    "structure_steps": StructureSpec,
 }
 """The settings that have a control, by the names of their flags, each with the spec that holds it."""
-HELD: dict[type[Spec], str] = {ScoreSpec: "score", MaskSpec: "mask", RefitSpec: "refit"}
+HELD: dict[type[Spec], str] = {ScoreSpec: "score", MaskSpec: "mask", RefitSpec: "refit", StructureSpec: "structure"}
 """Where settings keep each spec."""
 KNOBS = ("alignment", "alpha", "beta", "gamma", "fisher_scale", "fisher_power", "fisher_estimate")
 """Those that not every criterion reads."""
+TYPED = ("structure_multiple", "structure_steps")
+"""Whole numbers that are picked from a list, or typed."""
 CUSTOM = "custom"
 
 
@@ -55,11 +61,7 @@ def settings_from(held: Mapping[str, Any]) -> Settings:
     read: dict[type[Spec], dict[str, Any]] = {spec: {} for spec in HELD}
     for name, spec in FIELDS.items():
         read[spec][field_of(name)] = _number(name, held[name])
-    return Settings(
-        score=ScoreSpec.parse(read[ScoreSpec]),
-        mask=MaskSpec.parse(read[MaskSpec]),
-        refit=RefitSpec.parse(read[RefitSpec]),
-    )
+    return Settings.parse({HELD[spec]: spec.parse(values) for spec, values in read.items()})
 
 
 def held_by(settings: Settings) -> dict[str, Any]:
@@ -68,8 +70,8 @@ def held_by(settings: Settings) -> dict[str, Any]:
 
 
 def field_of(name: str) -> str:
-    """The field of its spec that a control is of: flags of a refit begin with that word."""
-    return field_name(name, HELD[RefitSpec])
+    """The field of its spec that a control is of: flags of a refit and of a structure begin with that word."""
+    return field_name(name, HELD[FIELDS[name]])
 
 
 def info_of(name: str) -> dict[str, Any]:
@@ -141,6 +143,8 @@ def shown(name: str, value: Any) -> Any:
     """What the control of a field shows for a value."""
     if name == "fisher_power":
         return str(float(value))
+    if name in TYPED:
+        return str(value)
     if name == "fisher_scale" and value != "auto":
         return f"{float(value):g}"
     return getattr(value, "value", value)

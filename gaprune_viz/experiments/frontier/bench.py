@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,21 @@ from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import SIDES, FrontierSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.latency import in_turn
 from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import TaskEmbeddings
+from gaprune_viz.evaluation.timing.workloads import milliseconds, texts_of
 from gaprune_viz.experiments.cells import content_key, study_cells
 from gaprune_viz.experiments.frontier import elsewhere
 from gaprune_viz.experiments.frontier.rows import Row
 from gaprune_viz.experiments.frontier.static import save_static
+from gaprune_viz.models.files.constructing import constructing
 from gaprune_viz.pruning.export import RESULT_FILE, is_structured, pruning
 from gaprune_viz.pruning.packing import packed_file_bytes
 from gaprune_viz.pruning.saving import save_model, weight_bytes
 from gaprune_viz.storage.workspace import whole_folder
 
 MODELS = "models"
-BATCHES = (1, 32)
-LONG_WORDS = 160
 
 
 class FrontierBench:
@@ -91,8 +90,8 @@ class FrontierBench:
         told.write_text(json.dumps(found) + "\n", encoding="utf-8")
         return found
 
-    def measure(self, row: Row) -> Generator[Progress, None, dict[str, Any]]:
-        """Make a row's model, let a fresh process embed both tasks with it, and keep how well it answers.
+    def measured(self, row: Row) -> Generator[Progress, None, dict[str, Any]]:
+        """Make a row's model, let a fresh process embed both tasks with it, and say how well it answers.
 
         Returns:
             `ndcg_at_10` by side, `bytes` of its weights, `packed_bytes` where zeros can be left out, `kept`.
@@ -102,7 +101,7 @@ class FrontierBench:
         scores, told = self._elsewhere(row)
         place = self.place(row)
         masked = (place / RESULT_FILE).is_file() and not is_structured(place)
-        document = {
+        return {
             "row": row.name,
             "label": row.label,
             "ndcg_at_10": scores,
@@ -110,7 +109,6 @@ class FrontierBench:
             "packed_bytes": packed_file_bytes(place) if masked else None,
             "kept": found["kept"],
         }
-        return self.store.write(self.key(row), document)
 
     def _elsewhere(self, row: Row) -> tuple[dict[str, float], dict[str, Any]]:
         texts: dict[str, dict[str, list[str]]] = {"query": {}, "passage": {}}
@@ -150,34 +148,19 @@ class FrontierBench:
 
         models = {}
         for row in rows:
-            st = SentenceTransformer(str(self.place(row)), device="cpu", local_files_only=True).eval()
+            with constructing():
+                st = SentenceTransformer(str(self.place(row)), device="cpu", local_files_only=True).eval()
             if not row.static:
                 st.max_seq_length = self.dense.max_length
             models[row.name] = elsewhere.eight_bits(st) if row.int8 else st
-        found: dict[str, dict[str, float]] = {row.name: {} for row in rows}
-        for length, texts in self.samples().items():
-            for batch in BATCHES:
-
-                def way(st: Any, texts: list[str] = texts[:batch]) -> Callable[[], object]:
-                    return lambda: st.encode(texts, batch_size=len(texts), show_progress_bar=False)
-
-                seconds = in_turn({name: way(st) for name, st in models.items()}, self.spec.rounds)
-                for name, value in seconds.items():
-                    found[name][f"{length}-{batch}"] = 1_000 * value / batch
+        found = milliseconds(models, self.samples(), self.spec.rounds)
         document = {"milliseconds": found, "threads": torch.get_num_threads(), "rounds": self.spec.rounds}
         return self.store.write(self.times_key(rows), document)
 
     def samples(self) -> dict[str, list[str]]:
-        """Short texts, queries of the tasks, and long ones, of LONG_WORDS words; as many as the largest batch."""
+        """Short texts, queries of the domain's task, and long ones; as many as the largest batch."""
         task = self.tasks["domain"]
-        many = max(BATCHES)
-        queries = list(task.queries.values())
-        words = " ".join(passage.embedding_text for passage in task.corpus).split()
-        words *= -(-(LONG_WORDS * many) // max(1, len(words)))
-        return {
-            "short": (queries * many)[:many],
-            "long": [" ".join(words[i * LONG_WORDS : (i + 1) * LONG_WORDS]) for i in range(many)],
-        }
+        return texts_of(list(task.queries.values()), [passage.embedding_text for passage in task.corpus])
 
 
 def refuse_without_int8() -> None:

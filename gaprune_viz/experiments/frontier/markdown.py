@@ -7,6 +7,7 @@ from typing import Any
 
 from gaprune_viz.config import SIDES
 from gaprune_viz.figures.experiments.frontier import TIMED, frontier_svg
+from gaprune_viz.figures.experiments.frontier_plot import threads_of
 from gaprune_viz.storage.workspace import write_whole
 
 LENGTHS = {"short": "a query", "long": "160 words"}
@@ -33,7 +34,7 @@ def frontier_markdown(document: dict[str, Any], picture: str) -> str:
 Made by `gaprune-viz frontier RUN --task {spec["task"]} --general-task {spec["general_task"]} --markdown FILE`.
 
 {document["model"]}, analysed on {" and ".join(document["data"].values())}; measured on {tasks}, one machine, one run,
-{document["threads"]} threads. Quality is nDCG@10 in percent of the dense model's, domain / general; every model was
+{threads_of(document)}. Quality is nDCG@10 in percent of the dense model's, domain / general; every model was
 read by a fresh process without this package, and the scores are those of that process. Time is the median of
 {document["rounds"]} rounds in which all models took turns; x is how many times as fast as dense. Size is that of the
 weights on disk, for int8 of what the model holds in memory.

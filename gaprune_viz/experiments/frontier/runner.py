@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from gaprune_viz.calibration.progress import Progress, relayed
-from gaprune_viz.config import SIDES, FrontierSpec
+from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.config import SIDES, ExecutorSpec, FrontierSpec
+from gaprune_viz.experiments.executors.in_turn import done_in_turn
+from gaprune_viz.experiments.executors.opening import opened
 from gaprune_viz.experiments.frontier.bench import FrontierBench
+from gaprune_viz.experiments.frontier.by_workers import Whole, measured_by_workers, tasks_of
+from gaprune_viz.experiments.frontier.document import FRONTIER_FORMAT, write_document
 from gaprune_viz.experiments.frontier.rows import rows_of
 from gaprune_viz.versions import versions
 
+HERE = ExecutorSpec()
 
-def run_frontier(analysis: Path, spec: FrontierSpec, folder: Path) -> Generator[Progress, None, dict[str, Any]]:
+
+def run_frontier(
+    analysis: Path, spec: FrontierSpec, folder: Path, *, executor: ExecutorSpec = HERE
+) -> Generator[Progress, None, dict[str, Any]]:
     """Measure what is missing. Closing the generator keeps the rows that are finished.
 
     Args:
         analysis: folder of a finished analysis.
         folder: where models and cells are kept.
+        executor: where models are made and their quality is measured; all are timed here.
 
     Yields:
-        Progress, in rows.
+        Progress over the rows, in texts that are encoded in the same time.
 
     Returns:
         plain values: `rows`, each with `ndcg_at_10` and `of_dense` by side, `milliseconds`, `speed` (how many times
-        as fast as dense) and `bytes`; and what they were measured with.
+        as fast as dense) and `bytes`; and what they were measured with. The same is in the folder's `frontier.json`.
 
     Raises:
         GapruneError: whatever a person can put right.
     """
-    yield Progress("Loading the model", 0, 1, 0.0)
-    bench, rows, began = FrontierBench(analysis, spec, folder), rows_of(spec), time.monotonic()
-    cells = []
-    for done, row in enumerate(rows):
-        yield Progress(row.label, done, len(rows) + 1, time.monotonic() - began)
-
-        def told(step: Progress, done: int = done) -> Progress:
-            return Progress(step.stage, done, len(rows) + 1, time.monotonic() - began)
-
-        cells.append(bench.store.read(bench.key(row)) or (yield from relayed(bench.measure(row), told)))
-    yield Progress("Timing all of them in turn", len(rows), len(rows) + 1, time.monotonic() - began)
+    with opened(executor, (analysis, folder)) as team:
+        yield Progress("Loading the model", 0, 1, 0.0)
+        if team is not None:
+            yield from measured_by_workers(team, FrontierBench(analysis, spec, folder), rows_of(spec))
+    bench, rows = FrontierBench(analysis, spec, folder), rows_of(spec)
+    yield from done_in_turn(Whole(bench), tasks_of(bench, rows))
+    cells = [cell for row in rows if (cell := bench.store.read(bench.key(row))) is not None]
+    yield Progress("Timing all of them in turn", 0, 1, 0.0)
     times = bench.store.read(bench.times_key(rows)) or bench.times(rows)
     dense, dense_times = cells[0], times["milliseconds"]["dense"]
-    return {
-        "format": 1,
+    document = {
+        "format": FRONTIER_FORMAT,
         "spec": spec.model_dump(mode="json"),
         "model": bench.dense.label,
         "analysis": bench.statistics.document["key"],
@@ -67,3 +72,5 @@ def run_frontier(analysis: Path, spec: FrontierSpec, folder: Path) -> Generator[
         "rounds": times["rounds"],
         "versions": versions(),
     }
+    write_document(document, folder)
+    return document

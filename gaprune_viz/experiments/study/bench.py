@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from gaprune_viz.analysis.exact import exact_scope
-from gaprune_viz.analysis.making import analyze
+from gaprune_viz.analysis.making import WAIT_SECONDS, analyze
 from gaprune_viz.calibration.progress import Progress, relayed
 from gaprune_viz.calibration.statistics import SPEC_FILE, Statistics
 from gaprune_viz.config import SIDES, CalibrationSpec, RunSpec, StudySpec
@@ -19,7 +20,7 @@ from gaprune_viz.evaluation.retrieval import METRICS, Evaluation, evaluate
 from gaprune_viz.evaluation.splits import validation_and_test
 from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.experiments.cells import content_key, study_cells
-from gaprune_viz.experiments.study.plan import Cell
+from gaprune_viz.experiments.study.plan import Cell, calibration_of
 from gaprune_viz.experiments.training import train
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -27,6 +28,7 @@ from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
 from gaprune_viz.pruning.pruned import Latest, Pruned, pruned
+from gaprune_viz.storage.workspace import alone
 
 Scoped = tuple[ExactScope, tuple[Target, ...]]
 
@@ -69,13 +71,13 @@ class Bench:
             "retrain": None if cell.retrain is None else cell.retrain.content(),
         }
         if cell.settings is not None:
-            content["calibration"] = {**self._calibration(cell).determining(), "data": self.calibration_hash}
+            content["calibration"] = {**calibration_of(self.spec, cell).determining(), "data": self.calibration_hash}
         if cell.retrain is not None:
             content["lessons"] = self.calibration_hash["domain"]
         return content_key(content)
 
-    def measure(self, cell: Cell) -> Generator[Progress, None, dict[str, Any]]:
-        """Measure one cell that is not on disk yet, and keep it.
+    def measured(self, cell: Cell) -> Generator[Progress, None, dict[str, Any]]:
+        """Measure one cell.
 
         Returns:
             `scores`: by side, `ndcg_at_10` (one per judged query, in the order of the task) and the `means` of every
@@ -86,7 +88,7 @@ class Bench:
         weights: Mapping[str, Tensor] | None = None
         targets: tuple[Target, ...] = ()
         if cell.settings is not None:
-            scope, targets = yield from self._scope(self._calibration(cell))
+            scope, targets = yield from self._scope(calibration_of(self.spec, cell))
             made = yield from self._pruned(cell, scope, targets)
             masks, weights = made.masks, made.weights
         found: dict[str, Any] = {"row": cell.row, "sparsity": cell.sparsity}
@@ -103,8 +105,7 @@ class Bench:
             checkpoint.unlink(missing_ok=True)
         found["scores"] = {side: _scores(evaluation) for side, evaluation in evaluations.items()}
         counted = census(self.model, masks)
-        found |= {key: counted[key] for key in ("zeros", "scope_weights", "model_weights")}
-        return self.store.write(self.key(cell), found)
+        return found | {key: counted[key] for key in ("zeros", "scope_weights", "model_weights")}
 
     def _evaluate(self, model: EmbeddingModel) -> Generator[Progress, None, dict[str, Evaluation]]:
         evaluations = {}
@@ -113,19 +114,27 @@ class Bench:
             evaluations[side] = evaluate(task, *encode_task(model, task))
         return evaluations
 
-    def _calibration(self, cell: Cell) -> CalibrationSpec:
-        seed = self.spec.calibration.seed if cell.seed is None else cell.seed
-        return self.spec.calibration.with_(samples=cell.samples, seed=seed)
-
-    def _scope(self, calibration: CalibrationSpec) -> Generator[Progress, None, Scoped]:
-        """The analysis with this calibration, made in the study's folder where it is not there yet."""
+    def analysis_name(self, calibration: CalibrationSpec) -> str:
+        """The folder of the analysis with some calibration, in that of the study."""
         content = {**calibration.determining(), "weights": self.model.weight_hash, "data": self.calibration_hash}
-        name = f"analysis-{calibration.samples}-{content_key(content)}"
-        if name not in self._scopes:
-            place = self.folder / name
+        return f"analysis-{calibration.samples}-{content_key(content)}"
+
+    def analysed(self, calibration: CalibrationSpec) -> Generator[Progress, None, Path]:
+        """The analysis with some calibration, in the study's folder: made where it is not there, by one at a time."""
+        place, began = self.folder / self.analysis_name(calibration), time.monotonic()
+        with alone(place) as take:
+            while not (place / SPEC_FILE).is_file() and not take():
+                yield Progress("Waiting: another process makes the same analysis", 0, 0, time.monotonic() - began)
+                time.sleep(WAIT_SECONDS)
             if not (place / SPEC_FILE).is_file():
                 run = RunSpec(model=self.spec.model, calibration=calibration)
-                place = yield from analyze(run, place, model=self.model)
+                yield from analyze(run, place, model=self.model)
+        return place
+
+    def _scope(self, calibration: CalibrationSpec) -> Generator[Progress, None, Scoped]:
+        name = self.analysis_name(calibration)
+        if name not in self._scopes:
+            place = yield from self.analysed(calibration)
             # Statistics of a whole model are large: one analysis is open at a time.
             self._scopes = {name: exact_scope(Statistics.open(place), self.model)}
         return self._scopes[name]

@@ -14,7 +14,8 @@ from gaprune_viz.storage.json_files import stored_json
 STUDY_FILE = "study.json"
 STUDY_FORMAT = 1
 MOST_BYTES = 16 * 2**20
-Name = Annotated[str, Field(max_length=200)]
+LONGEST_LABEL, LONGEST_ERROR = 200, 2_000
+Name = Annotated[str, Field(max_length=LONGEST_LABEL)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -97,6 +98,13 @@ class Named(_Part):
     weight_hash: Name
 
 
+class Failed(_Part):
+    """A cell that could not be measured."""
+
+    label: Name
+    error: Annotated[str, Field(max_length=LONGEST_ERROR)]
+
+
 class Cells(_Part):
     measured: int
     planned: int
@@ -114,6 +122,7 @@ class Study(_Part):
     cells: Cells
     rows: Annotated[list[Row], Field(min_length=1, max_length=5_000)]
     comparisons: Annotated[list[Comparison], Field(max_length=5_000)] = []
+    failed: Annotated[list[Failed], Field(max_length=20_000)] = []
 
 
 def check_study(document: Any) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def _section(document: Mapping[str, Any]) -> str:
         "domain's calibration triplets.",
         f"- {cells['measured']} of {cells['planned']} cells measured."
         + ("" if cells["measured"] == cells["planned"] else " **Not finished.**"),
+        *(f"- Not measured: {cell['label']}: {cell['error']}" for cell in document.get("failed", ())),
         "",
     ]
     for steps in all_steps(document):

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gaprune_viz.config import MaskSpec, RefitSpec, RetrainSpec, ScoreSpec, Settings, StudySpec
+from gaprune_viz.config import CalibrationSpec, MaskSpec, RefitSpec, RetrainSpec, ScoreSpec, Settings, StudySpec
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.criteria.registry import criterion, settled
 from gaprune_viz.errors import GapruneError
@@ -83,6 +83,12 @@ def cells(spec: StudySpec) -> list[Cell]:
     if spec.retrained:
         found += [dataclasses.replace(cell, retrain=spec.retrain) for cell in one_shot]
     return found
+
+
+def calibration_of(spec: StudySpec, cell: Cell) -> CalibrationSpec:
+    """That of the analysis behind a cell."""
+    seed = spec.calibration.seed if cell.seed is None else cell.seed
+    return spec.calibration.with_(samples=cell.samples, seed=seed)
 
 
 def _reading(settings: Settings, refit: RefitSpec) -> Settings:

@@ -72,6 +72,7 @@ def report_html(document: Mapping[str, Any], table: pd.DataFrame) -> str:
         f"{tasks['general']['queries']:,} general ones ({escape(tasks['general']['name'])}). "
         f"{cells['measured']} of {cells['planned']} cells. Percent of the dense model's nDCG@10; intervals are 95 % "
         "paired bootstrap over the queries of one run.</p>",
+        *_failed(document),
         f"<h2>What it says</h2>{sentence_list([*findings(document), *verdicts(document)])}",
     ]
     first = True
@@ -88,6 +89,13 @@ def report_html(document: Mapping[str, Any], table: pd.DataFrame) -> str:
         f"<title>gaprune_viz study: {escape(tasks['domain']['name'])}</title><style>{STYLE}</style></head>"
         f"<body>{''.join(parts)}</body></html>\n"
     )
+
+
+def _failed(document: Mapping[str, Any]) -> list[str]:
+    """What could not be measured, and why."""
+    found = document.get("failed", ())
+    told = [f"{cell['label']}: {cell['error']}" for cell in found]
+    return [f"<h2>Not measured</h2>{sentence_list(told)}"] if told else []
 
 
 def _sections(document: Mapping[str, Any], table: pd.DataFrame) -> list[tuple[str, list[go.Figure]]]:

@@ -7,25 +7,40 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from gaprune_viz.calibration.progress import Phases, Progress, relayed
-from gaprune_viz.config import SIDES, StudySpec
+from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.config import SIDES, ExecutorSpec, StudySpec
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.experiments.executors.in_turn import done_in_turn
+from gaprune_viz.experiments.executors.opening import opened
+from gaprune_viz.experiments.executors.tasks import Failure, refuse_other
 from gaprune_viz.experiments.study.bench import Bench
-from gaprune_viz.experiments.study.document import STUDY_FILE, STUDY_FORMAT, check_study
-from gaprune_viz.experiments.study.plan import Cell, cells
+from gaprune_viz.experiments.study.by_workers import Whole, measured_by_workers, share, tasks_of
+from gaprune_viz.experiments.study.document import (
+    LONGEST_ERROR,
+    LONGEST_LABEL,
+    STUDY_FILE,
+    STUDY_FORMAT,
+    check_study,
+)
+from gaprune_viz.experiments.study.plan import cells
 from gaprune_viz.experiments.study.tables import study_document
-from gaprune_viz.experiments.training import TRAINING, texts_of, training_texts
 from gaprune_viz.storage.workspace import write_whole
 from gaprune_viz.versions import versions
 
+HERE = ExecutorSpec()
 
-def run_study(spec: StudySpec, folder: Path, *, partial: bool = False) -> Generator[Progress, None, dict[str, Any]]:
+
+def run_study(
+    spec: StudySpec, folder: Path, *, partial: bool = False, executor: ExecutorSpec = HERE
+) -> Generator[Progress, None, dict[str, Any]]:
     """Measure what is missing, then write `study.json`. Closing the generator keeps the cells that are finished.
 
     Args:
         spec: what to compare.
         folder: of the study; cells that are there already are not measured again.
         partial: measure nothing; write what the cells on disk give.
+        executor: where cells are measured. Workers give up on a cell that fails again and again; the others are
+            measured all the same, and `failed` tells of it.
 
     Yields:
         Progress, in cells.
@@ -36,19 +51,21 @@ def run_study(spec: StudySpec, folder: Path, *, partial: bool = False) -> Genera
     Raises:
         GapruneError: whatever a person can put right.
     """
-    _refuse_other(folder)
-    yield Progress("Loading the model", 0, 1, 0.0)
-    bench = Bench(spec, folder)
-    planned = cells(spec)
-    found = {i: cell for i in range(len(planned)) if (cell := bench.store.read(bench.key(planned[i]))) is not None}
-    job = Phases({} if partial else {str(i): cost(bench, cell) for i, cell in enumerate(planned) if i not in found})
-    for i, cell in enumerate(planned):
-        if i in found or partial:
-            continue
-        # Cells that another row shares, such as the base of an ablation, are on disk by now.
-        found[i] = bench.store.read(bench.key(cell)) or (yield from _measured(bench, cell, job, str(i)))
-        yield job.at(str(i), cell.label, 1.0)
+    refuse_other(folder, "a study")
+    planned, failed = cells(spec), dict[str, Failure]()
+    with opened(HERE if partial else executor, (folder,)) as team:
+        yield Progress("Loading the model", 0, 1, 0.0)
+        bench = Bench(spec, folder)
+        if team is not None:
+            failed = yield from measured_by_workers(team, bench, planned)
+        if not partial:
+            tasks = [task for task in tasks_of(bench, planned) if task.name not in failed]
+            yield from done_in_turn(Whole(bench), tasks, share)
+    keys = [bench.key(cell) for cell in planned]
+    found = {i: cell for i, key in enumerate(keys) if (cell := bench.store.read(key)) is not None}
     if 0 not in found:
+        if keys[0] in failed:
+            raise GapruneError(f"The dense model could not be measured: {failed[keys[0]].error}", "Run it again.")
         raise GapruneError("The dense model has not been measured yet.", "Run the study without --partial first.")
     document = {
         "format": STUDY_FORMAT,
@@ -62,35 +79,15 @@ def run_study(spec: StudySpec, folder: Path, *, partial: bool = False) -> Genera
             side: {"source": getattr(spec.calibration, side), "hash": bench.calibration_hash[side]} for side in SIDES
         },
         "versions": versions(),
+        **_told(failed, keys),
         **study_document(spec, [(planned[i], found[i]) for i in sorted(found)], bench.tasks, len(planned)),
     }
     write_whole(folder / STUDY_FILE, json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
     return check_study(document)
 
 
-def cost(bench: Bench, cell: Cell) -> float:
-    """What a cell costs, in texts that are encoded in the same time."""
-    texts = sum(map(texts_of, bench.tasks.values()))
-    return texts + (0 if cell.retrain is None else training_texts(cell.retrain, {}))
-
-
-def _measured(bench: Bench, cell: Cell, job: Phases, name: str) -> Generator[Progress, None, dict[str, Any]]:
-    """Measure a cell; progress within it is shown in words, and on the bar where the cell is a training."""
-
-    texts = sum(map(texts_of, bench.tasks.values()))
-
-    def told(step: Progress) -> Progress:
-        inner = f", {step.fraction:.0%}" if step.total > 1 else ""
-        stage = cell.label if step.stage == cell.label else f"{cell.label}: {step.stage.lower()}{inner}"
-        within = step.fraction if cell.retrain is not None and step.stage == TRAINING and step.total > 1 else 0.0
-        return job.at(name, stage, within * (1 - texts / job.costs[name]))
-
-    return (yield from relayed(bench.measure(cell), told))
-
-
-def _refuse_other(folder: Path) -> None:
-    """Leave alone a folder that holds something else."""
-    if not folder.exists():
-        return
-    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / "cells").is_dir()):
-        raise GapruneError(f"{folder} exists and is not a study.", "Choose another folder with --out.")
+def _told(failed: dict[str, Failure], keys: list[str]) -> dict[str, Any]:
+    """The cells that workers gave up on; nothing where there are none."""
+    given_up = [failed[key] for key in dict.fromkeys(keys) if key in failed]
+    told = [{"label": one.label[:LONGEST_LABEL], "error": one.error[:LONGEST_ERROR]} for one in given_up]
+    return {"failed": told} if told else {}

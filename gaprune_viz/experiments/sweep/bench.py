@@ -60,22 +60,38 @@ class Bench:
 
     def known(self, settings: Settings, task: RetrievalTask) -> Cell | None:
         """A cell, where it is on disk."""
-        document = self.store.read(self._key(settings, task), "numbers", "ndcg_at_10")
+        document = self.store.read(self.key(settings, task), "numbers", "ndcg_at_10")
         return None if document is None else _cell(document)
 
     def cell(self, settings: Settings, task: RetrievalTask) -> Cell:
         """A cell, from disk where it is there."""
-        found = self.known(settings, task)
-        if found is None:
-            found = self._measure(settings, task)
-            document = {
-                "settings": settings.model_dump(mode="json"),
-                "task": task.name,
-                "numbers": {key: value if math.isfinite(value) else None for key, value in found.numbers.items()},
-                "ndcg_at_10": found.ndcg_at_10.tolist(),
-            }
-            self.store.write(self._key(settings, task), document)
-        return found
+        return self.known(settings, task) or self.keep(settings, task, self.measured(settings, task))
+
+    def measured(self, settings: Settings, task: RetrievalTask) -> dict[str, Any]:
+        """A cell as it is kept, measured now."""
+        found = self._measure(settings, task)
+        return {
+            "settings": settings.model_dump(mode="json"),
+            "task": task.name,
+            "numbers": {key: value if math.isfinite(value) else None for key, value in found.numbers.items()},
+            "ndcg_at_10": found.ndcg_at_10.tolist(),
+        }
+
+    def keep(self, settings: Settings, task: RetrievalTask, document: dict[str, Any]) -> Cell:
+        """Put a cell on disk, unless it is there; it as kept.
+
+        Raises:
+            GapruneError: it cannot be written.
+        """
+        return _cell(self.store.write_once(self.key(settings, task), document))
+
+    def key(self, settings: Settings, task: RetrievalTask) -> str:
+        """The name of a cell on disk."""
+        return f"{settings.key()}-{task.content_hash[:HASH_LENGTH]}"
+
+    def dense_known(self, task: RetrievalTask) -> bool:
+        """Whether the dense model has been measured on a task."""
+        return self.store.read(_dense_key(task), "evaluation") is not None
 
     def dense_scores(self, task: RetrievalTask) -> np.ndarray:
         """nDCG@10 of the dense model, float64 [queries], of each judged query in the task's order."""
@@ -85,9 +101,6 @@ class Bench:
         """The dense model."""
         self.model = self.model or load_dense(self.statistics)
         return self.model
-
-    def _key(self, settings: Settings, task: RetrievalTask) -> str:
-        return f"{settings.key()}-{task.content_hash[:HASH_LENGTH]}"
 
     def _measure(self, settings: Settings, task: RetrievalTask) -> Cell:
         dense, model = self._dense(task), self.loaded()
@@ -110,7 +123,7 @@ class Bench:
 
     def _dense(self, task: RetrievalTask) -> Evaluation:
         if task.content_hash not in self.dense:
-            key = f"dense-{task.content_hash[:HASH_LENGTH]}"
+            key = _dense_key(task)
             document = self.store.read(key, "evaluation")
             if document is None:
                 embeddings = encode_task(CachedEncoder(self.loaded(), self.cache), task)
@@ -118,6 +131,10 @@ class Bench:
                 self.store.write(key, document)
             self.dense[task.content_hash] = _restored(document["evaluation"])
         return self.dense[task.content_hash]
+
+
+def _dense_key(task: RetrievalTask) -> str:
+    return f"dense-{task.content_hash[:HASH_LENGTH]}"
 
 
 def _cell(document: dict[str, Any]) -> Cell:

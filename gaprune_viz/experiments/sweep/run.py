@@ -10,25 +10,28 @@ from typing import Any
 
 import pandas as pd
 
-from gaprune_viz.analysis.making import analyze
-from gaprune_viz.calibration.progress import Progress, relayed
+from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import SIDES
+from gaprune_viz.config import SIDES, ExecutorSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import COMPARED
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import RetrievalTask
+from gaprune_viz.experiments.executors.opening import opened
 from gaprune_viz.experiments.sweep.bench import Bench
-from gaprune_viz.experiments.sweep.plan import Place, SweepPlan, Value
+from gaprune_viz.experiments.sweep.by_workers import swept_by_workers
+from gaprune_viz.experiments.sweep.places import analysed, bench_of, place_label
+from gaprune_viz.experiments.sweep.plan import Place, SweepPlan
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.storage.workspace import workspace
 
+HERE = ExecutorSpec()
 NUMBERS = (*COMPARED, "dense_ndcg_at_10", "of_dense", "low", "high", "p")
 COLUMNS = ("kind", "row", "column", "sparsity", "task", "side", *NUMBERS)
 
 
 def sweep(
-    analysis_folder: Path, plan: SweepPlan, *, model: EmbeddingModel | None = None
+    analysis_folder: Path, plan: SweepPlan, *, model: EmbeddingModel | None = None, executor: ExecutorSpec = HERE
 ) -> Generator[Progress, None, pd.DataFrame]:
     """Prune and evaluate every cell of a plan. Closing the generator keeps the cells that are finished.
 
@@ -36,6 +39,7 @@ def sweep(
         analysis_folder: a finished analysis with its tensors; cells are kept in `sweep-cells` in it. The analyses of a
             sweep over samples are made in the workspace, where they are found again by their content.
         model: the dense model, where it is loaded already. It is loaded only if it is needed.
+        executor: where the cells are measured.
 
     Yields:
         Progress after each task of each cell, in texts that are encoded; what is on disk costs none.
@@ -50,6 +54,10 @@ def sweep(
         GapruneError: whatever a person can put right.
     """
     _check_samples(plan, Statistics.open(analysis_folder))
+    shared = workspace() if plan.kind == "samples" else None
+    with opened(executor, (analysis_folder, *([shared] if shared else [])), shared) as team:
+        if team is not None:
+            yield from swept_by_workers(team, analysis_folder, plan)
     tasks = {side: load_task(source) for side, source in zip(SIDES, plan.tasks, strict=True)}
     bench = Bench(analysis_folder, model)
     places = list(plan.places())
@@ -62,12 +70,20 @@ def sweep(
         yield progress("Loading the model")
         bench.loaded()
         yield progress("Sweep")
+    for side in job.dense:
+        bench.dense_scores(tasks[side])
+        job.done += job.texts[side]
+        yield progress(f"Dense, {tasks[side].name}")
     for row, column in places:
         label = place_label(plan, row, column)
         own = bench
         if plan.kind == "samples":
-            folder = yield from _analysed(plan, bench, (row, column), label, progress)
-            own = Bench(folder, bench.model)
+
+            def told(step: Progress, label: str = label) -> Progress:
+                done = f", {step.fraction:.0%}" if step.total > 1 else ""
+                return progress(f"{label}: {step.stage}{done}")
+
+            own = Bench((yield from analysed(plan, bench, (row, column), told)), bench.model)
         settings = plan.settings(row, column)
         for side, task in tasks.items():
             numbers = own.cell(settings, task).numbers
@@ -92,8 +108,10 @@ class _Job:
             if (own := bench if plan.kind != "samples" else bench_of(bench.statistics.folder, plan, place)) is None
             or own.known(plan.settings(*place), task) is None
         }
+        sides = {side for _, side in self.missing}
+        self.dense = [side for side, task in tasks.items() if side in sides and not bench.dense_known(task)]
         self.began, self.done = time.monotonic(), 0
-        self.total = sum(self.texts[side] for _, side in self.missing)
+        self.total = sum(self.texts[side] for side in [*self.dense, *(side for _, side in self.missing)])
 
     def measured(self, place: Place, side: str) -> None:
         """A cell is finished."""
@@ -102,55 +120,6 @@ class _Job:
 
     def progress(self, stage: str) -> Progress:
         return Progress(stage, self.done, self.total, time.monotonic() - self.began)
-
-
-def place_label(plan: SweepPlan, row: Value, column: Value) -> str:
-    """A cell for people: `magnitude, sparsity 50 %`, `κ = auto, β = 0.3`, `128 samples, seed 2`."""
-    axes = plan.axes
-    if plan.kind == "samples":
-        return f"{row:g} samples, seed {column:g}" if not isinstance(row, str) else f"{row}, {column}"
-    first = f"{axes.row_symbol} = {_plain(row)}" if axes.row_symbol else str(row)
-    second = (
-        f"sparsity {100 * float(column):g} %"
-        if axes.column == "sparsity"
-        else f"{axes.column_symbol} = {_plain(column)}"
-    )
-    return f"{first}, {second}"
-
-
-def _plain(value: Value) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
-
-
-def bench_of(analysis_folder: Path, plan: SweepPlan, place: Place) -> Bench | None:
-    """Where the cells of a place are kept; None where its analysis is not known yet."""
-    if plan.kind != "samples":
-        return Bench(analysis_folder)
-    bench = Bench(analysis_folder)
-    document = bench.store.read(_pointer(bench, plan, place), "analysis")
-    # The name alone: what lies outside the workspace is no analysis of ours.
-    folder = workspace() / Path(str(document["analysis"])).name if document else None
-    return Bench(folder) if folder and folder.is_dir() else None
-
-
-def _analysed(
-    plan: SweepPlan, bench: Bench, place: Place, label: str, progress: Any
-) -> Generator[Progress, None, Path]:
-    """The analysis of one place of a sweep over samples: found in the workspace, or made there."""
-    work = analyze(plan.run(bench.statistics.run, *place), model=bench.loaded())
-
-    def told(step: Progress) -> Progress:
-        done = f", {step.fraction:.0%}" if step.total > 1 else ""
-        return progress(f"{label}: {step.stage}{done}")
-
-    folder = yield from relayed(work, told)
-    bench.store.write(_pointer(bench, plan, place), {"analysis": folder.name})
-    return folder
-
-
-def _pointer(bench: Bench, plan: SweepPlan, place: Place) -> str:
-    """Under which key the name of a place's analysis is kept, so that its cells are found without the model."""
-    return f"analysis-{plan.run(bench.statistics.run, *place).calibration.key()}"
 
 
 def _check_samples(plan: SweepPlan, statistics: Statistics) -> None:

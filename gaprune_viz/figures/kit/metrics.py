@@ -48,6 +48,9 @@ CRITERION_LABELS = {
     "joint": "Joint importance",
     "sparsegpt": "SparseGPT",
     "wanda": "Wanda",
+    "gga": "Gradient agreement",
+    "dsp": "DSP sensitivity",
+    "fisher_worst": "Worst-source Fisher",
 }
 BLOCKS = dict.fromkeys(("query", "key", "value", "fused_qkv", "attention_output"), "attention")
 
@@ -133,6 +136,15 @@ METRICS = {
             "Share of weights whose two gradients have the same sign; 0.5 is chance.",
             "of the weights",
             "fraction",
+        ),
+        Metric(
+            "source_agreement",
+            "Agreement of sources",
+            "How far the gradients of all sources have one sign, in the mean over the weights: 1 where all agree, 0 "
+            "where half of them pull the other way. Chance gives 0.5 of two or three sources, 0.375 of four or five. "
+            "From the sketch.",
+            "of the sources",
+            "sequential",
         ),
         Metric("theta_abs_mean", "Mean |θ|", "Mean absolute weight.", "weight", "sequential"),
     )

@@ -20,6 +20,8 @@ TERM_LABELS = {
     "fisher_joint": "Joint Fisher",
     "magnitude": "√|θ|",
     "alignment": "Alignment",
+    "source_mean": "Mean sensitivity",
+    "source_spread": "Spread over sources",
 }
 TONES = {"good": ("✓", "good"), "warn": ("!", "take care"), "bad": ("✕", "problem")}
 # Below this share of the bar a segment is thinner than a pixel; the legend says so.

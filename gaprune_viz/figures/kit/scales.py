@@ -21,6 +21,8 @@ TERMS = {
     "fisher_general": GENERAL,
     "magnitude": DENSE,
     "alignment": "#ab62a7",
+    "source_mean": "#3f8f6b",
+    "source_spread": "#ab62a7",
 }
 OTHER_TERM = "#3f8f6b"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -73,6 +73,7 @@ def heatmap_html(
     scale: str = "auto",
     grouping: str = "role",
     score_label: str = "DAI",
+    gone: Collection[int] = (),
 ) -> str:
     """An accessible grid: roles down, layers across, a legend and one line of help.
 
@@ -83,6 +84,7 @@ def heatmap_html(
         scale: `auto` (the metric's own), `linear`, `log` (where all values allow it), or `rank` within each role.
         grouping: `role`, or `block`: all of a layer's attention and all of its MLP together.
         score_label: what the score is called.
+        gone: layers that are cut out whole: they are greyed.
 
     Raises:
         KeyError: there is no such metric, or the table has no column of it.
@@ -107,7 +109,7 @@ def heatmap_html(
     rows = "".join(
         f'<div role="row" class="gv-hm-row"><span role="rowheader" class="gv-hm-role{_on(here, 1, role)}">'
         f"{escape(_role(role))}</span>"
-        + "".join(_cell(cells, shown, (layer, role), look, here, stop) for layer in layers)
+        + "".join(_greyed(_cell(cells, shown, (layer, role), look, here, stop), layer in gone) for layer in layers)
         + "</div>"
         for role in roles
     )
@@ -218,6 +220,10 @@ def _cell(
         f'tabindex="{0 if place == stop else -1}" style="background-color:{color};color:{scales.text_on(color)}">'
         f"<span>{escape(text)}{f'<i>{unit}</i>' if unit else ''}</span></span>"
     )
+
+
+def _greyed(cell: str, gone: bool) -> str:
+    return cell.replace('class="gv-hm-cell', 'class="gv-hm-cell gv-hm-gone', 1) if gone else cell
 
 
 def _column(layer: int, here: Place | None, count: int) -> str:

@@ -71,6 +71,15 @@ def versions_of(analysis: Analysis, settings: Settings, kept: str, report: Repor
     Raises:
         GapruneError: the retrained model is of other settings, or no longer there.
     """
+    make = _cut_versions if settings.structure.whole else _masked_versions
+    versions = make(analysis, settings, report, stopped)
+    if kept:
+        versions.append(whole("retrained", KEPT.retrained(analysis, settings, kept), kept))
+    return versions
+
+
+def _masked_versions(analysis: Analysis, settings: Settings, report: Report, stopped: Stopped) -> list[Variant]:
+    """Dense, pruned, and refitted where the settings ask for it."""
     model, targets = KEPT.dense(analysis), KEPT.scope(analysis)[1]
     made = KEPT.pruned(analysis, settings, report, stopped)
     alone = settled(settings.mask_only).key()
@@ -78,8 +87,15 @@ def versions_of(analysis: Analysis, settings: Settings, kept: str, report: Repor
     if made.weights is not None:
         key = settled(settings).key()
         versions.append(under_mask("refitted", model, targets, made.masks, key, made.weights))
-    if kept:
-        versions.append(whole("retrained", KEPT.retrained(analysis, settings, kept), kept))
+    return versions
+
+
+def _cut_versions(analysis: Analysis, settings: Settings, report: Report, stopped: Stopped) -> list[Variant]:
+    """Dense, as cut, and finished where the settings ask for it; each smaller model has a hash of its own."""
+    versions = [whole("dense", KEPT.dense(analysis))]
+    versions.append(whole("pruned", KEPT.smaller(analysis, settings.mask_only, report, stopped)))
+    if settings.finished:
+        versions.append(whole("finished", KEPT.smaller(analysis, settings, report, stopped)))
     return versions
 
 
@@ -117,6 +133,12 @@ def retrain(
         GapruneError: as `try_retraining`, and where the texts or the collection cannot be read.
         Cancelled: it was asked to stop.
     """
+    if settings.structure.whole:
+        raise GapruneError(
+            "This panel retrains a model under a mask, whose zeros stay zero; the settings cut out whole "
+            f"{settings.structure.structure.value}.",
+            "Set Retraining after the cut in the tuning bar: Compare, Export and benchmarks are then of what it gives.",
+        )
     trial, tasks = Trial(), tasks_of(analysis, source)
     model = KEPT.dense(analysis)
     desk.report("Reading the triplets", 0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,21 @@ from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.config import Settings
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.data.starter import starter_passages
-from gaprune_viz.errors import Cancelled
+from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.latency import TEXTS, measure_speed
+from gaprune_viz.evaluation.timing.curve import Curve, measure_curve
 from gaprune_viz.jobs.watching import driven
 from gaprune_viz.jobs.works.desk import Report, Stopped
 from gaprune_viz.jobs.works.kept import KEPT
+from gaprune_viz.jobs.works.remembered import keep_curve
 from gaprune_viz.pruning.export import pruning
 from gaprune_viz.storage.workspace import workspace
 
 
 def exported(analysis: Analysis, settings: Settings, report: Report, stopped: Stopped) -> Path:
     """Write the pruned model of an analysis with all its tensors; its folder, where it is kept."""
-    settings = settled(settings)
     near = "" if analysis.statistics.exact else "-compact"
-    place = workspace() / f"export-{analysis.key}-{settings.key()}{near}"
+    place = workspace() / f"export-{analysis.key}-{settled(settings).key()}{near}"
     report("Writing the pruned model", 0, 0)
     driven(pruning(analysis.folder, settings, place, model=KEPT.dense(analysis)), report, stopped)
     return place
@@ -45,11 +47,29 @@ def packed(analysis: Analysis, settings: Settings, file: str, report: Report, st
 def speed(analysis: Analysis, settings: Settings, report: Report, stopped: Stopped) -> dict[str, Any]:
     """Encode the same texts with the dense and the pruned model, in turn; as `latency.measure_speed`."""
     place = exported(analysis, settings, report, stopped)
+    texts = [passage.text for passage in starter_passages("general")[:TEXTS]]
+    return measure_speed(place, texts, tick=_ticking(report, stopped))
 
+
+def timing(analysis: Analysis, settings: Settings, report: Report, stopped: Stopped) -> Curve:
+    """Time the model at a few widths of the settings' structure, and keep that.
+
+    Raises:
+        GapruneError: none of it can go.
+    """
+    units, dense = KEPT.outline(analysis).units[settings.structure.structure], KEPT.dense(analysis)
+    if units.refusal is not None:
+        raise GapruneError(*units.refusal)
+    report("Making smaller models", 0, 0)
+    curve = measure_curve(dense, units, _ticking(report, stopped))
+    keep_curve(dense.weight_hash, analysis.run.model, curve)
+    return curve
+
+
+def _ticking(report: Report, stopped: Stopped) -> Callable[[int, int], None]:
     def tick(done: int, total: int) -> None:
         report("Encoding", done, total)
         if stopped():
             raise Cancelled
 
-    texts = [passage.text for passage in starter_passages("general")[:TEXTS]]
-    return measure_speed(place, texts, tick=tick)
+    return tick

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gaprune_viz.analysis.opening import Analysis
-from gaprune_viz.config import Settings
+from gaprune_viz.config import Allocation, MaskSpec, Settings, StructureSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.jobs.works.kept import KEPT
 from gaprune_viz.masking.neurons import Losses, woken_neuron
@@ -81,7 +81,18 @@ def explain(analysis: Analysis, settings: Settings, name: str, row: int, column:
     Raises:
         GapruneError: the settings cannot be met, or there is no such weight.
     """
+    if settings.structure.whole:
+        return _explain_unit(analysis, settings, name, row, column)
     result = KEPT.masks(analysis, settings)
     answer = KEPT.scope(analysis)[0].explain(name, row, column, settings, result)
     woken = woken_neuron(result.masks, analysis.statistics.matrices, name, row, column)
     return answer if woken is None else {**answer, "neuron": woken_sentence(woken)}
+
+
+def _explain_unit(analysis: Analysis, settings: Settings, name: str, row: int, column: int) -> dict[str, Any]:
+    """The same where structures go: the numbers are the weight's, the reason is its neuron, head or layer."""
+    result = KEPT.masks(analysis, settings)
+    # Of single weights only the values are told here; ranked within its row, a weight is ranked at once.
+    alone = settings.with_(mask=MaskSpec(allocation=Allocation.ROW), structure=StructureSpec())
+    answer = KEPT.scope(analysis)[0].explain(name, row, column, alone, result)
+    return {**answer, **KEPT.planned(analysis, settings).told(name, row, column)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gaprune_viz.analysis.exact import exact_scope, refuse_other_weights
@@ -12,12 +12,13 @@ from gaprune_viz.analysis.opening import Analysis, open_analysis
 from gaprune_viz.config import ModelSpec, Settings
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.cached import EmbeddingCache, embedding_cache
+from gaprune_viz.evaluation.cached import EmbeddingCache, embedding_cache, weights_hash
 from gaprune_viz.evaluation.mteb.estimate import Speed, measure_speed
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import RetrievalTask, TaskEmbeddings
 from gaprune_viz.jobs.watching import Report, driven
 from gaprune_viz.jobs.works.cache import Cache
+from gaprune_viz.jobs.works.remembered import outline_for
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.masking.masks import MaskResult, sparsity_of
 from gaprune_viz.masking.neurons import Losses, losses_of
@@ -26,6 +27,11 @@ from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.pruned import Pruned, made_by_update, pruned
 from gaprune_viz.pruning.refit.from_analysis import Provenance, errors_analysed
+from gaprune_viz.pruning.structured.making import Planned, plan
+from gaprune_viz.pruning.structured.outline import Outline
+
+# Bytes: the bundled analysis takes 113 MB.
+MOST_DECODED = 192 * 2**20
 
 Under = tuple[str, str]
 
@@ -70,6 +76,8 @@ class Kept:
         self._embeddings: Cache[TaskEmbeddings] = Cache(32)
         self._speeds: Cache[Speed] = Cache(32)
         self._retrained: Cache[EmbeddingModel] = Cache(2)
+        self._planned: Cache[tuple[EmbeddingModel, Planned]] = Cache(6)
+        self._smaller: Cache[EmbeddingModel] = Cache(2)
         self._used: dict[Under, Counted] = {}
 
     def clear(self) -> None:
@@ -96,7 +104,7 @@ class Kept:
 
     def analysis(self, folder: str) -> Analysis:
         """The analysis in a folder."""
-        return self._analyses.get(folder, lambda: open_analysis(Path(folder)))
+        return self._analyses.get(folder, lambda: _opened(Path(folder)))
 
     def task(self, source: str) -> RetrievalTask:
         """A retrieval task by its source."""
@@ -122,10 +130,17 @@ class Kept:
     def masks(self, analysis: Analysis, settings: Settings) -> MaskResult:
         """The exact masks of some settings, whatever becomes of the weights that stay.
 
-        Of a criterion with an update those of its scores: its own are made by `pruned`.
+        Of a criterion with an update those of its scores: its own are made by `pruned`. Of structures, what goes of
+        each matrix of the scope: the model without them is `smaller`.
         """
         key = masks_under(analysis, settings)
-        result = self._masks.get(key, lambda: self.scope(analysis)[0].masks(settings))
+
+        def make() -> MaskResult:
+            if settings.structure.whole:
+                return self.planned(analysis, settings).masks()
+            return self.scope(analysis)[0].masks(settings)
+
+        result = self._masks.get(key, make)
         self._used[key] = self._counted.get(key, lambda: _count(analysis, result))
         return result
 
@@ -151,6 +166,47 @@ class Kept:
 
         return self._made.get(kept_under(analysis, settings), make)
 
+    def outline(self, analysis: Analysis) -> Outline:
+        """What could be taken out of the model of an analysis; kept, so that the page knows it without the model."""
+        return outline_for(self.dense(analysis))
+
+    def planned(self, analysis: Analysis, settings: Settings) -> Planned:
+        """Which structures go.
+
+        Raises:
+            GapruneError: they cannot be cut.
+        """
+        dense = self.dense(analysis)
+        # As with scopes: kept with its model.
+        key = (*kept_under(analysis, settings), id(dense))
+
+        def make() -> tuple[EmbeddingModel, Planned]:
+            self.outline(analysis)
+            return dense, plan(analysis.statistics, dense, self.scope(analysis)[0], settings)
+
+        return self._planned.get(key, make)[1]
+
+    def smaller(
+        self, analysis: Analysis, settings: Settings, report: Report, stopped: Callable[[], bool]
+    ) -> EmbeddingModel:
+        """The model without its structures, finished as the settings ask, made once.
+
+        Its hash is that of what is left, so that nothing takes it for the dense one.
+
+        Raises:
+            Cancelled: `stopped` says so.
+            GapruneError: they cannot be cut.
+        """
+        # What is counted of the cut is known to the page afterwards, as of a mask.
+        self.masks(analysis, settings)
+
+        def make() -> EmbeddingModel:
+            made = driven(self.planned(analysis, settings).made(self.dense(analysis)), report, stopped)
+            best = made.tried.best
+            return replace(best, weight_hash=weights_hash(dict(best.st.named_parameters())))
+
+        return self._smaller.get(kept_under(analysis, settings), make)
+
     def block_errors(
         self, analysis: Analysis, settings: Settings, report: Report, stopped: Callable[[], bool]
     ) -> dict[str, list[float]]:
@@ -169,8 +225,11 @@ class Kept:
         self, analysis: Analysis, task: RetrievalTask, settings: Settings | None, make: Callable[[], TaskEmbeddings]
     ) -> TaskEmbeddings:
         """Embeddings of a task by a model: dense where `settings` is None, else under their mask."""
-        side = "dense" if settings is None else kept_under(analysis, settings)
-        return self._embeddings.get((analysis.run.model.key(), side, task.content_hash), make)
+        return self._embeddings.get(_embedded_under(analysis, task, settings), make)
+
+    def are_embedded(self, analysis: Analysis, task: RetrievalTask, settings: Settings) -> bool:
+        """Whether the embeddings of a task under a mask are there."""
+        return self._embeddings.peek(_embedded_under(analysis, task, settings)) is not None
 
     def speed(self, analysis: Analysis) -> Speed:
         """How fast the dense model reads here; measured once."""
@@ -195,6 +254,17 @@ class Kept:
                 "Retrain again, or run the benchmark without it.",
             )
         return found
+
+
+def _embedded_under(analysis: Analysis, task: RetrievalTask, settings: Settings | None) -> tuple[Hashable, ...]:
+    side = "dense" if settings is None else kept_under(analysis, settings)
+    return (analysis.run.model.key(), side, task.content_hash)
+
+
+def _opened(folder: Path) -> Analysis:
+    analysis = open_analysis(folder)
+    analysis.statistics.keep_decoded(MOST_DECODED)
+    return analysis
 
 
 def _count(analysis: Analysis, result: MaskResult) -> Counted:

@@ -9,10 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from gaprune_viz.analysis.planning import outlined, predict
+from gaprune_viz.analysis.sources.alignment import SourceAlignment, source_alignment
 from gaprune_viz.calibration.memory_plan import Plan
 from gaprune_viz.config import RefitSpec, RetrainSpec, RunSpec, Settings
 from gaprune_viz.evaluation.mteb.estimate import Speed
 from gaprune_viz.evaluation.mteb.running import Failure
+from gaprune_viz.evaluation.timing.curve import Curve
+from gaprune_viz.experiments.foreseen import Foreseen
+from gaprune_viz.experiments.registry import EXPERIMENTS
 from gaprune_viz.jobs.works import benchmarking, exporting, inside, lesson, searching
 from gaprune_viz.jobs.works.desk import Desk
 from gaprune_viz.jobs.works.kept import KEPT
@@ -24,6 +28,12 @@ Given = dict[str, Any]
 
 def _prepare(desk: Desk, analysis: str) -> None:
     searching.prepare(KEPT.analysis(analysis))
+    # So that the page need not open the model for it when somebody chooses a structure.
+    KEPT.outline(KEPT.analysis(analysis))
+
+
+def _foresee(desk: Desk, analysis: str) -> None:
+    searching.foresee(KEPT.analysis(analysis), desk.report, desk.stopped)
 
 
 def _plan(desk: Desk, run: Given, refit: Given) -> tuple[Plan, str]:
@@ -34,8 +44,15 @@ def _plan(desk: Desk, run: Given, refit: Given) -> tuple[Plan, str]:
     return found, foresee(asked, spec, outline).sentence if spec.refit else ""
 
 
+def _experiment_plan(desk: Desk, name: str, spec: Given) -> Foreseen:
+    desk.report("Estimating", 0, 0)
+    chosen = EXPERIMENTS[name]
+    return chosen.foresee(chosen.spec.parse(spec))
+
+
 def _compare(desk: Desk, analysis: str, settings: Given, source: str, pick: str | None, text: str) -> searching.Ranked:
-    return searching.compare_query(*_on(analysis, settings), source, pick, text, desk.report, desk.stopped)
+    on = _on(analysis, settings)
+    return searching.compare_query(*on, source, pick, text, desk.report, desk.stopped, desk.tell)
 
 
 def _rerank(desk: Desk, analysis: str, settings: Given, asked: dict[str, str]) -> searching.Ranked:
@@ -76,6 +93,10 @@ def _latency(desk: Desk, analysis: str, settings: Given) -> dict[str, Any]:
     return exporting.speed(*_on(analysis, settings), desk.report, desk.stopped)
 
 
+def _timing(desk: Desk, analysis: str, settings: Given) -> Curve:
+    return exporting.timing(*_on(analysis, settings), desk.report, desk.stopped)
+
+
 def _speed(desk: Desk, analysis: str, settings: Given) -> Speed:
     return KEPT.speed(KEPT.analysis(analysis))
 
@@ -90,13 +111,20 @@ def _retrain(
     return benchmarking.retrain(*_on(analysis, settings), RetrainSpec.model_validate(spec), source, control, desk)
 
 
+def _agreement(desk: Desk, analysis: str, settings: Given) -> SourceAlignment:
+    desk.report("Reading the gradients of every source", 0, 0)
+    return source_alignment(KEPT.analysis(analysis))
+
+
 def _on(analysis: str, settings: Given) -> tuple[Any, Settings]:
     return KEPT.analysis(analysis), Settings.model_validate(settings)
 
 
 WORKS: dict[str, Callable[..., Any]] = {
     "prepare": _prepare,
+    "foresee": _foresee,
     "plan": _plan,
+    "experiment_plan": _experiment_plan,
     "compare": _compare,
     "rerank": _rerank,
     "surprise": _surprise,
@@ -107,7 +135,9 @@ WORKS: dict[str, Callable[..., Any]] = {
     "explain": _explain,
     "export": _export,
     "latency": _latency,
+    "timing": _timing,
     "speed": _speed,
     "benchmark": _benchmark,
     "retrain": _retrain,
+    "agreement": _agreement,
 }

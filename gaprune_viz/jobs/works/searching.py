@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,6 @@ from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.calibration.progress import Phases
 from gaprune_viz.config import STARTER_DOMAINS, Settings
 from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.evaluation.cached import CachedEncoder
 from gaprune_viz.evaluation.geometry import Geometry
 from gaprune_viz.evaluation.geometry import measure as geometry_of
 from gaprune_viz.evaluation.ranking import SideBySide, id_order, side_by_side, similarity, top
@@ -20,8 +20,8 @@ from gaprune_viz.evaluation.spacemap import TaskMap, task_map
 from gaprune_viz.evaluation.tasks import COSINE, RetrievalTask, TaskEmbeddings, encode_task
 from gaprune_viz.jobs.works.desk import Report, Stopped, quiet
 from gaprune_viz.jobs.works.kept import KEPT
+from gaprune_viz.jobs.works.reading import encoder_of, reading
 from gaprune_viz.models.encoder import check_finite
-from gaprune_viz.pruning.applying import masked
 
 # How many of the dense model's best passages live mode ranks anew.
 LIVE_DEPTH = 50
@@ -41,20 +41,14 @@ def task_embeddings(
     analysis: Analysis, task: RetrievalTask, settings: Settings | None, report: Report, stopped: Stopped
 ) -> TaskEmbeddings:
     """Embeddings of a task by the dense model (`settings` None) or under a mask; made once."""
-    model = KEPT.dense(analysis)
-    version = "dense" if settings is None else "refitted" if settings.refit.refit else "pruned"
+    version = "dense" if settings is None else "refitted" if _refits(settings) else "pruned"
     label = f"{task.name}, {version}"
 
     def encode() -> TaskEmbeddings:
         def tell(done: int, total: int) -> None:
             report(f"Encoding {label}", done, total)
 
-        if settings is None:
-            return encode_task(CachedEncoder(model, KEPT.disk), task, progress=tell, stop=stopped)
-        report("Making the exact mask", 0, 0)
-        made = KEPT.pruned(analysis, settings, report, stopped)
-        encoder = CachedEncoder(model, KEPT.disk, KEPT.scope(analysis)[1], made.masks, made.weights)
-        return encode_task(encoder, task, progress=tell, stop=stopped)
+        return encode_task(encoder_of(analysis, settings, report, stopped), task, progress=tell, stop=stopped)
 
     return KEPT.embeddings(analysis, task, settings, encode)
 
@@ -72,6 +66,15 @@ def prepare(analysis: Analysis) -> None:
     gc.freeze()
 
 
+def foresee(analysis: Analysis, report: Report, stopped: Stopped) -> None:
+    """What a page opens with is compared first: read the first collection under that mask, too.
+
+    Raises:
+        Cancelled: `stopped` says so.
+    """
+    task_embeddings(analysis, KEPT.task(collection_of(analysis)), Settings(), report, stopped)
+
+
 def compare_query(
     analysis: Analysis,
     settings: Settings,
@@ -80,12 +83,19 @@ def compare_query(
     text: str,
     report: Report,
     stopped: Stopped,
+    begin: Callable[[Ranked], None] = quiet,
 ) -> Ranked:
     """Dense and pruned rankings of one query over the whole corpus; of a refitted model also under its mask alone.
+
+    Args:
+        begin: where the whole corpus has to be read under the mask, called with what `rerank_query` gives before that.
 
     Raises:
         GapruneError: there is no query.
     """
+    if begin is not quiet and not KEPT.are_embedded(analysis, KEPT.task(source), settings):
+        at_once = {"source": source, "pick": query_id or "", "text": text}
+        begin(rerank_query(analysis, settings, at_once, report, stopped))
     task, dense, vector, query, relevant = _asked(analysis, source, query_id, text, report, stopped)
     row = _row(task, query_id, text)
     own = _own_passage(task, row, query_id)
@@ -99,7 +109,7 @@ def compare_query(
             passages = passages[:own] + passages[own + 1 :]
         return side_by_side(before, after, passages, relevant)
 
-    alone = ranked(settings.mask_only) if settings.refit.refit else None
+    alone = ranked(settings.mask_only) if _refits(settings) else None
     return Ranked(query, ranked(settings), alone)
 
 
@@ -119,18 +129,21 @@ def rerank_query(analysis: Analysis, settings: Settings, asked: Asked, report: R
     if (own := _own_passage(task, _row(task, pick, text), pick)) is not None:
         order = order[order != own]
     best = order[top(scores[order], LIVE_DEPTH)]
-    report("Making the exact mask", 0, 0)
-    _halt(stopped)
-    made, model = KEPT.pruned(analysis, settings, report, stopped), KEPT.dense(analysis)
     _halt(stopped)
     passages = [task.corpus[i] for i in best]
-    report(f"Encoding the query and {len(passages)} passages", 0, 0)
-    with masked(model, KEPT.scope(analysis)[1], made.masks, made.weights):
+    with reading(analysis, settings, report, stopped) as model:
+        _halt(stopped)
+        report(f"Encoding the query and {len(passages)} passages", 0, 0)
         theirs = model.encode([query], "query", stop=stopped)
         corpus = model.encode([passage.embedding_text for passage in passages], "passage", stop=stopped)
     check_finite(np.concatenate([theirs, corpus]), [query, *(passage.embedding_text for passage in passages)])
     after = similarity(theirs, corpus, dense.similarity)[0]
     return Ranked(query, side_by_side(scores[best], after, passages, relevant))
+
+
+def _refits(settings: Settings) -> bool:
+    """Whether a mask stands beside its refit. A cut is finished in several ways, of which one is kept."""
+    return settings.refit.refit and not settings.structure.whole
 
 
 def _own_passage(task: RetrievalTask, row: int | None, query_id: str | None) -> int | None:
@@ -176,8 +189,7 @@ def _row(task: RetrievalTask, query_id: str | None, text: str) -> int | None:
 
 
 def _embed_query(analysis: Analysis, settings: Settings, text: str, report: Report, stopped: Stopped) -> np.ndarray:
-    model, made = KEPT.dense(analysis), KEPT.pruned(analysis, settings, report, stopped)
-    with masked(model, KEPT.scope(analysis)[1], made.masks, made.weights):
+    with reading(analysis, settings, report, stopped) as model:
         return model.encode([text], "query")[0]
 
 
@@ -235,7 +247,7 @@ def measure_tasks(
         comparison = compare(task, reference, evaluate(task, *pruned))
         shape, found = geometry_of(task, dense, pruned), task_map(task, dense, pruned)
         before = None
-        if settings.refit.refit:
+        if _refits(settings):
             alone = task_embeddings(analysis, task, settings.mask_only, report, stopped)
             before = compare(task, reference, evaluate(task, *alone))
         results.append(Measured(source, task.name, comparison, shape, found, before))
@@ -247,7 +259,7 @@ def measure_sides(
 ) -> tuple[list[Measured], dict[str, list[float]] | None]:
     """A collection and the general one, and of a refitted model also each block's error."""
     results = measure_tasks(analysis, settings, both_sides(analysis, source), report, stopped)
-    errors = KEPT.block_errors(analysis, settings, report, stopped) if settings.refit.refit else None
+    errors = KEPT.block_errors(analysis, settings, report, stopped) if _refits(settings) else None
     return results, errors
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.models.files.constructing import constructing
 from gaprune_viz.models.files.hub_cache import entry_name
 from gaprune_viz.models.load_errors import plain_errors
 from gaprune_viz.storage.workspace import whole_folder, workspace
@@ -93,9 +94,10 @@ def _merge(folder: Path, base: Path, out: Path) -> None:
     writes = any(name.startswith("base_model.model.model.") for name in weights)
     kind: Any = AutoModelForCausalLM if writes else AutoModel
     inner = base / _transformer_folder(base)
-    model: Any = kind.from_pretrained(
-        str(inner), dtype="auto", use_safetensors=True, trust_remote_code=False, local_files_only=True
-    )
+    with constructing():
+        model: Any = kind.from_pretrained(
+            str(inner), dtype="auto", use_safetensors=True, trust_remote_code=False, local_files_only=True
+        )
     config.task_type, config.base_model_name_or_path = None, str(inner)
     whole: Any = get_peft_model(model, config)
     fitted = set_peft_model_state_dict(whole, weights)

@@ -14,10 +14,9 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.blocks import find_blocks, is_conv1d
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
+from gaprune_viz.pruning.structured.counting import NOUNS, no_cut, units_after
 from gaprune_viz.pruning.structured.expressing import Shape, changes_of, refuse_inexpressible
 from gaprune_viz.pruning.structured.units import Group, Slab, groups_of
-
-NOUNS = {Structure.NEURONS: "neurons", Structure.HEADS: "heads", Structure.LAYERS: "layers"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,11 @@ class Cut:
     def noun(self) -> str:
         """What goes, for people."""
         return NOUNS[self.structure]
+
+    @property
+    def fixed(self) -> int:
+        """How many units of a group never go."""
+        return len(self.groups[0].fixed)
 
     def on(self, model: EmbeddingModel) -> Cut:
         """The same cut of a copy of the model that it was planned for."""
@@ -61,31 +65,40 @@ def plan_cut(model: EmbeddingModel, targets: Sequence[Target], spec: StructureSp
     Raises:
         GapruneError: nothing or everything would go, or the model cannot be built without it.
     """
-    groups = groups_of(spec.structure, model, targets)
-    before, noun = groups[0].units, NOUNS[spec.structure]
+    whole = uncut(model, targets, spec.structure)
+    after = units_after(whole, spec, sparsity)
+    if after == whole.before:
+        raise no_cut(whole, spec, sparsity)
+    cut = replace(whole, after=after)
+    refuse_impossible(model, cut)
+    return cut
+
+
+def uncut(model: EmbeddingModel, targets: Sequence[Target], structure: Structure) -> Cut:
+    """The structures of a model, all of which stay.
+
+    Raises:
+        GapruneError: as `groups_of`, or the layers have different numbers of them.
+    """
+    groups = groups_of(structure, model, targets)
+    before = groups[0].units
     if any(group.units != before for group in groups):
         raise GapruneError(
-            f"The layers of {model.label} have different numbers of {noun}: its configuration holds one number for "
-            "all of them.",
+            f"The layers of {model.label} have different numbers of {NOUNS[structure]}: its configuration holds one "
+            "number for all of them.",
             "Prune single weights, or layers.",
         )
-    multiple = spec.multiple if spec.structure is Structure.NEURONS else 1
-    # Half a step goes up: a model keeps rather too much than too little.
-    wanted = (1 - sparsity) * before
-    after = int(wanted / multiple + 0.5) * multiple
-    if before - wanted < abs(after - wanted):
-        after = before
-    if not max(1, len(groups[0].fixed)) <= after < before:
-        left = "none would stay" if after < before else "none would go"
-        raise GapruneError(
-            f"Of {before} {noun}, sparsity {sparsity:g} leaves {wanted:g}, rounded to a multiple of "
-            f"{multiple}: {left}.",
-            f"Choose another sparsity{', or a smaller --structure-multiple' if multiple > 1 else ''}.",
-        )
-    cut = Cut(spec.structure, tuple(groups), before, after)
-    first = torch.arange(before) < after
-    refuse_inexpressible(model, changes_of(cut.structure, model, before, first), shapes_after(model, cut, first))
-    return cut
+    return Cut(structure, tuple(groups), before, before)
+
+
+def refuse_impossible(model: EmbeddingModel, cut: Cut) -> None:
+    """Refuse a cut that the model's configuration cannot express.
+
+    Raises:
+        GapruneError: as `refuse_inexpressible`.
+    """
+    first = torch.arange(cut.before) < cut.after
+    refuse_inexpressible(model, changes_of(cut.structure, model, cut.before, first), shapes_after(model, cut, first))
 
 
 def kept_units(cut: Cut, scores: Sequence[Tensor]) -> list[Tensor]:

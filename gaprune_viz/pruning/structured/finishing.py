@@ -107,19 +107,14 @@ def finished(
     return tried
 
 
-def refuse_unfinishable(dense: EmbeddingModel, cut: Cut, settings: Settings) -> None:
+def refuse_unfinishable(dense: EmbeddingModel, settings: Settings) -> None:
     """Refuse, before any work, a refit that cannot follow a cut.
 
     Raises:
-        GapruneError: layers go, or padding moves what the model gives.
+        GapruneError: padding moves what the model gives.
     """
     if not settings.refit.refit:
         return
-    if not any(group.down for group in cut.groups):
-        raise GapruneError(
-            "A refit cannot follow a cut of whole layers: there is no layer left that could make good for them.",
-            "Leave out --refit; retrain instead: --structure-steps 100.",
-        )
     if dense.padding_dependent:
         raise GapruneError(
             f"A refit pads texts, and padding changes what {dense.label} gives for them.", "Cut it without a refit."

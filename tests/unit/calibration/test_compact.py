@@ -100,6 +100,18 @@ def test_matrices_may_be_asked_for_in_any_order(both: tuple[Statistics, CompactS
     assert torch.equal(compact.tensor(names[0], "fisher_general"), first)
 
 
+def test_what_is_kept_decoded_is_the_same_and_nobody_elses(both: tuple[Statistics, CompactStatistics]) -> None:
+    _, plain = both
+    keeping = CompactStatistics(plain.path, plain.shapes)
+    first, second, *_ = plain.shapes
+    keeping.keeping = 4 * plain.shapes[first][0] * plain.shapes[first][1]
+    for name in (first, second, first, second):
+        found = keeping.tensor(name, "grad_domain")
+        assert torch.equal(found, plain.tensor(name, "grad_domain"))
+        found.zero_()
+    assert set(keeping._kept) == {(first, "grad_domain")}
+
+
 def test_a_file_that_is_none_is_refused(both: tuple[Statistics, CompactStatistics], tmp_path: Path) -> None:
     (tmp_path / COMPACT_FILE).write_bytes(b"PK no zip")
     wrong = CompactStatistics(tmp_path / COMPACT_FILE, both[1].shapes)

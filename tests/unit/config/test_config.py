@@ -17,6 +17,7 @@ from gaprune_viz.config import (
     Alignment,
     Allocation,
     CalibrationSpec,
+    ExecutorSpec,
     Fisher,
     FisherEstimate,
     FrontierSpec,
@@ -35,6 +36,7 @@ from gaprune_viz.config import (
     Spec,
     StructureSpec,
     StudySpec,
+    TransferSpec,
     column_mapping,
     help_text,
     presets,
@@ -53,6 +55,7 @@ SPECS: tuple[type[Spec], ...] = (
     RecommendSpec,
     ServeSpec,
     StructureSpec,
+    ExecutorSpec,
 )
 FIELDS = [(spec, name) for spec in SPECS for name in spec.model_fields]
 FIELD_IDS = [f"{spec.__name__}.{name}" for spec, name in FIELDS]
@@ -399,4 +402,4 @@ def test_no_spec_is_left_out_of_these_tests() -> None:
         for _, member in inspect.getmembers(module, inspect.isclass)
         if issubclass(member, Spec) and member is not Spec
     }
-    assert found == {*SPECS, FrontierSpec, Settings, RunSpec, StudySpec, Preset}
+    assert found == {*SPECS, FrontierSpec, Settings, RunSpec, StudySpec, TransferSpec, Preset}

@@ -35,6 +35,10 @@ def one(**values: float) -> WeightStatistics:
         "alignment": -1.0,
         "grad_domain": 0.5,
         "act_domain": 3.0,
+        "source_agreement": 0.5,
+        "source_least": 0.25,
+        "source_mean": 2.0,
+        "source_spread": 0.5,
         **values,
     }
     return WeightStatistics(**{name: torch.tensor([value]) for name, value in given_values.items()})
@@ -51,6 +55,10 @@ def some(rows: int, columns: int, seed: int = 0) -> WeightStatistics:
         alignment=torch.rand(shape, generator=g) * 2 - 1,
         grad_domain=torch.randn(shape, generator=g),
         act_domain=torch.rand(columns, generator=g),
+        source_agreement=torch.rand(shape, generator=g),
+        source_least=torch.rand(shape, generator=g),
+        source_mean=torch.rand(shape, generator=g),
+        source_spread=torch.rand(shape, generator=g),
         matrix_index=3,
     )
 
@@ -81,6 +89,9 @@ def restored() -> Iterator[None]:
         ("obd_joint", 0.625 / 16),
         ("wanda", 0.75),
         ("sparsegpt", 0.5625),
+        ("gga", 0.5 + 0.2 / 16),
+        ("dsp", (2 - 0.5) / 16),
+        ("fisher_worst", 0.25),
     ],
 )
 def test_scores_by_hand(name: str, expected: float) -> None:

@@ -15,7 +15,7 @@ from sentence_transformers import SentenceTransformer
 
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import Progress, drain
-from gaprune_viz.config import CalibrationSpec, FrontierSpec, ModelSpec, RunSpec, Sampling, Scope
+from gaprune_viz.config import CalibrationSpec, ExecutorSpec, FrontierSpec, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.config.frontier import FRONTIER_ROWS
 from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.task_sources import load_task
@@ -92,6 +92,13 @@ def test_a_frontier_goes_on_and_every_folder_gives_its_score(run: Run, analysis:
     # All is there: nothing is measured again.
     again = run("frontier", analysis, *flags, "--json").json()
     assert again["rows"] == document["rows"]
+    # Two processes make the same models; eight bits are made of a folder that one of them writes.
+    few = spec.with_(rows=ROWS[:3])
+    there = drain(run_frontier(analysis, few, tmp_path / "there", executor=ExecutorSpec(jobs=2)))
+    measured = ("row", "ndcg_at_10", "bytes", "packed_bytes", "kept")
+    assert [[row[name] for name in measured] for row in there["rows"]] == [
+        [row[name] for name in measured] for row in document["rows"][:3]
+    ]
 
 
 def test_static_vectors_are_those_of_single_tokens(tiny_bert: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.splits import validation_and_test
 from gaprune_viz.evaluation.tasks import encode_task
 from gaprune_viz.experiments import recommend as module
+from gaprune_viz.experiments import search_bench
 from gaprune_viz.experiments.recommend import recommend
 from gaprune_viz.experiments.saved_presets import find_preset, save_preset, saved_presets
 from gaprune_viz.pruning.applying import masked
@@ -65,9 +66,9 @@ def test_the_search_never_sees_the_test_queries(
 ) -> None:
     fresh = Path(shutil.copytree(analysis, tmp_path / "fresh", ignore=shutil.ignore_patterns("recommend")))
     seen: set[str] = set()
-    plain = module.encode_task
+    plain = search_bench.encode_task
     work = recommend(fresh, spec)
-    monkeypatch.setattr(module, "encode_task", lambda m, task: (seen.add(task.content_hash), plain(m, task))[1])
+    monkeypatch.setattr(search_bench, "encode_task", lambda m, task: (seen.add(task.content_hash), plain(m, task))[1])
     while not next(work).stage.startswith("Test"):
         pass
     work.close()
@@ -99,7 +100,7 @@ def test_a_search_that_was_stopped_measures_nothing_twice(
     def refuse(*_: object) -> np.ndarray:
         raise AssertionError("encoded again")
 
-    monkeypatch.setattr(module, "encode_task", refuse)
+    monkeypatch.setattr(search_bench, "encode_task", refuse)
     assert drain(recommend(analysis, spec)) == found
 
 

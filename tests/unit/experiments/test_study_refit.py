@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from gaprune_viz.analysis.planning import Outline
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.cli.studies import study_spec
-from gaprune_viz.config import RefitSpec, StudySpec
+from gaprune_viz.config import RefitSpec, RunSpec, StudySpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.splits import validation_and_test
+from gaprune_viz.experiments.study import foreseen
 from gaprune_viz.experiments.study.comparisons import contests, gains, verdicts
 from gaprune_viz.experiments.study.document import check_study, open_study
+from gaprune_viz.experiments.study.foreseen import foresee_study
 from gaprune_viz.experiments.study.markdown import studies_markdown
 from gaprune_viz.experiments.study.plan import cells
 from gaprune_viz.experiments.study.report import write_report
@@ -37,6 +41,33 @@ def test_rows_with_refit_stand_beside_their_masks_with_every_seed() -> None:
     with pytest.raises(GapruneError, match="0 is the seed of the study itself"):
         cells(spec.with_(seeds=(0,)))
     assert StudySpec.parse({"seeds": ()}).key() == StudySpec().key()
+
+
+@pytest.mark.slow
+def test_what_a_study_takes_counts_every_refit(
+    tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[tuple[int, RefitSpec]]()
+
+    def foresee(run: RunSpec, spec: RefitSpec, outline: Outline) -> SimpleNamespace:
+        asked.append((run.calibration.samples, spec))
+        assert {len(samples) for samples in outline.sides.values()} == {run.calibration.samples}
+        return SimpleNamespace(seconds=1e6)
+
+    monkeypatch.setattr(foreseen, "foresee", foresee)
+    given = {
+        **{"model": str(tiny_bert), "device": "cpu", "samples": 8, "sampling": "random", "scope": "linear"},
+        **{"domain": str(tiny_triplets[0]), "general": str(tiny_triplets[1]), "task": str(write_beir(tmp_path, 0))},
+        **{"rows": "magnitude,balanced", "sparsities": "0.5,0.7", "seeds": "1", "ablation": False},
+        **{"sample_sizes": "4", "retrain_steps": 2, "retrain_batch_size": 4},
+    }
+    plain, spec = study_spec(given), study_spec({**given, "refit": True})
+    refitted = [cell for cell in cells(spec) if cell.settings is not None and cell.settings.refit.refit]
+    assert foresee_study(plain).seconds < 1e6 and asked == []
+    # Four of the study's own seed, four of the other, and four that are retrained.
+    assert len(refitted) == 12
+    assert 12e6 <= foresee_study(spec).seconds < 13e6
+    assert asked == [(8, spec.refit)]
 
 
 @pytest.mark.slow

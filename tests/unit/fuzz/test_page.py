@@ -37,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:gradio")
 PARTS = st.sampled_from(
     ["run", "metric", "scale", "group", "at", "tab", "task", "pick", "ask", "w", "preset", "exact", "sparsity", "floor"]
 )
-RESTORED = 12 + len(FIELDS)
+RESTORED = 28 + len(FIELDS)
 PLACES = st.one_of(st.integers(-3, 300), ODD, st.lists(st.integers(-3, 300), max_size=3), VALUES)
 CLICKS = st.one_of(
     st.none(),

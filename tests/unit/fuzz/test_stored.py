@@ -16,8 +16,10 @@ from gaprune_viz.config import ModelSpec, Settings
 from gaprune_viz.evaluation.comparison import load_pair
 from gaprune_viz.experiments.cells import SWEEP_FORMAT, CellStore, study_cells
 from gaprune_viz.experiments.saved_presets import save_preset, saved_presets
+from gaprune_viz.experiments.transfer.document import open_transfer
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.sources import parameter_count
+from gaprune_viz.storage.paths import assets
 from tests.odd import FUZZ, TEXTS, altered, asked, given, json_bytes, mutated
 
 
@@ -53,6 +55,21 @@ def test_cells_of_any_content(tmp_path: Path) -> None:
         place.write_bytes(content)
         for found in (store.read("cell"), other.read("cell", "value")):
             assert found is None or isinstance(found, dict)
+
+    read()
+
+
+def test_a_transfer_map_of_any_content(tmp_path: Path) -> None:
+    place = tmp_path / "transfer.json"
+    document = json.loads((assets() / "transfer" / "starters.json").read_text(encoding="utf-8"))
+    first = document["maps"][0]
+    document["maps"] = [m for m in document["maps"] if (m["row"], m["sparsity"]) == (first["row"], first["sparsity"])]
+
+    @FUZZ
+    @given(altered(document))
+    def read(content: bytes) -> None:
+        place.write_bytes(content)
+        asked(lambda: open_transfer(place))
 
     read()
 

@@ -117,6 +117,19 @@ def test_between_two_news_the_rest_grows_less_and_a_stall_makes_it_longer() -> N
     assert 20 < first < (eta.left() or 0.0) < 40
 
 
+def test_a_short_step_does_not_make_the_next_one_seem_slow() -> None:
+    clock = Clock()
+    eta = Eta(clock)
+    eta.told(Progress("batches", 0, 24_000, 0.0))
+    done = 0
+    for units in (4_000, 4_000, 4_000, 160):
+        clock.now += units / 4_000
+        done += units
+        eta.told(Progress("batches", done, 24_000, 0.0))
+    clock.now += 0.9
+    assert eta.left() == pytest.approx((24_000 - done) / 4_000 - 0.9, abs=0.05)
+
+
 def test_stages_of_unknown_length_and_other_units_do_not_mislead() -> None:
     clock = Clock()
     eta = Eta(clock)

@@ -18,7 +18,7 @@ import pytest
 
 from gaprune_viz.analysis.opening import open_analysis
 from gaprune_viz.calibration.progress import Progress, drain
-from gaprune_viz.config import MaskSpec, RefitSpec, RetrainSpec, Settings
+from gaprune_viz.config import MaskSpec, RefitSpec, RetrainSpec, Settings, Structure, StructureSpec, StudySpec
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.jobs import process
 from gaprune_viz.jobs.answering import unpack
@@ -65,10 +65,17 @@ def kinds(folder: Path, tmp_path: Path) -> dict[str, dict[str, Any]]:
     name = open_analysis(folder).statistics.names[1]
     run = open_analysis(folder).run.model_dump(mode="json")
     spec = RetrainSpec(steps=2, batch_size=4).model_dump(mode="json")
+    study = StudySpec.parse({**run, "rows": ("paper",), "sample_sizes": ()}).model_dump(mode="json")
     return {
         "prepare": {"analysis": str(folder)},
+        "foresee": {"analysis": str(folder)},
         "plan": {"run": run, "refit": RefitSpec(refit=True).model_dump(mode="json")},
-        "compare": on(folder, **COMPARE),
+        "experiment_plan": {"name": "study", "spec": study},
+        # Settings that nobody has compared under: the first ranking comes before the whole one.
+        "compare": {
+            **on(folder, **COMPARE),
+            "settings": Settings(mask=MaskSpec(sparsity=0.6173)).model_dump(mode="json"),
+        },
         "rerank": on(folder, asked={"source": "chemistry", "pick": "", "text": "a bond"}),
         "surprise": on(folder, source="chemistry"),
         "measure": on(folder, sources=["chemistry"]),
@@ -78,8 +85,13 @@ def kinds(folder: Path, tmp_path: Path) -> dict[str, dict[str, Any]]:
         "explain": on(folder, name=name, row=1, column=2),
         "export": on(folder, file=str(tmp_path / "packed")),
         "latency": on(folder),
+        "timing": {
+            **on(folder),
+            "settings": Settings(structure=StructureSpec(structure=Structure.LAYERS)).model_dump(mode="json"),
+        },
         "speed": on(folder),
         "benchmark": on(folder, names=["starter:chemistry"], kept=""),
+        "agreement": on(folder),
         "retrain": on(folder, spec=spec, source="chemistry", control=False),
     }
 
@@ -136,7 +148,7 @@ def test_every_kind_of_work_leaves_its_process_there_and_gives_plain_values(
         result, _ = drain(lasting(work, values, never, heard=parts.append))
         assert staying() == pid, work
         assert not tensors_in(result), work
-    assert {type(part).__name__ for part in parts} == {"Score", "Curves"}
+    assert {type(part).__name__ for part in parts} == {"Score", "Curves", "Ranked"}
     assert not tensors_in(parts)
     assert Path(f"{tmp_path}/packed.zip").is_file()
 
@@ -242,7 +254,14 @@ def test_without_fork_the_host_computes_itself_one_after_another(tiny_analysis: 
         request("compare", on(tiny_analysis, **COMPARE, nothing=1)),
     ]
     found = list(answers("from gaprune_viz.jobs import host; host.FORKS = False; host.main()", asked))
-    assert [next(iter(a)) for a in found if "step" not in a] == ["pid", "result", "ended", "pid", "failed", "ended"]
+    assert [next(iter(a)) for a in found if not {"step", "part"} & set(a)] == [
+        "pid",
+        "result",
+        "ended",
+        "pid",
+        "failed",
+        "ended",
+    ]
     assert len({a["pid"] for a in found if "pid" in a}) == 1
     (result, _) = unpack(next(a["result"] for a in found if "result" in a))
     assert result.query == COMPARE["text"]

@@ -76,6 +76,10 @@ def statistics(seed: int, fisher: float) -> WeightStatistics:
         alignment=made(np.sign(rng.standard_normal(shape))),
         grad_domain=made(grad),
         act_domain=made(rng.lognormal(0, 1, shape[1])),
+        source_agreement=made(rng.integers(0, 3, shape) / 2),
+        source_least=made(rng.lognormal(0, 2, shape)),
+        source_mean=made(rng.lognormal(0, 2, shape)),
+        source_spread=made(rng.lognormal(0, 2, shape)),
     )
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from sentence_transformers import SentenceTransformer
 
 from gaprune_viz.config import DEFAULT_MODEL, ModelSpec
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.models.encoder import transformer_of
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.sources import (
     DEFAULT_PACKAGE,
@@ -230,3 +232,14 @@ def test_weights_that_the_files_lack_are_refused(tiny_bert: Path, tmp_path: Path
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(GapruneError, match=r"lack 1 weights, for example encoder\.layer\.1\.output\.dense\.weight"):
         inventory(load_model(ModelSpec(model=str(folder))))
+
+
+def test_models_with_tied_weights_load_beside_others(tiny_model_folder: Callable[..., Path]) -> None:
+    """transformers takes the tying out of its classes, for all threads, while one of them makes a model."""
+    specs = [ModelSpec(model=str(tiny_model_folder(family)), device="cpu") for family in ("t5", "bert", "t5")]
+    with ThreadPoolExecutor(len(specs)) as threads:
+        models = list(threads.map(load_model, specs * 4))
+    tied = [transformer_of(model.st).auto_model for model in models if "t5" in model.label]
+    assert len(tied) == 8
+    assert all(model.shared.weight is model.encoder.embed_tokens.weight for model in tied)
+    assert load_model(specs[0]).padding_dependent is False

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gaprune_viz.calibration.statistics import MatrixInfo, MatrixStatistics
 from gaprune_viz.config import SKETCH_CAP, SKETCH_PER_MATRIX, Alignment
 from gaprune_viz.criteria.alignment import align
+from gaprune_viz.criteria.sources.over import over_sources
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.sketch.building import SEGMENT, SketchBuilder, allot
 from gaprune_viz.sketch.sample import Sample, Sketch
@@ -50,7 +51,9 @@ INFOS = [info(i, *shape) for i, shape in enumerate(SHAPES)]
 def build(seed: int = 0, cap: int = 16_384) -> Sketch:
     builder = SketchBuilder(INFOS, seed, cap)
     for stats in MATRICES:
-        builder.add(stats)
+        grads = (stats.grad_domain, stats.grad_general, -stats.grad_domain)
+        fishers = (stats.fisher_domain, stats.fisher_general, stats.fisher_domain * 2)
+        builder.add(stats, over_sources(fishers, grads, (1.0, 2.0, 3.0)))
     return builder.build()
 
 

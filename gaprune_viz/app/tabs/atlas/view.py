@@ -12,8 +12,9 @@ from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import count, number, percent
 from gaprune_viz.figures.kit.metrics import METRICS, ROLE_LABELS
 from gaprune_viz.figures.weights import atlas, matrix, profiles
+from gaprune_viz.figures.weights.structures import kept_html
 
-ALIGNMENTS = ("alignment_cosine", "sign_agreement")
+ALIGNMENTS = ("alignment_cosine", "sign_agreement", "source_agreement")
 """Metrics that need gradients of both sides."""
 
 
@@ -22,13 +23,20 @@ def atlas_html(shown: Shown) -> str:
     view, now = shown.view, shown.now
     off = view.metric in ALIGNMENTS and not now.analysis.live.aligned
     said = panels.notice(f"{METRICS[view.metric].label} is off: {NO_LABELS}.") if off else ""
-    return said + atlas.heatmap_html(
-        now.table,
-        view.metric if view.metric in METRICS else "pruned_fraction",
-        selected=shown.selected,
-        scale=view.scale if view.scale in atlas.SCALES else "auto",
-        grouping=view.grouping if view.grouping in atlas.GROUPINGS else "role",
-        score_label=now.label,
+    if view.metric == "source_agreement" and not off and now.table["source_agreement"].isna().all():
+        said = panels.notice("The sketch of this analysis does not hold its sources: run it again to see them agree.")
+    return (
+        said
+        + atlas.heatmap_html(
+            now.table,
+            view.metric if view.metric in METRICS else "pruned_fraction",
+            selected=shown.selected,
+            scale=view.scale if view.scale in atlas.SCALES else "auto",
+            grouping=view.grouping if view.grouping in atlas.GROUPINGS else "role",
+            score_label=now.label,
+            gone=now.cut.gone if now.cut else (),
+        )
+        + (kept_html(now.cut.kept) if now.cut else "")
     )
 
 
@@ -38,7 +46,7 @@ def detail_html(shown: Shown) -> str:
     row = now.table.set_index("name").loc[name].to_dict()
     cards = [
         panels.Card("Pruned", percent(row["pruned_fraction"]), f"of {count(row['size'])} weights"),
-        panels.Card(f"Mean {now.label}", number(row["score_mean"]), f"threshold {number(row['threshold'])}"),
+        panels.Card(f"Mean {now.label}", number(row["score_mean"]), _threshold(now, row["threshold"])),
         panels.Card("Fisher, domain", number(row["fisher_domain_mean"]), "mean squared gradient"),
         panels.Card("Fisher, general", number(row["fisher_general_mean"]), "mean squared gradient"),
     ]
@@ -52,6 +60,12 @@ def detail_html(shown: Shown) -> str:
     title = f"Layer {row['layer']}, {ROLE_LABELS[row['role']]}"
     shape = f"{row['rows']:,} × {row['columns']:,}"
     return panels.section_title(title, f"{name} · {shape}") + panels.stat_cards(cards)
+
+
+def _threshold(now: Live, threshold: float) -> str:
+    if now.cut is not None:
+        return f"no threshold: whole {now.cut.noun} go"
+    return f"threshold {number(threshold)}"
 
 
 def detail_figure(shown: Shown) -> go.Figure:

@@ -14,6 +14,7 @@ from gaprune_viz.app.session.downloads import csv_button
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.benchmark.choosing import chosen_names, chosen_tasks, nothing_yet
+from gaprune_viz.app.tabs.benchmark.frontier import wire_frontier
 from gaprune_viz.app.tabs.benchmark.layout import BenchmarkTab
 from gaprune_viz.app.tabs.benchmark.training import run_retraining
 from gaprune_viz.app.widgets.events import Changes, Steps, Values, listener
@@ -45,6 +46,7 @@ def wire(tab: BenchmarkTab, page: Wiring) -> None:
     panel.run.click(**heavy_listener(frame, run_retraining(tab, frame), panel.progress, reads, writes)).then(
         **page.refresh
     )
+    wire_frontier(tab.frontier, page)
     for stop in (tab.stop, panel.stop):
         stop.click(**stopping())
 
@@ -72,7 +74,7 @@ def say_cost(tab: BenchmarkTab, frame: Frame) -> Callable[..., Steps]:
                 job = watched(lambda report, stopped: asked("speed", analysis, settings, report, stopped), flag)
                 speed = yield from steps(job, flag, place)
                 STORE.keep_speed(analysis, speed)
-            found = estimate(tasks, 2 + bool(values[tab.retrained]) + settings.refit.refit, speed)
+            found = estimate(tasks, 2 + bool(values[tab.retrained]) + settings.finished, speed)
             yield {place: panels.notice(estimate_text(found))}
         except Cancelled:
             yield {place: ""}

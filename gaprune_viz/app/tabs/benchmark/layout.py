@@ -1,4 +1,4 @@
-"""Benchmark: mteb tasks, dense beside pruned and retrained; and retraining itself, with a live curve."""
+"""Benchmark: mteb tasks, dense beside pruned and retrained; retraining itself, with a live curve; and frontiers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import gradio as gr
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.session.view import Shown
 from gaprune_viz.app.tabs.benchmark.choosing import LONGEST_NAMES
+from gaprune_viz.app.tabs.benchmark.frontier import FrontierPanel, build_frontier
 from gaprune_viz.app.tabs.benchmark.retraining import RetrainPanel, build_retraining
 from gaprune_viz.app.widgets.elements import html, with_files
 from gaprune_viz.config import STARTER_DOMAINS
@@ -34,6 +35,7 @@ class BenchmarkTab:
     table: gr.Dataframe
     csv: gr.DownloadButton
     training: RetrainPanel
+    frontier: FrontierPanel
 
     @property
     def pickers(self) -> list[gr.CheckboxGroup | gr.Dropdown | gr.Textbox]:
@@ -95,5 +97,5 @@ def build(frame: Frame, shown: Shown) -> BenchmarkTab:
         gr.Dataframe(visible=False, interactive=False, label="Scores", elem_id="gv-bench-table"), "benchmark"
     )
     csv = gr.DownloadButton("Scores as CSV", visible=False, elem_id="gv-bench-csv", size="sm")
-    training = build_retraining()
-    return BenchmarkTab(tuple(groups), own, retrained, estimate, run, stop, progress, figure, table, csv, training)
+    panels = build_retraining(), build_frontier()
+    return BenchmarkTab(tuple(groups), own, retrained, estimate, run, stop, progress, figure, table, csv, *panels)

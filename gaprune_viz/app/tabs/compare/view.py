@@ -72,7 +72,7 @@ def board_html(pins: list[Pin], metric: str) -> str:
         view, settings = View(analysis=pin["analysis"]), _settings(pin)
         now = live(view, settings)
         same = pin["analysis"] == first["analysis"]
-        shared = percent(now.analysis.live.common(_settings(first), settings)) if same else "another analysis"
+        shared = _shared(now, _settings(first), settings) if same else "another analysis"
         note = describe(settings)
         query = query_of(settings, view, ())
         columns.append(compare.Column(NAMES[index], note, query, _facts(now, shared), now.table))
@@ -116,6 +116,13 @@ def _settings(pin: Pin) -> Settings:
     return Settings.parse(pin["settings"])
 
 
+def _shared(now: Live, one: Settings, other: Settings) -> str:
+    """How much of two masks is common; whole structures are compared by nothing that a sketch knows."""
+    if one.structure.whole or other.structure.whole:
+        return "the same" if one == other else "not counted: whole structures go"
+    return percent(now.analysis.live.common(one, other))
+
+
 def _facts(now: Live, shared: str) -> dict[str, str]:
     preview, sizes = now.preview, now.analysis.live.sizes
     zeros = float((preview.pruned_fraction * sizes).sum())
@@ -126,7 +133,9 @@ def _facts(now: Live, shared: str) -> dict[str, str]:
     return {
         "Analysis": f"{now.analysis.statistics.document['model']['label']}, {label}",
         "Sparsity of the scope": percent(zeros / float(sizes.sum())),
-        "Zeros": count(zeros),
+        "Zeros": count(zeros) if now.cut is None else "none: cut out",
+        "Parameters": count(now.cut.parameters if now.cut else now.analysis.statistics.document["model"]["parameters"]),
+        "Structures kept": "all" if now.cut is None else f"{now.cut.after:,} of {now.cut.before:,} {now.cut.noun}",
         "Same weights as A (Jaccard)": shared,
         "Same as magnitude": percent(preview.overlap_with_magnitude),
         "Spearman with |θ|": number(preview.rank_correlation),

@@ -120,6 +120,6 @@ def checked_data(path: str, mapping: dict[str, str] | None, task: str | None) ->
 
 def passage_lengths(path: str, mapping: dict[str, str] | None, spec: ModelSpec) -> tuple[list[int], int]:
     """Tokens of the first passages under a model, and its longest text."""
-    model = STORE.model(spec)
+    model = STORE.outline(spec)
     passages = list(texts_of(path, columns=mapping)[1])[:MEASURED_TEXTS]
     return [len(ids) for ids in model.token_ids(passages, "passage")], model.max_length

@@ -8,7 +8,9 @@ import plotly.graph_objects as go
 from gaprune_viz.app.session.view import Live, Shown, place_of
 from gaprune_viz.calibration.description import NO_LABELS
 from gaprune_viz.figures.kit import panels
+from gaprune_viz.figures.kit.frame import empty
 from gaprune_viz.figures.weights import distributions, inside, terms
+from gaprune_viz.figures.weights.structures import scores_note
 from gaprune_viz.sketch.weight_kinds import kinds_of
 
 POINTS = 3_000
@@ -45,6 +47,8 @@ def densities(now: Live) -> dict[str, go.Figure]:
 
 def scatter_figure(shown: Shown, only: str) -> go.Figure:
     """Sampled weights: Fisher part against magnitude part of DAI, kept and pruned; a click on one goes to it."""
+    if shown.now.cut is not None:
+        return empty("Single weights", _decides(shown.now.cut.noun))
     preview, live_scope = shown.now.preview, shown.now.analysis.live
     score = preview.settings.score
     points = live_scope.scatter(preview, POINTS, _matrix_index(shown, only))
@@ -69,6 +73,8 @@ def scatter_figure(shown: Shown, only: str) -> go.Figure:
 def kinds_figure(shown: Shown, only: str) -> go.Figure:
     """Fisher ratio against alignment."""
     now = shown.now
+    if now.cut is not None:
+        return empty("Kinds of weights", _decides(now.cut.noun))
     kinds = kinds_of(now.analysis.live, now.preview, _matrix_index(shown, only))
     where = "the whole scope" if only == SCOPE else shown.selected
     return inside.kinds_figure(kinds.ratio_edges, kinds.alignment_edges, kinds.counts, kinds.pruned, where)
@@ -77,9 +83,15 @@ def kinds_figure(shown: Shown, only: str) -> go.Figure:
 def kinds_html(shown: Shown, only: str) -> str:
     """The four kinds of weights, counted."""
     now = shown.now
+    if now.cut is not None:
+        return panels.notice(scores_note(now.cut.noun))
     if not now.analysis.live.aligned:
         return panels.notice(f"Kinds of weights are off: {NO_LABELS}, so nothing agrees or conflicts.")
     return inside.kinds_table_html(kinds_of(now.analysis.live, now.preview, _matrix_index(shown, only)).quadrants)
+
+
+def _decides(noun: str) -> str:
+    return f"Whole {noun} go: no single weight decides."
 
 
 def _matrix_index(shown: Shown, only: str) -> int | None:

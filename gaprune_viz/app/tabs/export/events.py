@@ -39,6 +39,8 @@ def export_model(tab: ExportTab, frame: Frame) -> Callable[..., Steps]:
 
         def show(path: str) -> Changes:
             text = "The pruned model is ready to download."
+            if frame.tuning.settings(values).structure.whole:
+                text = "The smaller model is ready to download: what was cut out is gone, no zeros are left."
             return {tab.model: gr.update(value=path, interactive=True), tab.progress: panels.notice(text)}
 
         yield from heavy_job(frame, tab.progress, work, show, values, request)

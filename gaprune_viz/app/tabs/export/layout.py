@@ -47,7 +47,8 @@ def build(frame: Frame, shown: Shown) -> ExportTab:
     gr.Markdown(
         "**The pruned model** is a sentence-transformers folder with `mask.safetensors`, `gaprune.json` and a model "
         "card: `SentenceTransformer(path)` loads it. Its zeros are stored as zeros: it is as large and as fast as the "
-        "dense one, as *Measure speed* shows."
+        "dense one, as *Measure speed* shows. With a *Structure* other than weights what goes is cut out instead: the "
+        "folder is smaller and faster, and has no mask."
     )
     with gr.Row(elem_classes=["gv-actions"]):
         make = gr.Button("Make pruned model", variant="primary", elem_id="gv-export", min_width=190)

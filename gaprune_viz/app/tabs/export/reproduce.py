@@ -17,9 +17,11 @@ def shell_text(run: RunSpec, settings: Settings) -> str:
     analyze = _flags(run.model) + _flags(run.calibration)
     chosen = _flags(settings.score) + _flags(settings.mask)
     beside = _flags(settings.refit, "refit") + _flags(settings.structure, "structure")
+    # What a diagnosis counts are single weights.
+    diagnose = [] if settings.structure.whole else [["gaprune-viz diagnose run", *chosen, "--json"]]
     lines = (
         ["gaprune-viz analyze", *analyze, "--out run"],
-        ["gaprune-viz diagnose run", *chosen, "--json"],
+        *diagnose,
         ["gaprune-viz prune run", *chosen, *beside, "--out pruned"],
         ["gaprune-viz compare pruned --task", shlex.quote(_task(run)), "--json"],
     )
@@ -28,15 +30,17 @@ def shell_text(run: RunSpec, settings: Settings) -> str:
 
 def python_text(run: RunSpec, settings: Settings) -> str:
     """Python that gives the same numbers."""
+    first, beside = ('print(diagnose(folder, settings)["sentence"])\n', "diagnose, ")
+    if settings.structure.whole:
+        first = beside = ""
     return f"""from pathlib import Path
 
-from gaprune_viz import RunSpec, Settings, analyze, compare_models, diagnose, drain, load_pair, load_task, prune
+from gaprune_viz import RunSpec, Settings, analyze, compare_models, {beside}drain, load_pair, load_task, prune
 
 run = {_call("RunSpec", run)}
 settings = {_call("Settings", settings)}
 folder = drain(analyze(run, Path("run")))
-print(diagnose(folder, settings)["sentence"])
-prune(folder, settings, Path("pruned"))
+{first}prune(folder, settings, Path("pruned"))
 compared, *_ = compare_models(load_pair(Path("pruned")), load_task({_task(run)!r}))
 print(compared.dense["ndcg_at_10"], compared.pruned["ndcg_at_10"])
 """

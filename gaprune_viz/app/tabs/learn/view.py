@@ -5,7 +5,7 @@ from __future__ import annotations
 from gaprune_viz.app.frame.address import settings_query
 from gaprune_viz.app.session.view import Shown, live
 from gaprune_viz.app.tuning.controls import beta_note
-from gaprune_viz.config import Settings
+from gaprune_viz.config import Settings, StructureSpec
 from gaprune_viz.config.presets import preset
 from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.figures.kit import panels
@@ -25,6 +25,12 @@ def live_formula(shown: Shown) -> str:
     """The formula of the criterion with the numbers of the closest call of the selected matrix, for Markdown."""
     preview, analysis = shown.now.preview, shown.now.analysis
     score = preview.settings.score
+    if shown.now.cut is not None:
+        return (
+            f"{formula_text(score.criterion)}\n\n**Whole {shown.now.cut.noun} go.** The scores of all weights of one "
+            "are added up, and those with the lowest sums are cut out. Set *Structure* to weights to see the numbers "
+            "of a single weight."
+        )
     index = analysis.statistics.names.index(shown.selected)
     weight = closest_call(analysis.live, preview, index)
     info = analysis.live.matrices[index]
@@ -55,7 +61,7 @@ def live_formula(shown: Shown) -> str:
 
 def signs_html(shown: Shown) -> str:
     """The mask of the settings with β and with -β, side by side; of `balanced` where the criterion has no β."""
-    settings = shown.settings
+    settings = shown.settings.with_(structure=StructureSpec())
     if "beta" not in criterion(settings.score.criterion).knobs or settings.score.beta == 0:
         settings = preset("balanced").settings
     size = min(abs(settings.score.beta), 1.0)

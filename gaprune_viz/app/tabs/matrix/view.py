@@ -52,17 +52,27 @@ def drawn(look: Look, matrices: Sequence[MatrixInfo], settings: Settings, what: 
     return Inside(
         look.name,
         look.window,
-        _preview_note(settings)
-        + picture
-        + losses_html(where, look.losses.rows[look.name], info.rows, look.losses.waking_by_layer(matrices))
-        + neurons_html(look.silent),
+        _preview_note(settings) + picture + _said_below(look, where, info.rows, matrices, settings),
         unit_figure(look.means[shown_side], shown_side, what),
         _extremes_table(look),
     )
 
 
+def _said_below(look: Look, where: str, rows: int, matrices: Sequence[MatrixInfo], settings: Settings) -> str:
+    """What a mask does to rows and neurons. A cut leaves no row of zeros and no neuron that says nothing."""
+    if settings.structure.whole:
+        return ""
+    gone = losses_html(where, look.losses.rows[look.name], rows, look.losses.waking_by_layer(matrices))
+    return gone + neurons_html(look.silent)
+
+
 def _preview_note(settings: Settings) -> str:
-    """That what is shown is not the last word, where masks are made by an update."""
+    """That what is shown is not the last word, where masks are made by an update; and what goes where structures do."""
+    if settings.structure.whole:
+        return notice(
+            f"Whole {settings.structure.structure.value} go: their rows and columns are cut out, and the matrix of the "
+            "smaller model is what is left of this one."
+        )
     chosen = criterion(settings.score.criterion)
     return "" if chosen.update is None else notice(beyond_preview(chosen))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,10 @@ from gaprune_viz.app.frame.address import settings_query
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.tab import Wiring
 from gaprune_viz.app.frame.work import asked, heavy_job, heavy_listener, stopping
+from gaprune_viz.app.session.guard import session_of
 from gaprune_viz.app.session.searching import LONGEST_QUERY
 from gaprune_viz.app.session.store import STORE
+from gaprune_viz.app.session.structures import cut_note
 from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.retrieval import live, queries
 from gaprune_viz.app.tabs.retrieval.layout import RetrievalTab
@@ -30,6 +33,7 @@ from gaprune_viz.app.widgets.events import (
     listener,
 )
 from gaprune_viz.config import SIDES, Settings
+from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.retrieval.block_errors import block_errors_figure, block_errors_table
 from gaprune_viz.figures.retrieval.geometry import geometry_html
 from gaprune_viz.figures.retrieval.measures import measures_html, sides_html
@@ -45,7 +49,7 @@ def wire(tab: RetrievalTab, page: Wiring) -> None:
     tab.task.input(
         **listener(lambda values: queries.choose_task(tab, values[tab.task]), [tab.task], [tab.pick, tab.progress])
     )
-    asking, ranked = [tab.task, *field], [tab.ranking, tab.asked]
+    asking, ranked = [tab.task, *field, tab.live], [tab.ranking, tab.asked]
     comparing = heavy_listener(frame, compare_query(tab, frame), tab.progress, asking, ranked)
     gr.on([tab.compare.click, tab.text.submit], **comparing).then(**page.refresh)
     chosen = [
@@ -105,21 +109,40 @@ def _wire_asking(tab: RetrievalTab, page: Wiring) -> None:
 
 
 def compare_query(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
-    """One query, dense and pruned side by side."""
+    """One query, dense and pruned side by side: first among the dense model's best, then in the whole collection."""
 
     def handler(values: Values, request: gr.Request) -> Steps:
         source, pick, text = values[tab.task], values[tab.pick], values[tab.text]
+        on_screen = {"source": source, "pick": pick or "", "text": text or ""}
+        heard: list[tuple[Any, Analysis, Settings]] = []
+        session, moved, takes_over = session_of(request), threading.Event(), threading.Event()
 
         def work(shown: View, analysis: Analysis, settings: Settings, report: Any, stopped: Any) -> Any:
             given = {"source": STORE.check_task(source), "pick": pick, "text": (text or "")[:LONGEST_QUERY]}
-            return asked("compare", analysis, settings, report, stopped, **given)
+            first = lambda ranked: heard.append((ranked, analysis, settings))  # noqa: E731
+            # Live mode can take over when it knows what is on screen.
+            ended = lambda: stopped() or (moved.is_set() and takes_over.is_set())  # noqa: E731
+            if values[tab.live]:
+                live.begin(session, settings, moved)
+            return asked("compare", analysis, settings, report, ended, heard=first, **given)
+
+        def begin() -> Changes:
+            if not heard:
+                return {}
+            if not moved.is_set():
+                takes_over.set()
+            return {tab.ranking: live.live_html(*heard.pop(), live.first_note), tab.asked: on_screen}
 
         def show(result: Any) -> Changes:
-            on_screen = {"source": source, "pick": pick or "", "text": text or ""}
-            made = settings_query(frame.tuning.settings(values))
-            return {tab.ranking: ranking_html(*result, made_for=made), tab.asked: on_screen}
+            settings = frame.tuning.settings(values)
+            made, note = settings_query(settings), cut_note(settings)
+            return {tab.ranking: ranking_html(*result, note=note, made_for=made), tab.asked: on_screen}
 
-        yield from heavy_job(frame, tab.progress, work, show, values, request)
+        said = "Stopped. A ranking on screen says what it is of."
+        try:
+            yield from heavy_job(frame, tab.progress, work, show, values, request, live=begin, stopped=said)
+        finally:
+            live.end(session, moved)
 
     return handler
 
@@ -136,8 +159,8 @@ def surprise(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
         def show(result: Any) -> Changes:
             query, ranking = result
             on_screen = {"source": source, "pick": query, "text": ""}
-            made = settings_query(frame.tuning.settings(values))
-            shown = ranking_html(*ranking, made_for=made)
+            settings = frame.tuning.settings(values)
+            shown = ranking_html(*ranking, note=cut_note(settings), made_for=settings_query(settings))
             return {tab.pick: query, tab.text: "", tab.ranking: shown, tab.asked: on_screen}
 
         yield from heavy_job(frame, tab.progress, work, show, values, request)
@@ -163,8 +186,10 @@ def measure(tab: RetrievalTab, frame: Frame) -> Callable[..., Steps]:
             results, errors = found
             by_side: dict[str, Measured] = dict(zip(SIDES, results, strict=False))
             parts = [measures_html(r.comparison, r.name, r.mask_only) + geometry_html(r.geometry) for r in results]
+            told = cut_note(frame.tuning.settings(values))
+            sides = sides_html([(r.name, r.comparison, r.mask_only) for r in results], parts)
             return {
-                tab.metrics: sides_html([(r.name, r.comparison, r.mask_only) for r in results], parts),
+                tab.metrics: (panels.notice(told) if told else "") + sides,
                 **_blocks(tab, errors),
                 **{plot: _side(by_side.get(side), drawn) for side, plot in tab.per_query.items()},
                 **{plot: _side(by_side.get(side), mapped) for side, plot in tab.maps.items()},

@@ -1,4 +1,4 @@
-"""Study: open a finished study and walk through it, one question at a time."""
+"""Study: run one, or open a finished one and walk through it, one question at a time."""
 
 from __future__ import annotations
 

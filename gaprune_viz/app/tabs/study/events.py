@@ -1,4 +1,4 @@
-"""What the Study tab does: open a study, walk through it, load a row's settings."""
+"""What the Study tab does: run a study, open one, walk through it, load a row's settings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 import gradio as gr
 
 from gaprune_viz.app.frame.components import Frame
+from gaprune_viz.app.frame.experiment import wire_experiment
 from gaprune_viz.app.frame.following import knobs
 from gaprune_viz.app.frame.tab import Wiring
 from gaprune_viz.app.tabs.study.layout import StudyTab
-from gaprune_viz.app.tabs.study.shelf import place_of, study_choices
+from gaprune_viz.app.tabs.study.running import described
+from gaprune_viz.app.tabs.study.shelf import STUDIES, place_of, study_choices
 from gaprune_viz.app.tabs.study.walk import FIRST, STOPS, stop_of, table_of
 from gaprune_viz.app.widgets.events import CARRIES, Changes, listener
 from gaprune_viz.config import RefitSpec, Settings
@@ -38,6 +40,20 @@ def wire(tab: StudyTab, page: Wiring) -> None:
         moving = listener(lambda values, by=by: {tab.step: moved(values[tab.step], by)}, [tab.step], [tab.step])
         button.click(**moving).then(**showing)
     _wire_rows(tab, page)
+    _wire_running(tab, page)
+
+
+def _wire_running(tab: StudyTab, page: Wiring) -> None:
+    """Run a study, and open it when it is done."""
+    panel, frame = tab.running, page.frame
+
+    def finished(folder: Path) -> Changes:
+        name = STUDIES.id_of(folder.name)
+        return {tab.pick: gr.update(choices=study_choices(), value=name), **show(tab, name, None, FIRST)}
+
+    reads = [*panel.all, *frame.sidebar.all]
+    writes = [tab.pick, *tab.opened]
+    wire_experiment(panel.experiment, "study", lambda values: described(panel, frame, values), reads, finished, writes)
 
 
 def _wire_rows(tab: StudyTab, page: Wiring) -> None:

@@ -1,4 +1,4 @@
-"""Study: open a finished study and walk through it, one question at a time."""
+"""Study: run one, or open a finished one and walk through it, one question at a time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import gradio as gr
 
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.session.view import Shown
+from gaprune_viz.app.tabs.study.running import RunningPanel, build_running
 from gaprune_viz.app.tabs.study.shelf import study_choices
 from gaprune_viz.app.tabs.study.walk import FIRST, STOPS
 from gaprune_viz.app.widgets.elements import html, with_files
@@ -28,6 +29,7 @@ class StudyTab:
     left: gr.Plot
     right: gr.Plot
     table: gr.Dataframe
+    running: RunningPanel
 
     @property
     def opened(self) -> list[Any]:
@@ -39,8 +41,9 @@ def build(frame: Frame, shown: Shown) -> StudyTab:
     """Lay the tab out; a chosen study fills it."""
     gr.Markdown(
         "A study repeats the paper's table: many criteria, several sparsities, one-shot and retrained, domain beside "
-        "general. `gaprune-viz study` makes one; here it is opened. Click a row of the table to load its settings."
+        "general. Click a row of the table to load its settings."
     )
+    running = build_running()
     with gr.Row():
         pick = gr.Dropdown(study_choices(), value=None, label="Study", elem_id="gv-study-pick", scale=2, min_width=240)
         upload = gr.File(
@@ -67,4 +70,4 @@ def build(frame: Frame, shown: Shown) -> StudyTab:
         ),
         "study",
     )
-    return StudyTab(pick, upload, step, back, ahead, text, left, right, table)
+    return StudyTab(pick, upload, step, back, ahead, text, left, right, table, running)

@@ -55,7 +55,9 @@ def _facts(document: Document) -> str:
         panels.Card("Cells", f"{document['cells']['measured']} of {document['cells']['planned']}", "measured"),
     ]
     note = f"{data['domain']['source']} against {data['general']['source']}"
-    return panels.section_title("What was measured", note) + panels.stat_cards(cards)
+    gone = [f"Not measured: {cell['label']}: {cell['error']}" for cell in document.get("failed", ())]
+    told = panels.sentence_list(gone) if gone else ""
+    return panels.section_title("What was measured", note) + panels.stat_cards(cards) + told
 
 
 def _says(document: Document, retrained: bool) -> str:

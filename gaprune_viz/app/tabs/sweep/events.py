@@ -95,7 +95,7 @@ def run_sweep(tab: SweepTab, frame: Frame) -> Callable[..., Steps]:
             lists = (values[tab.rows], values[tab.values], values[tab.columns])
             plan = plan_from(analysis, values[frame.collection], settings, kind, *lists)
             _may(plan, analysis)
-            STORE.hand_over(analysis.run.model)
+            STORE.check_model(analysis.run.model)
             steps = process.sweep(analysis.folder, plan, stopped, gives_way=visitor().public)
             table = watching.driven(steps, report, stopped)
             swept = {

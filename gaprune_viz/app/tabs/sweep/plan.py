@@ -57,6 +57,11 @@ def plan_from(
         GapruneError: a list cannot be read, or asks for too many cells.
     """
     axes = axes_of(kind)
+    if settings.structure.whole:
+        raise GapruneError(
+            f"A sweep compares masks of single weights; these settings cut out {settings.structure.structure.value}.",
+            "Set Structure to weights; `gaprune-viz frontier` sets cuts side by side (Benchmark shows it).",
+        )
     whole = kind == "samples"
     down: Any = tuple(rows or ()) if kind == "criteria" else numbers(values, axes.row_label, whole=whole)
     across: Any = numbers(columns, axes.column_label, whole=whole)

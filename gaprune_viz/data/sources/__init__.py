@@ -1,0 +1,1 @@
+"""Several sources of one side: how they are named, what they may not share, and as one set."""

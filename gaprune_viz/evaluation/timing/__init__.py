@@ -1,0 +1,1 @@
+"""How long models take on this machine: short and long texts, one at a time and many."""

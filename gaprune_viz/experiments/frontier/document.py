@@ -1,0 +1,96 @@
+"""What `frontier.json` holds: written when a frontier is whole, checked when it is opened, for anybody may send it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.storage.json_files import stored_json
+from gaprune_viz.storage.workspace import write_whole
+
+FRONTIER_FILE = "frontier.json"
+FRONTIER_FORMAT = 1
+MOST_BYTES = 4 * 2**20
+COMMAND = "gaprune-viz frontier RUN --task chemistry"
+Name = Annotated[str, Field(max_length=200)]
+Share = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+Time = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Bytes = Annotated[int, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Row(_Part):
+    """One model: how well it answers, how large it is, how long it takes."""
+
+    row: Name
+    label: Name
+    of_dense: Annotated[dict[Name, Share], Field(min_length=1, max_length=4)]
+    bytes: Bytes
+    packed_bytes: Bytes | None = None
+    kept: Name = ""
+    milliseconds: Annotated[dict[Name, Time], Field(min_length=1, max_length=16)]
+
+
+class Task(_Part):
+    name: Name
+    queries: int
+    passages: int
+
+
+class Frontier(_Part):
+    """A whole frontier."""
+
+    format: int
+    model: Name
+    data: dict[Name, Name]
+    tasks: dict[Name, Task]
+    rows: Annotated[list[Row], Field(min_length=1, max_length=100)]
+    threads: int
+    rounds: int
+    versions: dict[Name, Name] = {}
+
+
+def write_document(document: dict[str, Any], folder: Path) -> None:
+    """Keep a whole frontier in its folder.
+
+    Raises:
+        GapruneError: it cannot be written.
+    """
+    write_whole(folder / FRONTIER_FILE, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def open_frontier(place: Path) -> dict[str, Any]:
+    """A whole frontier, from its folder or its `frontier.json`: plain values, each of a known type and size.
+
+    Raises:
+        GapruneError: there is none, it is too large, or it is damaged.
+    """
+    file = place / FRONTIER_FILE if place.is_dir() else place
+    if not file.is_file():
+        raise GapruneError(f"There is no frontier in {place.name}.", f"Make one: `{COMMAND}`.")
+    again = "Run `gaprune-viz frontier` again: what is measured is kept."
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise GapruneError(f"{file.name} is larger than {MOST_BYTES >> 20} MB.", "Give the file of one frontier.")
+        document = stored_json(file)
+        if not isinstance(document, dict) or document.get("format") != FRONTIER_FORMAT:
+            raise GapruneError("This is not a frontier of this version.", again)
+        found = Frontier.model_validate(document)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])[:80]
+        raise GapruneError(f"This frontier is damaged at {where}: {error.errors()[0]['msg']}.", again) from error
+    except (OSError, ValueError) as error:
+        raise GapruneError(f"{file.name} is damaged: {error}.", again) from error
+    loads = set(found.rows[0].milliseconds)
+    if any(set(row.milliseconds) != loads or set(row.of_dense) != set(found.tasks) for row in found.rows):
+        raise GapruneError("The rows of this frontier were not measured alike.", again)
+    if found.rows[0].row != "dense":
+        raise GapruneError("This frontier lacks the dense model, beside which all else counts.", again)
+    return found.model_dump(mode="json")
