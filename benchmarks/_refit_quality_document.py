@@ -116,7 +116,7 @@ def _judged(found: Found, sparsity: str, rows: Sequence[Found]) -> Iterator[str]
 def _rule(found: Found) -> str:
     about = found["conditions"]
     told = (
-        f"`{about['chosen_on']}`, calibration seed {about['choosing_seed']}: first the ridge at the usual share, then "
+        f"`{about['chosen_on']}`, calibration seed {about['choosing_seed']}: first the ridge at equal shares, then "
         "the share at that ridge. Chosen by the smaller side's mean over sources on the *validation* queries; the "
         "columns of *test* queries had no part in it."
     )

@@ -42,6 +42,8 @@ ROWS: dict[str, Settings] = {
 """`sparsegpt` moves the weights that stay as it chooses; its refit is over its mask, in place of that."""
 CHOSEN_ON = "robust"
 RIDGES, SHARES = (0.03, 0.1, 0.3, 1.0, 3.0), (0.25, 0.5, 0.75)
+FIRST_SHARE = 0.5
+"""Of the domain, where ridges are compared: no side is preferred."""
 VALIDATION = 0.5
 MASK_ONLY, USUAL, CHOSEN = "mask only", "refit", "refit, chosen"
 Percents = dict[str, dict[str, float]]
@@ -107,7 +109,7 @@ class Measuring:
             }
             for source in self.sources
         }
-        tried = len({(r, RefitSpec().domain_share) for r in RIDGES}) + len(SHARES) - 1
+        tried = len(RIDGES) + len(SHARES) - 1
         reported = 2 * len(self.rows) + (CHOSEN_ON in self.rows)
         places = len(self.sources) * len(self.sparsities)
         self.planned = places * ((CHOSEN_ON in self.rows) * tried + len(self.seeds) * reported)
@@ -160,8 +162,8 @@ def smaller(row: Mapping[str, Any]) -> float:
 
 
 def choose(measuring: Measuring, sparsity: float) -> dict[str, Any] | None:
-    """The ridge at the usual share, then the share at that ridge; None where nothing is measured."""
-    usual = RefitSpec(refit=True)
+    """The ridge at equal shares, then the share at that ridge; None where nothing is measured."""
+    usual = RefitSpec(refit=True, domain_share=FIRST_SHARE)
     found = list(tried(measuring, sparsity, [usual.with_(ridge=ridge) for ridge in RIDGES]))
     if not found:
         return None
@@ -190,7 +192,9 @@ def reported(measuring: Measuring, sparsity: float, choice: Mapping[str, Any] | 
     for name, settings in measuring.rows.items():
         refits = {MASK_ONLY: RefitSpec(), USUAL: RefitSpec(refit=True)}
         if choice is not None and name == CHOSEN_ON:
-            refits[CHOSEN] = RefitSpec(refit=True, ridge=choice["ridge"], domain_share=choice["share"])
+            chosen = refits[USUAL].with_(ridge=choice["ridge"], domain_share=choice["share"])
+            if chosen != refits[USUAL]:
+                refits[CHOSEN] = chosen
         for source in measuring.sources:
             by_refit = {}
             for what, spec in refits.items():

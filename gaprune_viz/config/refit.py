@@ -17,7 +17,7 @@ class RefitSpec(Spec):
         json_schema_extra={"label": "Refit"},
     )
     domain_share: float = Field(
-        default=0.5,
+        default=0.25,
         ge=0,
         le=1,
         description="Share of the domain's texts in what is fitted; the general texts have the rest. At 0 or 1 the "
@@ -25,7 +25,7 @@ class RefitSpec(Spec):
         json_schema_extra={"label": "Refit, domain share", "step": 0.05},
     )
     ridge: float = Field(
-        default=0.3,
+        default=0.1,
         ge=0,
         le=100,
         description="Pull towards the weights as they were, in units of the mean power of a layer's inputs. Less fits "

@@ -151,9 +151,17 @@ def test_a_benchmark_has_the_mask_and_the_refit(view: View, page: Page, held: He
     assert plainly[1].revision == versions[1].revision
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, PRESETS["balanced"].settings.with_(refit=RefitSpec(refit=True))])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SETTINGS,
+        PRESETS["balanced"].settings.with_(refit=RefitSpec(refit=True)),
+        PRESETS["balanced"].settings.with_(refit=RefitSpec(refit=True, ridge=0.3, domain_share=0.5)),
+        Settings(score=ScoreSpec(criterion="sparsegpt")),
+    ],
+)
 def test_an_address_holds_it(settings: Settings) -> None:
-    assert "refit=True" in settings_query(settings)
+    assert "refit-ridge=" in settings_query(settings)
     assert settings_of(params_of(settings_query(settings))) == settings
 
 
@@ -162,6 +170,23 @@ def test_addresses_of_before_have_none() -> None:
     assert found is not None
     assert not found.refit.refit
     assert "refit" not in settings_query(found)
+
+
+@pytest.mark.parametrize(
+    ("query", "share", "ridge"),
+    [
+        ("refit=True", 0.5, 0.3),
+        ("refit=1&preset=balanced", 0.5, 0.3),
+        ("refit=True&refit-ridge=0.05", 0.5, 0.05),
+        ("criterion=sparsegpt&refit-domain-share=0.8", 0.8, 0.3),
+        ("criterion=sparsegpt", 0.5, 0.3),
+    ],
+)
+def test_addresses_that_leave_knobs_of_a_refit_out_keep_what_they_meant(query: str, share: float, ridge: float) -> None:
+    found = settings_of(params_of(query))
+    assert found is not None
+    assert (found.refit.domain_share, found.refit.ridge) == (share, ridge)
+    assert settings_of(params_of(settings_query(found))) == found
 
 
 def test_endpoints_take_the_flags(view: View, tiny_analysis: Path) -> None:

@@ -28,6 +28,8 @@ PREFIX = "analysis-"
 LOOKS = (("metric", "metric", tuple(METRICS)), ("scale", "scale", SCALES), ("group", "grouping", GROUPINGS))
 LONGEST_ADDRESS = 4_000
 PRESET = "preset"
+REFITTED_BEFORE = {"domain_share": 0.5, "ridge": 0.3}
+"""What an address means that says nothing of these: their defaults when addresses left them out."""
 
 
 def query_of(settings: Settings, view: View, matrices: tuple[MatrixInfo, ...] = ()) -> str:
@@ -44,7 +46,9 @@ def settings_query(settings: Settings) -> str:
         named, changes = [], paper
     if settings.mask.allocation is Allocation.AUTO and _own_group(settings.score.criterion):
         changes = {**changes, "allocation": Allocation.AUTO.value}
-    return urlencode(named + [(name.replace("_", "-"), value) for name, value in changes.items()])
+    if _is_fitted(settings):
+        changes = {**changes, **{f"refit_{name}": getattr(settings.refit, name) for name in REFITTED_BEFORE}}
+    return urlencode(named + [(_param(name), value) for name, value in changes.items()])
 
 
 def look_query(view: View, matrices: tuple[MatrixInfo, ...] = ()) -> str:
@@ -70,7 +74,7 @@ def settings_of(params: Mapping[str, str]) -> Settings | None:
     held = held_by(named.settings if named else Settings())
     asked = named is not None
     for name in FIELDS:
-        text = params.get(name.replace("_", "-"))
+        text = params.get(_param(name))
         if text is None:
             continue
         asked = True
@@ -79,13 +83,30 @@ def settings_of(params: Mapping[str, str]) -> Settings | None:
     if not {"allocation", "structure"} & set(params) and _own_group(held["criterion"]):
         # Addresses of before `auto` say nothing of the allocation where it is global; those of now do.
         held["allocation"] = Allocation.GLOBAL.value
-    return settings_from(held) if asked else None
+    if not asked:
+        return None
+    settings = settings_from(held)
+    if _is_fitted(settings):
+        unsaid = {name: usual for name, usual in REFITTED_BEFORE.items() if _param(f"refit_{name}") not in params}
+        return settings.with_(refit=settings.refit.with_(**unsaid))
+    return settings
+
+
+def _param(name: str) -> str:
+    """A field as an address names it."""
+    return name.replace("_", "-")
 
 
 def _own_group(name: str) -> bool:
     """Whether a criterion's authors compare weights in another group than the whole scope."""
     known = criteria().get(name)
     return known is not None and known.group is not Allocation.GLOBAL
+
+
+def _is_fitted(settings: Settings) -> bool:
+    """Whether kept weights are fitted to texts: by a refit, or by the criterion itself."""
+    known = criteria().get(settings.score.criterion)
+    return settings.refit.refit or (known is not None and known.update is not None)
 
 
 def view_of(params: Mapping[str, str], shown: View) -> View:

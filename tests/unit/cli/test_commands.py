@@ -115,7 +115,7 @@ def test_flags_reach_the_settings(run: Run, tmp_path: Path, tiny_analysis: Path)
             "row_ceiling": 1.0,
             "whole_neurons": False,
         },
-        "refit": {"refit": False, "domain_share": 0.5, "ridge": 0.3, "samples": 128, "tolerance": 1e-5},
+        "refit": {"refit": False, "domain_share": 0.25, "ridge": 0.1, "samples": 128, "tolerance": 1e-5},
         "structure": {"structure": "weights", "multiple": 32, "evidence": "criterion", "steps": 0},
     }
     assert document["kappa"] > 0
