@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from gaprune_viz.cli.base import Flags, Json, Preset, app, build, print_json, settings_of, spec_flags, with_progress
-from gaprune_viz.config import IDENTICAL_IDS_HELP, SWEEP_KINDS, ExecutorSpec, MaskSpec, RefitSpec, ScoreSpec
+from gaprune_viz.config import (
+    IDENTICAL_IDS_HELP,
+    SWEEP_KINDS,
+    ExecutorSpec,
+    MaskSpec,
+    RefitSpec,
+    ScoreSpec,
+    StructureSpec,
+)
 
 TASK_HELP = f"Task of the domain: starter name, ontology:chebi, or BEIR folder. {IDENTICAL_IDS_HELP}"
 
@@ -22,7 +30,7 @@ def _list(flag: str, kind: str, *, column: bool = False) -> Any:
 
 
 @app.command()
-@spec_flags(ScoreSpec, MaskSpec, ExecutorSpec, refit=RefitSpec)
+@spec_flags(ScoreSpec, MaskSpec, ExecutorSpec, refit=RefitSpec, structure=StructureSpec)
 def sweep(
     analysis: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an analysis.")],
     flags: Flags,

@@ -51,7 +51,7 @@ class TransferSpec(Spec):
     control: bool = Field(
         default=True,
         description="Also measure the control: the same calibration texts, shuffled between the sources. It must find "
-        "no advantage, and costs as much as the map itself.",
+        "no advantage. It is of masks without a refit, and of the first seed.",
         json_schema_extra={"label": "Shuffled control"},
     )
     seeds: tuple[int, ...] = Field(

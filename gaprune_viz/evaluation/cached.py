@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,6 +169,11 @@ def mask_hash(masks: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}:{bits.shape}\n".encode())
         digest.update(np.packbits(bits).tobytes())
     return digest.hexdigest()
+
+
+def by_its_own_weights(model: EmbeddingModel) -> EmbeddingModel:
+    """A model that was made of another one, told from it by the hash of the weights that it has."""
+    return replace(model, weight_hash=weights_hash(dict(model.st.named_parameters())))
 
 
 def weights_hash(weights: Mapping[str, Tensor]) -> str:

@@ -67,6 +67,7 @@ def try_retraining(
     cache: EmbeddingCache,
     *,
     weights: Mapping[str, Tensor] | None = None,
+    smaller: EmbeddingModel | None = None,
     control: bool = True,
 ) -> Generator[Progress, None, Trial]:
     """Measure the dense and the pruned model, retrain the pruned one, and then the dense one as long.
@@ -81,6 +82,7 @@ def try_retraining(
         tasks: side ("domain", "general") -> task.
         cache: for the embeddings of the models that are not trained.
         weights: of a refit, from which the pruned one starts; None where the kept weights are the model's.
+        smaller: the pruned model itself, where whole structures are gone and no mask says what stays.
         control: whether the dense model is retrained too.
 
     Returns:
@@ -93,15 +95,17 @@ def try_retraining(
     texts, lesson = sum(map(texts_of, tasks.values())), training_texts(spec, tasks, every)
     costs = {DENSE: texts, PRUNED: texts, RETRAINED: lesson, **({CONTROL: lesson} if control else {})}
     job = Phases(costs)
-    for version, encoder in (
-        (DENSE, CachedEncoder(model, cache)),
-        (PRUNED, CachedEncoder(model, cache, targets, masks, weights)),
-    ):
+    masked = CachedEncoder(model, cache, targets, masks, weights)
+    pruned = masked if smaller is None else CachedEncoder(smaller, cache)
+    for version, encoder in ((DENSE, CachedEncoder(model, cache)), (PRUNED, pruned)):
         for number, (side, task) in enumerate(tasks.items()):
             yield job.at(version, f"Measuring {task.name}, {version}", number / len(tasks))
             found = evaluate(task, *encode_task(encoder, task))
             trial.evaluations.setdefault(version, {})[side] = found
-    taught = _train(trial, RETRAINED, model, targets, masks, triplets, spec, tasks, every, weights)
+    if smaller is None:
+        taught = _train(trial, RETRAINED, model, targets, masks, triplets, spec, tasks, every, weights)
+    else:
+        taught = _train(trial, RETRAINED, smaller, (), {}, triplets, spec, tasks, every)
     yield from job.of(RETRAINED, taught)
     if control:
         yield from job.of(CONTROL, _train(trial, CONTROL, model, targets, {}, triplets, spec, tasks, every))

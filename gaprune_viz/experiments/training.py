@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gaprune_viz.calibration.batching import Sample
 from gaprune_viz.calibration.progress import Progress
-from gaprune_viz.config import RetrainSpec
+from gaprune_viz.config import RetrainSpec, Settings
 from gaprune_viz.evaluation.retrieval import Evaluation, evaluate
 from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -140,6 +140,11 @@ def training_texts(spec: RetrainSpec, tasks: Mapping[str, RetrievalTask], every:
 def analysis_texts(samples: int) -> int:
     """What an analysis costs, with so many samples a side, in texts that are encoded in the same time."""
     return 2 * STEP_TEXTS * samples + WRITING_TEXTS
+
+
+def finishing_texts(settings: Settings) -> int:
+    """What the retraining after a cut costs, in texts that are encoded in the same time; 0 where there is none."""
+    return STEP_TEXTS * RetrainSpec().batch_size * settings.structure.steps if settings.structure.whole else 0
 
 
 def texts_of(task: RetrievalTask) -> int:

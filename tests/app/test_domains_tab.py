@@ -115,6 +115,16 @@ def test_any_address_is_brought_within_the_map(text: str, document: dict[str, An
     assert place.within(document) == place
 
 
+def test_a_control_of_masks_alone_has_no_refit_to_look_at(document: dict[str, Any]) -> None:
+    refitted = [{**one, "refit": True} for one in document["maps"] if not one["shuffled"]]
+    both = {**document, "maps": [*document["maps"], *refitted]}
+    for asked, kept in ((("refit", "real"), "refit"), (("refit", "shuffled"), "mask"), (("mask", "shuffled"), "mask")):
+        place = Place(STARTERS, "balanced", "0.5", *asked).within(both)
+        assert (place.kept, place.texts) == (kept, asked[1])
+        assert map_at(both, "balanced", 0.5, refit=kept == "refit", shuffled=asked[1] == "shuffled") is not None
+        assert has_refit(both, shuffled=asked[1] == "shuffled") == (asked[1] == "real")
+
+
 def test_an_address_brings_back_what_was_shown(page: Page, tab: DomainsTab) -> None:
     def restored(params: dict[str, str]) -> dict[Any, Any]:
         return events.restore(tab, Asked(params, None, None, moved=False))  # type: ignore[arg-type]

@@ -29,9 +29,11 @@ from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import (
     Allocation,
     CalibrationSpec,
+    Evidence,
     MaskSpec,
     ModelSpec,
     RefitSpec,
+    RetrainSpec,
     RunSpec,
     Sampling,
     ScoreSpec,
@@ -41,7 +43,9 @@ from gaprune_viz.config import (
 )
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import compare_models, load_pair
+from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.evaluation.tasks import encode_task
 from gaprune_viz.jobs.works import inside, searching
 from gaprune_viz.jobs.works.benchmarking import retrain, versions_of
 from gaprune_viz.jobs.works.kept import KEPT
@@ -203,12 +207,36 @@ def test_pins_stand_side_by_side(view: View) -> None:
     assert "24 of 48 neurons" in board and "not counted: whole structures go" in board and "none: cut out" in board
 
 
+def test_a_sweep_takes_a_structure(view: View) -> None:
+    plan = plan_from(STORE.analysis(view.analysis), "chemistry", NEURONS, "criteria", ["magnitude"], "", "0.5")
+    assert plan.settings("magnitude", 0.5).structure == NEURONS.structure
+    by_samples = NEURONS.with_(structure=NEURONS.structure.with_(evidence=Evidence.SAMPLES))
+    with pytest.raises(GapruneError, match="every row would be the same"):
+        plan_from(STORE.analysis(view.analysis), "chemistry", by_samples, "criteria", ["magnitude"], "", "0.5")
+
+
+def test_what_is_left_of_a_cut_is_retrained_whole(view: View) -> None:
+    analysis, told = STORE.analysis(view.analysis), list[Any]()
+    desk = SimpleNamespace(report=quiet, stopped=lambda: False, tell=told.append)
+    spec = RetrainSpec(steps=2, batch_size=4)
+    ended = retrain(analysis, NEURONS, spec, "chemistry", False, desk)  # type: ignore[arg-type]
+    smaller = KEPT.smaller(analysis, NEURONS, quiet, lambda: False)
+    taught = KEPT.retrained(analysis, NEURONS, ended.kept)
+    before, after = (dict(model.st.named_parameters()) for model in (smaller, taught))
+    assert {name: p.shape for name, p in before.items()} == {name: p.shape for name, p in after.items()}
+    assert any(not after[name].equal(before[name]) for name in after)
+    rows = ended.table.set_index(["version", "side"])["ndcg_at_10"]
+    for side, source in (("domain", "chemistry"), ("general", "general")):
+        for version, model in (("pruned", smaller), ("retrained", taught)):
+            task = load_task(source)
+            found = evaluate(task, *encode_task(model, task)).means["ndcg_at_10"]
+            assert rows[version, side] == pytest.approx(found, abs=1e-6)
+    assert told and set(told[-1].curves) == {"retrained"}
+    assert [v.name for v in versions_of(analysis, NEURONS, ended.kept, quiet, lambda: False)][-1] == "retrained"
+
+
 def test_what_takes_no_structure_says_so(view: View) -> None:
     analysis = STORE.analysis(view.analysis)
-    with pytest.raises(GapruneError, match="A sweep compares masks of single weights"):
-        plan_from(analysis, "chemistry", NEURONS, "criteria", ["magnitude"], "", "0.5")
-    with pytest.raises(GapruneError, match="retrains a model under a mask"):
-        retrain(analysis, NEURONS, SimpleNamespace(), "chemistry", False, SimpleNamespace())  # type: ignore[arg-type]
     with pytest.raises(GapruneError, match="a sketch cannot tell"):
         analysis.live.pruned(NEURONS)
     run = RunSpec()

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from gaprune_viz.calibration.progress import Progress
-from gaprune_viz.config import FrontierSpec, RetrainSpec
+from gaprune_viz.config import FrontierSpec
 from gaprune_viz.experiments.executors.coordinator import ran
 from gaprune_viz.experiments.executors.opening import Team
 from gaprune_viz.experiments.executors.tasks import Source, Task, refuse_failed
 from gaprune_viz.experiments.frontier.bench import FrontierBench
 from gaprune_viz.experiments.frontier.rows import Row
-from gaprune_viz.experiments.training import STEP_TEXTS, texts_of
-
-BATCH = RetrainSpec().batch_size
+from gaprune_viz.experiments.training import finishing_texts, texts_of
 
 
 def measured_by_workers(team: Team, bench: FrontierBench, rows: list[Row]) -> Generator[Progress, None, None]:
@@ -37,11 +35,10 @@ def tasks_of(bench: FrontierBench, rows: list[Row]) -> list[Task]:
     tasks = []
     for row in rows:
         if bench.store.read(bench.key(row)) is None:
-            cut = row.settings is not None and row.settings.structure.whole
-            steps = row.settings.structure.steps if row.settings is not None and cut else 0
+            finishing = 0 if row.settings is None else finishing_texts(row.settings)
             # Eight bits are made of a folder that another row writes.
             needs = (base[row.folder],) if row.int8 and row.folder in base else ()
-            tasks.append(Task(bench.key(row), row.label, texts + STEP_TEXTS * BATCH * steps, row, needs))
+            tasks.append(Task(bench.key(row), row.label, texts + finishing, row, needs))
     return tasks
 
 

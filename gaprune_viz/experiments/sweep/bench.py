@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from gaprune_viz.analysis.exact import exact_scope, load_dense
-from gaprune_viz.calibration.progress import drain
+from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import Settings
-from gaprune_viz.evaluation.cached import CachedEncoder, embedding_cache
+from gaprune_viz.evaluation.cached import CachedEncoder, by_its_own_weights, embedding_cache
 from gaprune_viz.evaluation.comparison import COMPARED
 from gaprune_viz.evaluation.retrieval import Evaluation, compare, evaluate
 from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
@@ -24,6 +25,7 @@ from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.pruned import Latest, pruned
+from gaprune_viz.pruning.structured.making import plan
 
 # The first ten decide the overlap of two rankings; nothing here looks further down.
 RANKS_KEPT = 10
@@ -44,7 +46,7 @@ class Cell:
 
 
 class Bench:
-    """Evaluates one cell after another; the model, the scope, the last mask and its refit are made when first needed.
+    """Evaluates one cell after another; the model, the scope and what was pruned last are made when first needed.
 
     Args:
         analysis: folder of a finished analysis; cells are kept in it.
@@ -57,19 +59,16 @@ class Bench:
         self.scope: tuple[ExactScope, tuple[Target, ...]] | None = None
         self.dense: dict[str, Evaluation] = {}
         self.latest = Latest()
+        self.cut: tuple[str, EmbeddingModel] | None = None
 
     def known(self, settings: Settings, task: RetrievalTask) -> Cell | None:
         """A cell, where it is on disk."""
         document = self.store.read(self.key(settings, task), "numbers", "ndcg_at_10")
         return None if document is None else _cell(document)
 
-    def cell(self, settings: Settings, task: RetrievalTask) -> Cell:
-        """A cell, from disk where it is there."""
-        return self.known(settings, task) or self.keep(settings, task, self.measured(settings, task))
-
-    def measured(self, settings: Settings, task: RetrievalTask) -> dict[str, Any]:
-        """A cell as it is kept, measured now."""
-        found = self._measure(settings, task)
+    def measured(self, settings: Settings, task: RetrievalTask) -> Generator[Progress, None, dict[str, Any]]:
+        """A cell as it is kept, measured now; it tells of what is made of the weights."""
+        found = yield from self._measure(settings, task)
         return {
             "settings": settings.model_dump(mode="json"),
             "task": task.name,
@@ -102,13 +101,9 @@ class Bench:
         self.model = self.model or load_dense(self.statistics)
         return self.model
 
-    def _measure(self, settings: Settings, task: RetrievalTask) -> Cell:
-        dense, model = self._dense(task), self.loaded()
-        self.scope = self.scope or exact_scope(self.statistics, model)
-        scope, targets = self.scope
-        work = partial(pruned, self.statistics, model, scope, targets, settings)
-        made = drain(self.latest.of(settings.key(), work))
-        encoder = CachedEncoder(model, self.cache, targets, made.masks, made.weights)
+    def _measure(self, settings: Settings, task: RetrievalTask) -> Generator[Progress, None, Cell]:
+        dense = self._dense(task)
+        encoder = yield from self._encoder(settings)
         evaluation = evaluate(task, *encode_task(encoder, task))
         found = compare(task, dense, evaluation)
         low, high = found.intervals["ndcg_at_10"]
@@ -120,6 +115,20 @@ class Bench:
             "p": found.p_values["ndcg_at_10"],
         }
         return Cell(numbers, evaluation.scores["ndcg_at_10"].to_numpy(float))
+
+    def _encoder(self, settings: Settings) -> Generator[Progress, None, CachedEncoder]:
+        """The pruned model: dense under a mask, or without its structures."""
+        model = self.loaded()
+        self.scope = self.scope or exact_scope(self.statistics, model)
+        scope, targets = self.scope
+        if settings.structure.whole:
+            if self.cut is None or self.cut[0] != settings.key():
+                made = yield from plan(self.statistics, model, scope, settings).made(model)
+                self.cut = (settings.key(), by_its_own_weights(made.tried.best))
+            return CachedEncoder(self.cut[1], self.cache)
+        work = partial(pruned, self.statistics, model, scope, targets, settings)
+        made = yield from self.latest.of(settings.key(), work)
+        return CachedEncoder(model, self.cache, targets, made.masks, made.weights)
 
     def _dense(self, task: RetrievalTask) -> Evaluation:
         if task.content_hash not in self.dense:

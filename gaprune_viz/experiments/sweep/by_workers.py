@@ -1,14 +1,18 @@
-"""The cells of a sweep as tasks for workers; a cell is one setting on both tasks, which share its mask."""
+"""The cells of a sweep as tasks, in this process or for workers; a cell is one setting on both tasks."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import SIDES
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.evaluation.comparison import COMPARED
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.experiments.executors.coordinator import ran
 from gaprune_viz.experiments.executors.opening import Team
@@ -16,9 +20,12 @@ from gaprune_viz.experiments.executors.tasks import Source, Task, refuse_failed
 from gaprune_viz.experiments.sweep.bench import Bench
 from gaprune_viz.experiments.sweep.places import analysed, bench_of, place_label
 from gaprune_viz.experiments.sweep.plan import Place, SweepPlan
-from gaprune_viz.experiments.training import analysis_texts, texts_of
+from gaprune_viz.experiments.training import analysis_texts, finishing_texts, texts_of
+from gaprune_viz.models.encoder import EmbeddingModel
 
 DENSE, ANALYSIS, CELL = "dense", "analysis", "cell"
+NUMBERS = (*COMPARED, "dense_ndcg_at_10", "of_dense", "low", "high", "p")
+COLUMNS = ("kind", "row", "column", "sparsity", "task", "side", *NUMBERS)
 
 
 class Argument(NamedTuple):
@@ -29,29 +36,38 @@ class Argument(NamedTuple):
     place: Place = ("", "")
 
 
-def swept_by_workers(team: Team, analysis: Path, plan: SweepPlan) -> Generator[Progress, None, None]:
+def swept_by_workers(team: Team, whole: Whole) -> Generator[Progress, None, None]:
     """Have workers measure the cells of a sweep that are not on disk.
 
     Raises:
         GapruneError: some of them could not be measured; the others are kept.
     """
-    given = {"analysis": str(analysis.resolve()), "plan": plan.document()}
-    bench = open_bench(**given)
-    tasks = bench.tasks()
-    refuse_failed((yield from ran(team, Source(open_bench, given), bench, tasks)), len(tasks))
+    given = {"analysis": str(whole.bench.statistics.folder.resolve()), "plan": whole.plan.document()}
+    tasks = whole.tasks()
+    refuse_failed((yield from ran(team, Source(open_bench, given), whole, tasks)), len(tasks))
 
 
-def open_bench(analysis: str, plan: dict[str, Any]) -> _Sweep:
+def open_bench(analysis: str, plan: dict[str, Any]) -> Whole:
     """The sweep as a worker has it."""
-    return _Sweep(Path(analysis), SweepPlan.of(plan))
+    return Whole(Path(analysis), SweepPlan.of(plan))
 
 
-class _Sweep:
-    """A sweep as the executors understand it."""
+def share(task: Task, step: Progress) -> float:
+    """How much of a task is done: a cell tells of what is made of its weights at most, which is a part of it."""
+    return step.fraction if task.argument.kind == ANALYSIS else 0.0
 
-    def __init__(self, analysis: Path, plan: SweepPlan) -> None:
-        self.plan, self.bench = plan, Bench(analysis)
+
+class Whole:
+    """A whole sweep as the executors understand it.
+
+    Args:
+        model: the dense model, where it is loaded already.
+    """
+
+    def __init__(self, analysis: Path, plan: SweepPlan, model: EmbeddingModel | None = None) -> None:
+        # A wrong task leaves no trace.
         self.on = {side: load_task(source) for side, source in zip(SIDES, plan.tasks, strict=True)}
+        self.plan, self.bench = plan, Bench(analysis, model)
         self.samples = plan.kind == "samples"
         self._own: tuple[Place, Bench] | None = None
 
@@ -66,8 +82,9 @@ class _Sweep:
             needs = [Argument(ANALYSIS, place=place)] if self.samples else [Argument(DENSE, side) for side in self.on]
             if self.samples:
                 samples = self.plan.run(self.bench.statistics.run, *place).calibration.samples
-                found.append(Task(self.name(needs[0]), f"{label}: calibrating", analysis_texts(samples), needs[0]))
-            found.append(Task(self.name(cell), label, texts, cell, tuple(map(self.name, needs))))
+                found.append(Task(self.name(needs[0]), f"{label}, analysis", analysis_texts(samples), needs[0]))
+            cost = texts + finishing_texts(self.plan.settings(*place))
+            found.append(Task(self.name(cell), label, cost, cell, tuple(map(self.name, needs))))
         return [task for task in found if self.known(task.argument) is None]
 
     def name(self, argument: Argument) -> str:
@@ -94,11 +111,14 @@ class _Sweep:
             self.bench.dense_scores(self.on[argument.side])
             return {}
         if argument.kind == ANALYSIS:
-            yield from analysed(self.plan, self.bench, argument.place, lambda step: step)
+            yield from analysed(self.plan, self.bench, argument.place)
             return {}
         bench, settings = self._of(argument.place), self.plan.settings(*argument.place)
         bench.model = self.bench.loaded()
-        return {side: bench.measured(settings, task) for side, task in self.on.items()}
+        found = {}
+        for side, task in self.on.items():
+            found[side] = yield from bench.measured(settings, task)
+        return found
 
     def keep(self, argument: Argument, document: dict[str, Any]) -> dict[str, Any]:
         if argument.kind == CELL:
@@ -106,6 +126,25 @@ class _Sweep:
             for side, task in self.on.items():
                 bench.keep(settings, task, document[side])
         return document
+
+    def frame(self) -> pd.DataFrame:
+        """The cells, all of which are on disk: one row per cell and task, columns `COLUMNS`.
+
+        Raises:
+            GapruneError: one was deleted meanwhile.
+        """
+        rows: list[dict[str, Any]] = []
+        for row, column in self.plan.places():
+            bench, settings = self._of((row, column)), self.plan.settings(row, column)
+            where = {"kind": self.plan.kind, "row": row, "column": column, "sparsity": settings.mask.sparsity}
+            for side, task in self.on.items():
+                cell = bench.known(settings, task)
+                if cell is None:
+                    raise GapruneError(f"The cell {place_label(self.plan, row, column)} is gone.", "Run it again.")
+                dense = cell.numbers["dense_ndcg_at_10"]
+                of_dense = cell.numbers["ndcg_at_10"] / dense if dense > 0 else math.nan
+                rows.append({**where, "task": task.name, "side": side, **cell.numbers, "of_dense": of_dense})
+        return pd.DataFrame(rows, columns=list(COLUMNS))
 
     def _of(self, place: Place) -> Bench:
         """Where a place's cells are kept."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 
 from gaprune_viz.analysis.making import analyze
-from gaprune_viz.calibration.progress import Progress, relayed
+from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.experiments.sweep.bench import Bench
 from gaprune_viz.experiments.sweep.plan import Place, SweepPlan, Value
 from gaprune_viz.storage.workspace import workspace
@@ -41,12 +41,9 @@ def bench_of(analysis_folder: Path, plan: SweepPlan, place: Place) -> Bench | No
     return Bench(folder) if folder and folder.is_dir() else None
 
 
-def analysed(
-    plan: SweepPlan, bench: Bench, place: Place, told: Callable[[Progress], Progress]
-) -> Generator[Progress, None, Path]:
+def analysed(plan: SweepPlan, bench: Bench, place: Place) -> Generator[Progress, None, Path]:
     """The analysis of one place of a sweep over samples: found in the workspace, or made there."""
-    work = analyze(plan.run(bench.statistics.run, *place), model=bench.loaded())
-    folder = yield from relayed(work, told)
+    folder = yield from analyze(plan.run(bench.statistics.run, *place), model=bench.loaded())
     bench.store.write(_pointer(bench, plan, place), {"analysis": folder.name})
     return folder
 

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gaprune_viz.config import SWEEP_KINDS, CalibrationSpec, MaskSpec, RunSpec, ScoreSpec, Settings, Spec, SweepKind
+from gaprune_viz.config import (
+    SWEEP_KINDS,
+    CalibrationSpec,
+    Evidence,
+    MaskSpec,
+    RunSpec,
+    ScoreSpec,
+    Settings,
+    Spec,
+    SweepKind,
+)
 from gaprune_viz.criteria.registry import criterion, settled
 from gaprune_viz.errors import GapruneError
 
@@ -61,6 +71,12 @@ class SweepPlan:
                     raise GapruneError(
                         f"sparsity: {value:g} is no fraction.", f"Write {value / 100:g} for {value:g} %."
                     )
+        structure = self.base.structure
+        if structure.whole and structure.evidence is Evidence.SAMPLES and self.axes.row != "samples":
+            raise GapruneError(
+                "Changes of the loss by sample rank the neurons whatever the criterion: every row would be the same.",
+                "Leave out --structure-evidence, or sweep over samples.",
+            )
         swept = {self.axes.row, self.axes.column} & {"alpha", "beta", "fisher_scale"}
         if missing := sorted(swept - set(chosen.knobs)):
             raise GapruneError(
@@ -88,6 +104,7 @@ class SweepPlan:
                 score=self.base.score.with_(**self._of(ScoreSpec, row, column)),
                 mask=self.base.mask.with_(**self._of(MaskSpec, row, column)),
                 refit=self.base.refit,
+                structure=self.base.structure,
             )
         )
 

@@ -117,10 +117,11 @@ class Transfer(_Part):
         def square(table: list[list[Any]]) -> bool:
             return len(table) == n and all(len(row) == n for row in table)
 
-        # Whoever looks at a row may look at it at every sparsity, refitted, and with its control.
-        keys = {(one.shuffled, one.refit, one.sparsity, one.row) for one in self.maps}
+        # Whoever looks at a row may look at it at every sparsity, refitted and with its control as any other.
+        keys = {((one.shuffled, one.refit), one.sparsity, one.row) for one in self.maps}
         axes = [set(axis) for axis in zip(*keys, strict=True)]
-        fits = len(self.maps) == len(keys) == math.prod(map(len, axes)) and False in axes[0] and False in axes[1]
+        fits = len(self.maps) == len(keys) == math.prod(map(len, axes))
+        fits = fits and (False, False) in axes[0] and ((True, True) not in axes[0] or (True, False) in axes[0])
         fits = fits and all(len(source.ranks) == len(source.queries) for source in self.sources)
         fits = fits and {"real", "shuffled"} == self.words.keys() and all(map(square, self.words.values()))
         for one in self.maps:

@@ -32,9 +32,9 @@ def rows_of(document: Document) -> list[str]:
     return list(dict.fromkeys(one["row"] for one in document["maps"]))
 
 
-def has_refit(document: Document) -> bool:
-    """Whether refitted masks were measured, too."""
-    return any(one["refit"] for one in document["maps"])
+def has_refit(document: Document, *, shuffled: bool = False) -> bool:
+    """Whether refitted masks were measured, too; or those of the control."""
+    return any(one["refit"] and one["shuffled"] == shuffled for one in document["maps"])
 
 
 def is_clear(gain: Mapping[str, Any]) -> bool:
@@ -136,8 +136,13 @@ def control_sentence(document: Document) -> str:
         return ""
     clear = sum(is_clear(one["advantage"]) for one in moved)
     mean = sum(one["advantage"]["points"] for one in moved) / len(moved)
+    what = "the same texts shuffled between the sources"
+    if has_refit(document) and not has_refit(document, shuffled=True):
+        what += ", masks alone"
+    if len(document["seeds"]) > len(control[0]["advantage"]["apart"]):
+        what += ", one draw of them"
     return (
-        f"Control, the same texts shuffled between the sources: {clear} of {len(moved)} intervals leave 0 out, and the "
+        f"Control, {what}: {clear} of {len(moved)} intervals leave 0 out, and the "
         f"mean is {signed(mean, 1)} points. Without any advantage about {LEVEL * len(moved):.1f} would."
     )
 

@@ -92,6 +92,17 @@ def reads_texts(spec: TransferSpec, cell: Cell) -> bool:
     return cell.refit or chosen.update is not None or not set(chosen.needs) <= NO_TEXTS
 
 
+def arms_of(spec: TransferSpec) -> list[tuple[bool, bool]]:
+    """Shuffled, refitted: what every row is measured as. The control is of masks alone, which a refit does not move."""
+    refitted = [(False, True)] if spec.refit.refit else []
+    return [(False, False), *refitted, *([(True, False)] if spec.control else [])]
+
+
+def draws_of(spec: TransferSpec, *, shuffled: bool) -> tuple[int, ...]:
+    """The seeds that a map is the mean of: all, or that of the calibration for the control."""
+    return seeds_of(spec)[: 1 if shuffled else None]
+
+
 def cells(spec: TransferSpec) -> list[Cell]:
     """Every cell, in an order in which masks and analyses are made once.
 
@@ -106,8 +117,8 @@ def cells(spec: TransferSpec) -> list[Cell]:
     for row in spec.criteria:
         settings_of(spec, row, spec.sparsities[0], refit=False)
     found = [Cell("dense", task=task) for task in range(len(spec.sources))]
-    for seed in seeds_of(spec):
-        for shuffled in (False, True) if spec.control else (False,):
+    for shuffled in (False, True) if spec.control else (False,):
+        for seed in draws_of(spec, shuffled=shuffled):
             for sparsity in spec.sparsities:
                 for row in spec.criteria:
                     found += _group(spec, row, sparsity, seed, shuffled)
@@ -118,7 +129,7 @@ def _group(spec: TransferSpec, row: str, sparsity: float, seed: int, shuffled: b
     """All cells of one row at one sparsity: each mask measured everywhere, then every two masks."""
     places = range(len(spec.sources))
     for one in places:
-        for refit in (False, True) if spec.refit.refit else (False,):
+        for refit in (refit for own, refit in arms_of(spec) if own == shuffled):
             for task in places:
                 yield Cell("score", (one,), task, row, sparsity, refit, seed, shuffled)
     for pair in combinations(places, 2):

@@ -16,7 +16,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.significance import paired_bootstrap
 from gaprune_viz.experiments.cells import rounded
 from gaprune_viz.experiments.transfer.advantage import Advantage, domain_advantage
-from gaprune_viz.experiments.transfer.plan import Cell, seeds_of
+from gaprune_viz.experiments.transfer.plan import Cell, arms_of, draws_of, seeds_of
 from gaprune_viz.experiments.transfer.sources import Source
 
 Found = Mapping[Cell, Mapping[str, Any]]
@@ -42,12 +42,9 @@ def transfer_numbers(spec: TransferSpec, found: Found, sources: Sequence[Source]
                 "can be said in percent of it.",
                 "Leave it out, or give a task that the model can answer.",
             )
-    arms = (False, True) if spec.control else (False,)
-    refits = (False, True) if spec.refit.refit else (False,)
     maps = [
         _map(spec, found, sources, dense, (row, sparsity, refit, shuffled))
-        for shuffled in arms
-        for refit in refits
+        for shuffled, refit in arms_of(spec)
         for sparsity in spec.sparsities
         for row in spec.criteria
     ]
@@ -86,7 +83,7 @@ def _map(
     place: tuple[str, float, bool, bool],
 ) -> dict[str, Any]:
     row, sparsity, refit, shuffled = place
-    n, seeds = len(sources), seeds_of(spec)
+    n, seeds = len(sources), draws_of(spec, shuffled=shuffled)
     clusters = [source.task.clusters(source.task.judged) for source in sources]
 
     def cell(i: int, j: int, seed: int) -> Mapping[str, Any]:

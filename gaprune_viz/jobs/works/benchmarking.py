@@ -126,6 +126,8 @@ def retrain(
 ) -> Retrained:
     """Retrain the pruned model, and the dense one as its control; the curves are told while they grow.
 
+    Under a mask zeros stay zero; of a model without its structures all that is left is trained.
+
     Args:
         source: the collection on which the domain is measured.
 
@@ -133,20 +135,19 @@ def retrain(
         GapruneError: as `try_retraining`, and where the texts or the collection cannot be read.
         Cancelled: it was asked to stop.
     """
-    if settings.structure.whole:
-        raise GapruneError(
-            "This panel retrains a model under a mask, whose zeros stay zero; the settings cut out whole "
-            f"{settings.structure.structure.value}.",
-            "Set Retraining after the cut in the tuning bar: Compare, Export and benchmarks are then of what it gives.",
-        )
     trial, tasks = Trial(), tasks_of(analysis, source)
     model = KEPT.dense(analysis)
     desk.report("Reading the triplets", 0, 0)
     triplets = calibration_triplets(analysis.run.calibration, "domain", model.directions).triplets
-    desk.report("Making the exact mask", 0, 0)
-    made, targets = KEPT.pruned(analysis, settings, desk.report, desk.stopped), KEPT.scope(analysis)[1]
     given = (triplets, spec, tasks, KEPT.disk)
-    steps = try_retraining(trial, model, targets, made.masks, *given, weights=made.weights, control=control)
+    if settings.structure.whole:
+        desk.report("Cutting the model", 0, 0)
+        smaller = KEPT.smaller(analysis, settings, desk.report, desk.stopped)
+        steps = try_retraining(trial, model, (), {}, *given, smaller=smaller, control=control)
+    else:
+        desk.report("Making the exact mask", 0, 0)
+        made, targets = KEPT.pruned(analysis, settings, desk.report, desk.stopped), KEPT.scope(analysis)[1]
+        steps = try_retraining(trial, model, targets, made.masks, *given, weights=made.weights, control=control)
     last = 0.0
     try:
         for step in steps:

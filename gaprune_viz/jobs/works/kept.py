@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from gaprune_viz.analysis.exact import exact_scope, refuse_other_weights
@@ -12,7 +12,7 @@ from gaprune_viz.analysis.opening import Analysis, open_analysis
 from gaprune_viz.config import ModelSpec, Settings
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.cached import EmbeddingCache, embedding_cache, weights_hash
+from gaprune_viz.evaluation.cached import EmbeddingCache, by_its_own_weights, embedding_cache
 from gaprune_viz.evaluation.mteb.estimate import Speed, measure_speed
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import RetrievalTask, TaskEmbeddings
@@ -202,8 +202,7 @@ class Kept:
 
         def make() -> EmbeddingModel:
             made = driven(self.planned(analysis, settings).made(self.dense(analysis)), report, stopped)
-            best = made.tried.best
-            return replace(best, weight_hash=weights_hash(dict(best.st.named_parameters())))
+            return by_its_own_weights(made.tried.best)
 
         return self._smaller.get(kept_under(analysis, settings), make)
 

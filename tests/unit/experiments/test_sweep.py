@@ -26,6 +26,8 @@ from gaprune_viz.config import (
     Scope,
     ScoreSpec,
     Settings,
+    Structure,
+    StructureSpec,
 )
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
@@ -113,6 +115,29 @@ def test_the_frame_is_tidy_and_in_the_order_of_the_plan(swept: pd.DataFrame) -> 
     assert set(swept.loc[swept["side"] == "general", "task"]) == {"far"}
 
 
+def test_a_cut_is_what_cutting_exporting_and_comparing_by_hand_gives(
+    analysis: Path, tasks: tuple[str, str], tmp_path: Path
+) -> None:
+    from gaprune_viz.evaluation.comparison import compare_models, load_pair
+    from gaprune_viz.evaluation.task_sources import load_task
+    from gaprune_viz.pruning.export import prune
+
+    neurons = Settings(structure=StructureSpec(structure=Structure.NEURONS, multiple=8))
+    plan = SweepPlan("criteria", ("obd_joint", "magnitude"), (0.25, 0.75), tasks, neurons)
+    assert SweepPlan.of(plan.document()) == plan
+    frame = drain(sweep(analysis, plan))
+    assert len(cells(analysis)) == 2 + 8
+    prune(analysis, plan.settings("magnitude", 0.75), tmp_path / "less")
+    for side, source in zip(("domain", "general"), tasks, strict=True):
+        found, _, _ = compare_models(load_pair(tmp_path / "less"), load_task(source))
+        chosen = frame[(frame["row"] == "magnitude") & (frame["column"] == 0.75) & (frame["side"] == side)].iloc[0]
+        assert chosen["ndcg_at_10"] == pytest.approx(found.pruned["ndcg_at_10"], abs=1e-9)
+    # The mask of single weights is another cell.
+    drain(sweep(analysis, SweepPlan("criteria", ("magnitude",), (0.75,), tasks)))
+    assert len(cells(analysis)) == 2 + 8 + 2
+    pd.testing.assert_frame_equal(drain(sweep(analysis, plan)), frame, check_exact=True)
+
+
 def test_alpha_reaches_the_masks(alpha_swept: pd.DataFrame, analysis: Path, tasks: tuple[str, str]) -> None:
     plan = SweepPlan("alpha", (0.0, 1.0), (0.5,), tasks, Settings(score=ScoreSpec(beta=0.25)))
     assert plan.settings(1.0, 0.5).score == ScoreSpec(alpha=1.0, beta=0.25)
@@ -127,12 +152,12 @@ def test_alpha_reaches_the_masks(alpha_swept: pd.DataFrame, analysis: Path, task
 
 def test_a_stopped_sweep_goes_on_where_it_was(analysis: Path, tasks: tuple[str, str], swept: pd.DataFrame) -> None:
     work = sweep(analysis, criteria_plan(tasks))
-    # Two steps before the cells: the model is loaded first. Two of them are of the dense model.
-    done = [next(work).done for _ in range(10)]
+    # Before the cells the model is loaded, and measured on both tasks.
+    done = [next(work).done for _ in range(6)]
     work.close()
-    assert done == [0, 0, *(13 * cell for cell in range(8))]
+    assert done == [0, *(13 * texts for texts in (1, 2, 4, 6, 8))]
     before = cells(analysis)
-    assert len(before) == 5 + 2
+    assert len(before) == 3 * 2 + 2
     frame = drain(sweep(analysis, criteria_plan(tasks)))
     after = cells(analysis)
     assert {name: after[name] for name in before} == before
@@ -180,7 +205,7 @@ def test_the_model_is_dense_again_after_every_cell(analysis: Path, tasks: tuple[
     for _ in sweep(analysis, criteria_plan(tasks), model=model):
         steps += 1
         assert all(value.equal(before[name]) for name, value in model.backbone.state_dict().items())
-    assert steps == 3 + 2 + 12
+    assert steps == 1 + 2 + 6
 
 
 def traces(figure: go.Figure) -> tuple[Any, ...]:
@@ -262,7 +287,7 @@ def test_samples_by_seeds_are_analyses_of_their_own(
     steps = list(iterate(sweep(sampled, plan), box := []))
     frame = box[0]
     assert [step.done for step in steps] == sorted(step.done for step in steps)
-    assert any(step.stage.startswith("4 samples, seed 1: Calibrating") for step in steps)
+    assert any(step.stage.startswith("4 samples, seed 1, analysis: calibrating") for step in steps)
     run = plan.run(Statistics.open(sampled).run, 4, 1)
     assert (run.calibration.samples, run.calibration.seed) == (4, 1)
     # The same cell by hand: an analysis with these samples, and a sweep of it.

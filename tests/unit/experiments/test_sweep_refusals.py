@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from gaprune_viz.config import MaskSpec, ScoreSpec, Settings
+from gaprune_viz.config import Evidence, MaskSpec, ScoreSpec, Settings, Structure, StructureSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.cells import SWEEP_CELLS
 from gaprune_viz.experiments.sweep import SweepPlan
 from tests.commands import Run
+
+BY_SAMPLES = Settings(structure=StructureSpec(structure=Structure.NEURONS, evidence=Evidence.SAMPLES))
 
 
 @pytest.fixture
@@ -40,6 +42,8 @@ def bad(**changes: Any) -> dict[str, Any]:
         (bad(kind="alpha", rows=(1.5,)), "alpha: "),
         (bad(kind="alpha", rows=(0.5,), base=Settings(score=ScoreSpec(criterion="magnitude"))), "has no alpha"),
         (bad(base=Settings(mask=MaskSpec(pattern="2:4"))), "sets the sparsity itself"),
+        (bad(base=BY_SAMPLES), "every row would be the same"),
+        (bad(kind="kappa", rows=(1.0,), columns=(0.5,), base=BY_SAMPLES), "every row would be the same"),
         (bad(kind="kappa", rows=("auto", -1.0), columns=(1.0,)), "fisher-scale: "),
         (bad(kind="kappa", rows=("big",), columns=(1.0,)), "fisher-scale: "),
         (bad(kind="kappa", rows=("auto",), columns=(7.0,)), "beta: "),

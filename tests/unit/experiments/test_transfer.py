@@ -161,11 +161,10 @@ def test_control_refit_and_seeds(sources: dict[str, str], tiny_bert: Path, tmp_p
         (False, False),
         (False, True),
         (True, False),
-        (True, True),
     ]
     assert document["seeds"] == [0, 1]
     for one in document["maps"]:
-        assert len(one["advantage"]["apart"]) == 2
+        assert len(one["advantage"]["apart"]) == (1 if one["shuffled"] else 2)
         assert np.mean(one["advantage"]["apart"]) == pytest.approx(one["advantage"]["points"], abs=1e-4)
         assert (one["ranks"] is None) == one["shuffled"]
     plain, refitted = document["maps"][:2]
@@ -174,7 +173,15 @@ def test_control_refit_and_seeds(sources: dict[str, str], tiny_bert: Path, tmp_p
     assert document["words"]["shuffled"][0][1] != document["words"]["real"][0][1]
     text = transfer_markdown(document)
     assert "`balanced` + refit at 50 %" in text
-    assert "Control, the same texts shuffled" in text and "By seed:" in text
+    assert "shuffled between the sources, masks alone, one draw of them: " in text and "By seed:" in text
+    assert "| `balanced` + refit | " in text and text.count(" | – |") == 1
+    # Maps of before have a refitted control, too; half of one is nothing.
+    refitted_control = {**document["maps"][1], "shuffled": True}
+    assert check_transfer({**document, "maps": [*document["maps"], refitted_control]})
+    for lacking in ([0], [0, 2], [1, 2]):
+        maps = [one for i, one in enumerate(document["maps"]) if i not in lacking]
+        with pytest.raises(GapruneError, match="damaged"):
+            check_transfer({**document, "maps": [*maps, refitted_control]})
 
 
 def test_names_of_sources() -> None:

@@ -33,8 +33,9 @@ class RetrainPanel:
 def build_retraining() -> RetrainPanel:
     """Lay the panel out; curves and table appear when retraining begins."""
     gr.Markdown(
-        "### Retrain\n\nThe pruned model learns from the triplets of its domain; pruned weights stay zero. Retrieval "
-        "is measured on the task of the Retrieval tab and on general knowledge. The dense model is left alone."
+        "### Retrain\n\nThe pruned model learns from the triplets of its domain; pruned weights stay zero, and "
+        "what was cut out stays out. Retrieval is measured on the task of the Retrieval tab and on general knowledge. "
+        "The dense model is left alone."
     )
     with gr.Row(elem_classes=["gv-tuning-row"]):
         controls = {name: _control(name) for name in FIELDS}

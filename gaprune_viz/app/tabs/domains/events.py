@@ -142,11 +142,12 @@ def _chosen(tab: DomainsTab, document: view.Document, place: Place, upload: str 
     """The controls at a place."""
     shares = [(f"{100 * float(value):g} %", value) for value in sparsities_of(document)]
     control = any(one["shuffled"] for one in document["maps"])
+    refitted = has_refit(document, shuffled=place.texts == SHUFFLED)
     return {
         tab.pick: None if upload else place.name,
         tab.row: gr.update(choices=rows_of(document), value=place.row, visible=True),
         tab.sparsity: gr.update(choices=shares, value=place.sparsity, visible=True),
-        tab.kept: gr.update(value=place.kept, visible=has_refit(document)),
+        tab.kept: gr.update(value=place.kept, visible=refitted),
         tab.texts: gr.update(value=place.texts, visible=control),
         tab.place: place.text,
     }

@@ -54,8 +54,8 @@ class Place:
         """The same, as far as a map has it: what it has not is as usual."""
         rows, maps = rows_of(document), document["maps"]
         row = self.row if self.row in rows else rows[0]
-        refits = {REFIT if one["refit"] else MASK for one in maps}
-        arms = {SHUFFLED if one["shuffled"] else REAL for one in maps}
+        known = {(SHUFFLED if one["shuffled"] else REAL, REFIT if one["refit"] else MASK) for one in maps}
+        texts = self.texts if (self.texts, MASK) in known else REAL
         sparsities = sparsities_of(document)
         calibrated, _, measured = self.cell.partition("-") if CELL.fullmatch(self.cell) else ("9", "", "9")
         inside = max(int(calibrated), int(measured)) < len(document["sources"])
@@ -63,8 +63,8 @@ class Place:
             self,
             row=row,
             sparsity=self.sparsity if self.sparsity in sparsities else sparsities[-1],
-            kept=self.kept if self.kept in refits else MASK,
-            texts=self.texts if self.texts in arms else REAL,
+            kept=self.kept if (texts, self.kept) in known else MASK,
+            texts=texts,
             cell=self.cell if inside else "",
         )
 

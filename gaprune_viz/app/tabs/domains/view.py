@@ -45,7 +45,7 @@ def map_of(document: Document, place: Place) -> Map:
         refit=place.kept == REFIT,
         shuffled=place.texts == SHUFFLED,
     )
-    # Every row has every sparsity, refit and arm that any has.
+    # Every row has every sparsity and arm that any has.
     return found or maps_of(document, place.row)[0]
 
 

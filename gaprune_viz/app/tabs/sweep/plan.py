@@ -33,7 +33,7 @@ def about_html(kind: str) -> str:
     cell = (
         "An analysis of its own, an exact mask and both collections encoded: each cell takes as long as a run."
         if kind == "samples"
-        else "Each cell makes an exact mask and encodes both collections, which takes some seconds."
+        else "Each cell makes an exact mask, or cuts the model, and encodes both collections, which takes some seconds."
     )
     fixed = "" if axes.column == "sparsity" else " The sparsity is that of the tuning bar."
     return panels.notice(
@@ -57,11 +57,6 @@ def plan_from(
         GapruneError: a list cannot be read, or asks for too many cells.
     """
     axes = axes_of(kind)
-    if settings.structure.whole:
-        raise GapruneError(
-            f"A sweep compares masks of single weights; these settings cut out {settings.structure.structure.value}.",
-            "Set Structure to weights; `gaprune-viz frontier` sets cuts side by side (Benchmark shows it).",
-        )
     whole = kind == "samples"
     down: Any = tuple(rows or ()) if kind == "criteria" else numbers(values, axes.row_label, whole=whole)
     across: Any = numbers(columns, axes.column_label, whole=whole)
