@@ -162,18 +162,48 @@ def count_sentence(document: Document) -> str:
 
 
 def draw_sentence(document: Document) -> str:
-    """What the intervals are not about; empty where the texts were drawn more than once."""
-    if len(document["seeds"]) > 1:
+    """How far the advantage depends on which calibration texts were drawn, which the intervals do not say."""
+    draws = len(document["seeds"])
+    if draws == 1:
+        return "The calibration texts were drawn once: the intervals are about the queries, and not about the draw."
+    apart = [one["advantage"]["apart"] for one in document["maps"] if not one["shuffled"] and not reads_no_texts([one])]
+    if not apart:
         return ""
-    return "The calibration texts were drawn once: the intervals are about the queries, and not about the draw."
+    agree = sum(min(points) > 0 or max(points) < 0 for points in apart)
+    widest = max(max(points) - min(points) for points in apart)
+    return (
+        f"The calibration texts were drawn {draws} times: in {agree} of {len(apart)} maps all draws agree whether "
+        f"calibrating on the domain gains, and at most they lie {widest:.1f} points apart."
+    )
+
+
+def kept_sentence(document: Document, row: str, sparsity: float) -> str:
+    """What a row keeps of dense on the calibrated source and on the others, and what a refit makes of it."""
+    own, others = _kept(map_at(document, row, sparsity))
+    told = f"At {100 * sparsity:g} %, `{row}` keeps {own:.1f} % of dense on the source that it is calibrated on"
+    told += f" and {others:.1f} % on the others"
+    if has_refit(document):
+        own, others = _kept(map_at(document, row, sparsity, refit=True))
+        told += f"; refitted on it, {own:.1f} % and {others:.1f} %"
+    return f"{told}."
+
+
+def _kept(one: Map | None) -> tuple[float, float]:
+    """Percent of dense, the mean over sources: calibrated on themselves, and on another one."""
+    assert one is not None
+    scores = [[score["of_dense"] for score in row] for row in one["scores"]]
+    own = [row[i] for i, row in enumerate(scores)]
+    others = [value for i, row in enumerate(scores) for j, value in enumerate(row) if i != j]
+    return sum(own) / len(own), sum(others) / len(others)
 
 
 def findings(document: Document) -> list[str]:
-    """Everything that a map says, one sentence a row, then the counts and the control."""
+    """Everything that a map says, one sentence a row, then the counts, the control, and what is kept."""
     refits = (False, True) if has_refit(document) else (False,)
     told = [verdict(document, row, refit=refit) for refit in refits for row in rows_of(document)]
     told += [count_sentence(document), control_sentence(document), draw_sentence(document)]
     top = max(one["sparsity"] for one in document["maps"])
+    told += [kept_sentence(document, row, top) for row in rows_of(document)]
     told += [
         overlap_sentence(document, row, top) for row in rows_of(document) if not reads_no_texts(maps_of(document, row))
     ]

@@ -168,6 +168,17 @@ def test_control_refit_and_seeds(sources: dict[str, str], tiny_bert: Path, tmp_p
         assert np.mean(one["advantage"]["apart"]) == pytest.approx(one["advantage"]["points"], abs=1e-4)
         assert (one["ranks"] is None) == one["shuffled"]
     plain, refitted = document["maps"][:2]
+    told = " ".join(findings(document))
+    values = [np.array([[score["of_dense"] for score in row] for row in one["scores"]]) for one in (plain, refitted)]
+    (own, others), (own_refit, others_refit) = (
+        (value.diagonal().mean(), value[~np.eye(2, dtype=bool)].mean()) for value in values
+    )
+    assert f"keeps {own:.1f} % of dense on the source that it is calibrated on and {others:.1f} %" in told
+    assert f"refitted on it, {own_refit:.1f} % and {others_refit:.1f} %." in told
+    apart = [one["advantage"]["apart"] for one in (plain, refitted)]
+    agree = sum(first * second > 0 for first, second in apart)
+    widest = max(abs(first - second) for first, second in apart)
+    assert f"drawn 2 times: in {agree} of 2 maps" in told and f"lie {widest:.1f} points apart" in told
     assert plain["scores"] != refitted["scores"]
     assert plain["shared"] == refitted["shared"], "a refit keeps its mask"
     assert document["words"]["shuffled"][0][1] != document["words"]["real"][0][1]

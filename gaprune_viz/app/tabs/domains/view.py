@@ -14,6 +14,7 @@ from gaprune_viz.experiments.transfer.findings import (
     control_sentence,
     draw_sentence,
     interval,
+    kept_sentence,
     map_at,
     maps_of,
     overlap_sentence,
@@ -55,6 +56,7 @@ def says_html(document: Document, place: Place) -> str:
     one = map_of(document, place)
     told = [
         "" if reads_no_texts([one]) else pairing_words(one["advantage"]),
+        kept_sentence(document, place.row, float(place.sparsity)).replace("`", ""),
         overlap_sentence(document, place.row, float(place.sparsity)),
         control_sentence(document),
         draw_sentence(document),
