@@ -56,7 +56,7 @@ def says_html(document: Document, place: Place) -> str:
     one = map_of(document, place)
     told = [
         "" if reads_no_texts([one]) else pairing_words(one["advantage"]),
-        kept_sentence(document, place.row, float(place.sparsity)).replace("`", ""),
+        kept_sentence(document, place.row, float(place.sparsity)),
         overlap_sentence(document, place.row, float(place.sparsity)),
         control_sentence(document),
         draw_sentence(document),
