@@ -45,7 +45,9 @@ RIDGES, SHARES = (0.03, 0.1, 0.3, 1.0, 3.0), (0.25, 0.5, 0.75)
 FIRST_SHARE = 0.5
 """Of the domain, where ridges are compared: no side is preferred."""
 VALIDATION = 0.5
-MASK_ONLY, USUAL, CHOSEN = "mask only", "refit", "refit, chosen"
+USUAL_SPEC = RefitSpec(refit=True)
+USUAL = f"refit, ridge {USUAL_SPEC.ridge:g}, share {USUAL_SPEC.domain_share:g}"
+MASK_ONLY, CHOSEN = "mask only", "refit, chosen"
 Percents = dict[str, dict[str, float]]
 
 
@@ -190,7 +192,7 @@ def for_all(choices: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
 def reported(measuring: Measuring, sparsity: float, choice: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
     """What is left on the test queries of each source, the mean over seeds: mask only, refitted, and as chosen."""
     for name, settings in measuring.rows.items():
-        refits = {MASK_ONLY: RefitSpec(), USUAL: RefitSpec(refit=True)}
+        refits = {MASK_ONLY: RefitSpec(), USUAL: USUAL_SPEC}
         if choice is not None and name == CHOSEN_ON:
             chosen = refits[USUAL].with_(ridge=choice["ridge"], domain_share=choice["share"])
             if chosen != refits[USUAL]:
