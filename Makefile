@@ -22,7 +22,7 @@ LOWEST_TESTS := $(addprefix tests/unit/,config storage models data calibration c
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: robust quick lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study study-refit domains domains-one-shot domains-starters screenshots clean fidelity architectures
+.PHONY: robust quick lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study study-refit domains domains-starters screenshots clean fidelity architectures
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -118,9 +118,6 @@ domains: $(READY) ## Measure the whole transfer map and write docs/domains.md (h
 	$(TRANSFER) --out build/domains --markdown docs/domains.md $(FIVE) \
 		--criteria balanced,obd_domain,wanda,magnitude,paper --sparsities 0.5,0.6,0.7 --refit --refit-tolerance 0.001 \
 		--seeds 1 --jobs 2
-
-domains-one-shot: $(READY) ## The part of it that docs/domains.md has now (an hour or two)
-	$(TRANSFER) --out build/domains --markdown docs/domains.md $(FIVE) --criteria balanced,obd_domain --sparsities 0.5,0.7
 
 domains-starters: $(READY) ## The small map of the starter domains, which the tab Domains opens
 	$(TRANSFER) --out build/domains-starters --sources chemistry,finance,general \
