@@ -158,16 +158,17 @@ def running(
     def handler(values: Values, request: gr.Request) -> Steps:
         flag = begin(request)
         yield {panel.progress: progress_html("Starting", None)}
-        live: Callable[[], Changes] = dict
+        last: Callable[[], Changes] = dict
         try:
             executor, asked = executor_of(panel, values), describe(values)
-            live = _cells(panel, name, asked.folder)
+            last = _cells(panel, name, asked.folder)
+            live = _now_and_then(last)
             yield from steps(watched(_work(name, asked, executor), flag), flag, panel.progress, live)
-            yield {**live(), panel.progress: panels.notice("Done."), **finished(asked.folder)}
+            yield {**last(), panel.progress: panels.notice("Done."), **finished(asked.folder)}
         except Cancelled:
-            yield {**live(), panel.progress: panels.notice(STOPPED)}
+            yield {**last(), panel.progress: panels.notice(STOPPED)}
         except GapruneError as error:
-            yield {**live(), panel.progress: panels.error_card(error.message, error.hint)}
+            yield {**last(), panel.progress: panels.error_card(error.message, error.hint)}
 
     return handler
 
@@ -181,13 +182,24 @@ def _work(name: str, asked: Described, executor: ExecutorSpec) -> Work[None]:
 
 
 def _cells(panel: ExperimentPanel, name: str, folder: Path) -> Callable[[], Changes]:
-    """The finished cells, where there are new ones, every other second."""
-    known, last = Finished(name, folder), [0.0]
+    """The finished cells, where there are new ones."""
+    known = Finished(name, folder)
+
+    def drawn() -> Changes:
+        return {panel.cells: gr.update(value=known.table(), visible=True)} if known.news() else {}
+
+    return drawn
+
+
+def _now_and_then(drawn: Callable[[], Changes]) -> Callable[[], Changes]:
+    """The same every other second, and nothing in between."""
+    last = 0.0
 
     def live() -> Changes:
-        if time.monotonic() - last[0] < DRAW_SECONDS:
+        nonlocal last
+        if time.monotonic() - last < DRAW_SECONDS:
             return {}
-        last[0] = time.monotonic()
-        return {panel.cells: gr.update(value=known.table(), visible=True)} if known.news() else {}
+        last = time.monotonic()
+        return drawn()
 
     return live
