@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -71,9 +71,7 @@ def analyze(
     place = out or workspace() / f"analysis-{key}"
     lock = alone(place) if out is None and peers.is_main else nullcontext(lambda: True)
     with lock as take:
-        while not take():
-            yield Progress("Waiting: another process makes the same analysis", 0, 0, time.monotonic() - began)
-            time.sleep(WAIT_SECONDS)
+        yield from _waited(take, began)
         if out is None and peers.share(_is_whole(place)):
             place.touch()
             return place
@@ -111,6 +109,34 @@ def analyze(
     if out is None and peers.is_main:
         clean(place.parent, keep=place)
     return place
+
+
+def analyze_once(
+    place: Path, is_made: Callable[[], bool], run: Callable[[], RunSpec], model: EmbeddingModel
+) -> Generator[Progress, None, Path]:
+    """The analysis in a folder that several processes want: made where it is not there, by one of them at a time.
+
+    Args:
+        is_made: whether it is there.
+        run: what it is of, asked for where it is to be made.
+
+    Raises:
+        GapruneError: as `analyze`.
+    """
+    with alone(place) as take:
+        yield from _waited(take, time.monotonic(), is_made)
+        if not is_made():
+            yield from analyze(run(), place, model=model)
+    return place
+
+
+def _waited(
+    take: Callable[[], bool], began: float, is_made: Callable[[], bool] = lambda: False
+) -> Generator[Progress, None, None]:
+    """Wait until this process may make what others want, or one of them has made it."""
+    while not is_made() and not take():
+        yield Progress("Waiting: another process makes the same analysis", 0, 0, time.monotonic() - began)
+        time.sleep(WAIT_SECONDS)
 
 
 def _is_whole(place: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -76,3 +76,27 @@ def _innermost(spec: type[Spec], place: tuple[int | str, ...]) -> tuple[type[Spe
     if len(place) > 1 and isinstance(inner, type) and issubclass(inner, Spec):
         return _innermost(inner, place[1:])
     return spec, field
+
+
+Values = TypeVar("Values", bound=tuple[Any, ...])
+
+
+def given_once(values: Values) -> Values:
+    """The values of a list, none of them twice. Raises ValueError, as the others here."""
+    if len(set(values)) < len(values):
+        raise ValueError("must not hold a value twice")
+    return values
+
+
+def sparsities_in_bounds(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Sparsities at which something is pruned, and something stays."""
+    if not all(0 < value <= 0.95 for value in values):
+        raise ValueError("must be above 0 and at most 0.95")
+    return values
+
+
+def seeds_in_bounds(values: tuple[int, ...]) -> tuple[int, ...]:
+    """Seeds that every generator takes."""
+    if not all(0 <= value < 2**31 for value in values):
+        raise ValueError("must be between 0 and 2,147,483,647")
+    return values

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field, field_validator
 
 from gaprune_viz.config.analysis import CalibrationSpec, ModelSpec, Sampling, Scope
-from gaprune_viz.config.base import Spec
+from gaprune_viz.config.base import Spec, given_once, seeds_in_bounds, sparsities_in_bounds
 from gaprune_viz.config.refit import RefitSpec
 
 MOST_SOURCES = 8
@@ -61,12 +59,9 @@ class TransferSpec(Spec):
         json_schema_extra={"label": "More seeds"},
     )
 
-    @field_validator("sources", "criteria", "sparsities", "seeds")
-    @classmethod
-    def _no_value_is_given_twice(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(values)) < len(values):
-            raise ValueError("must not hold a value twice")
-        return values
+    _once = field_validator("sources", "criteria", "sparsities", "seeds")(given_once)
+    _pruned = field_validator("sparsities")(sparsities_in_bounds)
+    _drawn = field_validator("seeds")(seeds_in_bounds)
 
     @field_validator("sources")
     @classmethod
@@ -75,18 +70,4 @@ class TransferSpec(Spec):
             raise ValueError("a transfer map needs at least two sources")
         if not all(value.strip() and len(value) <= 1_024 for value in values):
             raise ValueError("must be names of at most 1,024 characters")
-        return values
-
-    @field_validator("sparsities")
-    @classmethod
-    def _sparsities_are_in_bounds(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-        if not all(0 < value <= 0.95 for value in values):
-            raise ValueError("must be above 0 and at most 0.95")
-        return values
-
-    @field_validator("seeds")
-    @classmethod
-    def _seeds_are_in_bounds(cls, values: tuple[int, ...]) -> tuple[int, ...]:
-        if not all(0 <= value < 2**31 for value in values):
-            raise ValueError("must be between 0 and 2,147,483,647")
         return values

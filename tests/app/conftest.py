@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import unescape
 from typing import Any
 
@@ -56,3 +56,15 @@ def held(page: Page) -> Held:
 def told(steps: Any, place: Any) -> list[str]:
     """What was shown at a place, in words."""
     return [plain(step[place]) for step in steps if place in step]
+
+
+def merged(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
+    """What a handler leaves at every place when it has ended."""
+    found: dict[Any, Any] = {}
+    for step in steps:
+        found.update(step)
+    return found
+
+
+def quiet(*_: object) -> None:
+    """For whoever does not want to know."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +23,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import compare_models, load_pair
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.pruning.export import prune
-from tests.app.conftest import Held, plain
+from tests.app.conftest import Held, merged, plain
 
 REQUEST: Any = SimpleNamespace(session_hash="benchmark")
 HALF = Settings(score=ScoreSpec(criterion="magnitude"), mask=MaskSpec(sparsity=0.6))
@@ -39,13 +38,6 @@ def view(tiny_analysis: Path) -> View:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw at every step."""
     monkeypatch.setattr(training_events, "DRAW_SECONDS", 0)
-
-
-def merged(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for step in steps:
-        found |= step
-    return found
 
 
 def picked(starters: list[str], own: str = "") -> list[Any]:

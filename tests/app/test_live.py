@@ -26,7 +26,7 @@ from gaprune_viz.jobs import process
 from gaprune_viz.jobs.works import searching as search
 from gaprune_viz.jobs.works.cache import Cache
 from gaprune_viz.jobs.works.kept import KEPT
-from tests.app.conftest import Held, plain
+from tests.app.conftest import Held, merged, plain, quiet
 from tests.beir_folders import write_beir
 
 REQUEST: Any = SimpleNamespace(session_hash="live")
@@ -41,17 +41,6 @@ def view(tiny_analysis: Path) -> View:
 @pytest.fixture
 def analysis(view: View) -> Analysis:
     return STORE.analysis(view.analysis)
-
-
-def merged(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for step in steps:
-        found.update(step)
-    return found
-
-
-def quiet(*_: object) -> None:
-    return None
 
 
 def asked(pick: str = "", text: str = "") -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +28,7 @@ from gaprune_viz.jobs.works import searching
 from gaprune_viz.jobs.works.benchmarking import versions_of
 from gaprune_viz.jobs.works.kept import KEPT
 from gaprune_viz.pruning.export import prune
-from tests.app.conftest import Held, plain
+from tests.app.conftest import Held, merged, plain, quiet
 
 REQUEST: Any = SimpleNamespace(session_hash="refit")
 REFIT = RefitSpec(refit=True, ridge=0.05)
@@ -39,17 +38,6 @@ SETTINGS = Settings(mask=MaskSpec(sparsity=0.7), refit=REFIT)
 @pytest.fixture(scope="module")
 def view(tiny_analysis: Path) -> View:
     return View(analysis=visitor().admit(tiny_analysis))
-
-
-def quiet(*_: object) -> None:
-    return None
-
-
-def merged(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for step in steps:
-        found.update(step)
-    return found
 
 
 def test_one_query_is_ranked_three_times(page: Page, held: Held, view: View) -> None:

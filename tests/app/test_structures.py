@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -50,7 +49,7 @@ from gaprune_viz.jobs.works import inside, searching
 from gaprune_viz.jobs.works.benchmarking import retrain, versions_of
 from gaprune_viz.jobs.works.kept import KEPT
 from gaprune_viz.pruning.export import prune
-from tests.app.conftest import Held, plain
+from tests.app.conftest import Held, merged, plain, quiet
 
 REQUEST: Any = SimpleNamespace(session_hash="structures")
 NEURONS = Settings(
@@ -64,17 +63,6 @@ LAYERS = Settings(mask=MaskSpec(sparsity=0.5), structure=StructureSpec(structure
 @pytest.fixture(scope="module")
 def view(tiny_analysis: Path) -> View:
     return View(analysis=visitor().admit(tiny_analysis))
-
-
-def quiet(*_: object) -> None:
-    return None
-
-
-def merged(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for step in steps:
-        found.update(step)
-    return found
 
 
 def test_a_move_is_answered_with_what_is_left(page: Page, held: Held, view: View) -> None:

@@ -26,7 +26,7 @@ from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.cells import SWEEP_CELLS
 from gaprune_viz.experiments.sweep import SweepPlan
-from tests.app.conftest import Held
+from tests.app.conftest import Held, merged
 from tests.beir_folders import write_beir
 
 REQUEST: Any = SimpleNamespace(session_hash="sweep")
@@ -86,13 +86,6 @@ def row(page: Page, swept: dict[str, Any], second: str, index: object) -> dict[A
 def load(page: Page, swept: dict[str, Any], second: str, number: int | None) -> dict[Any, Any]:
     tab = page.tabs["sweep"].parts
     return sweep_events.load(tab, page.frame, {tab.swept: swept, tab.second: second}, number)
-
-
-def merged(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for step in steps:
-        found.update(step)
-    return found
 
 
 def test_a_sweep_fills_maps_curves_words_and_table(page: Page, finished: dict[Any, Any]) -> None:

@@ -9,13 +9,21 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.storage.json_files import stored_json
+from gaprune_viz.experiments.documents import DocumentKind
 from gaprune_viz.storage.workspace import write_whole
 
 FRONTIER_FILE = "frontier.json"
 FRONTIER_FORMAT = 1
 MOST_BYTES = 4 * 2**20
 COMMAND = "gaprune-viz frontier RUN --task chemistry"
+KIND = DocumentKind(
+    file=FRONTIER_FILE,
+    what="frontier",
+    short="frontier",
+    make=COMMAND,
+    again="Run `gaprune-viz frontier` again: what is measured is kept.",
+    most_bytes=MOST_BYTES,
+)
 Name = Annotated[str, Field(max_length=200)]
 Share = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 Time = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -72,25 +80,17 @@ def open_frontier(place: Path) -> dict[str, Any]:
     Raises:
         GapruneError: there is none, it is too large, or it is damaged.
     """
-    file = place / FRONTIER_FILE if place.is_dir() else place
-    if not file.is_file():
-        raise GapruneError(f"There is no frontier in {place.name}.", f"Make one: `{COMMAND}`.")
-    again = "Run `gaprune-viz frontier` again: what is measured is kept."
+    document = KIND.read(place, place.name)
+    if not isinstance(document, dict) or document.get("format") != FRONTIER_FORMAT:
+        raise GapruneError("This is not a frontier of this version.", KIND.again)
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise GapruneError(f"{file.name} is larger than {MOST_BYTES >> 20} MB.", "Give the file of one frontier.")
-        document = stored_json(file)
-        if not isinstance(document, dict) or document.get("format") != FRONTIER_FORMAT:
-            raise GapruneError("This is not a frontier of this version.", again)
         found = Frontier.model_validate(document)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])[:80]
-        raise GapruneError(f"This frontier is damaged at {where}: {error.errors()[0]['msg']}.", again) from error
-    except (OSError, ValueError) as error:
-        raise GapruneError(f"{file.name} is damaged: {error}.", again) from error
+        raise GapruneError(f"This frontier is damaged at {where}: {error.errors()[0]['msg']}.", KIND.again) from error
     loads = set(found.rows[0].milliseconds)
     if any(set(row.milliseconds) != loads or set(row.of_dense) != set(found.tasks) for row in found.rows):
-        raise GapruneError("The rows of this frontier were not measured alike.", again)
+        raise GapruneError("The rows of this frontier were not measured alike.", KIND.again)
     if found.rows[0].row != "dense":
-        raise GapruneError("This frontier lacks the dense model, beside which all else counts.", again)
+        raise GapruneError("This frontier lacks the dense model, beside which all else counts.", KIND.again)
     return found.model_dump(mode="json")

@@ -41,9 +41,9 @@ def run_frontier(
     """
     with opened(executor, (analysis, folder)) as team:
         yield Progress("Loading the model", 0, 1, 0.0)
+        bench, rows = FrontierBench(analysis, spec, folder), rows_of(spec)
         if team is not None:
-            yield from measured_by_workers(team, FrontierBench(analysis, spec, folder), rows_of(spec))
-    bench, rows = FrontierBench(analysis, spec, folder), rows_of(spec)
+            yield from measured_by_workers(team, bench, rows)
     yield from done_in_turn(Whole(bench), tasks_of(bench, rows))
     cells = [cell for row in rows if (cell := bench.store.read(bench.key(row))) is not None]
     yield Progress("Timing all of them in turn", 0, 1, 0.0)

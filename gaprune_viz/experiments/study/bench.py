@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from gaprune_viz.analysis.exact import exact_scope
-from gaprune_viz.analysis.making import WAIT_SECONDS, analyze
+from gaprune_viz.analysis.making import analyze_once
 from gaprune_viz.calibration.progress import Progress, relayed
 from gaprune_viz.calibration.statistics import SPEC_FILE, Statistics
 from gaprune_viz.config import SIDES, CalibrationSpec, RunSpec, StudySpec
@@ -28,7 +27,6 @@ from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
 from gaprune_viz.pruning.pruned import Latest, Pruned, pruned
-from gaprune_viz.storage.workspace import alone
 
 Scoped = tuple[ExactScope, tuple[Target, ...]]
 
@@ -121,15 +119,12 @@ class Bench:
 
     def analysed(self, calibration: CalibrationSpec) -> Generator[Progress, None, Path]:
         """The analysis with some calibration, in the study's folder: made where it is not there, by one at a time."""
-        place, began = self.folder / self.analysis_name(calibration), time.monotonic()
-        with alone(place) as take:
-            while not (place / SPEC_FILE).is_file() and not take():
-                yield Progress("Waiting: another process makes the same analysis", 0, 0, time.monotonic() - began)
-                time.sleep(WAIT_SECONDS)
-            if not (place / SPEC_FILE).is_file():
-                run = RunSpec(model=self.spec.model, calibration=calibration)
-                yield from analyze(run, place, model=self.model)
-        return place
+        place = self.folder / self.analysis_name(calibration)
+
+        def run() -> RunSpec:
+            return RunSpec(model=self.spec.model, calibration=calibration)
+
+        return (yield from analyze_once(place, (place / SPEC_FILE).is_file, run, self.model))
 
     def _scope(self, calibration: CalibrationSpec) -> Generator[Progress, None, Scoped]:
         name = self.analysis_name(calibration)

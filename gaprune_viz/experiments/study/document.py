@@ -9,11 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gaprune_viz.config import StudySpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.storage.json_files import stored_json
+from gaprune_viz.experiments.documents import DocumentKind
 
 STUDY_FILE = "study.json"
 STUDY_FORMAT = 1
-MOST_BYTES = 16 * 2**20
+KIND = DocumentKind(
+    file=STUDY_FILE,
+    what="study",
+    short="study",
+    make="gaprune-viz study --out DIR",
+    again="Run the study again: finished cells are kept.",
+    most_bytes=16 * 2**20,
+)
 LONGEST_LABEL, LONGEST_ERROR = 200, 2_000
 Name = Annotated[str, Field(max_length=LONGEST_LABEL)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -152,15 +159,4 @@ def open_study(place: Path) -> dict[str, Any]:
     Raises:
         GapruneError: there is none, it is too large, or it is damaged.
     """
-    file = place / STUDY_FILE if place.is_dir() else place
-    if not file.is_file():
-        raise GapruneError(f"There is no study in {place}.", "Make one: `gaprune-viz study --out DIR`.")
-    try:
-        if file.stat().st_size > MOST_BYTES:
-            raise GapruneError(f"{file.name} is larger than {MOST_BYTES >> 20} MB.", "Give the file of one study.")
-        document = stored_json(file)
-    except (OSError, ValueError) as error:
-        raise GapruneError(
-            f"{file.name} is damaged: {error}.", "Run the study again: finished cells are kept."
-        ) from error
-    return check_study(document)
+    return check_study(KIND.read(place))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gaprune_viz.analysis.exact import exact_scope
-from gaprune_viz.analysis.making import WAIT_SECONDS, analyze
+from gaprune_viz.analysis.making import analyze_once
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import SPEC_FILE, Statistics
 from gaprune_viz.config import CalibrationSpec, RunSpec, Sampling, TransferSpec
@@ -21,7 +21,7 @@ from gaprune_viz.experiments.transfer.sources import Drawn, Source, as_lines, dr
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
-from gaprune_viz.storage.workspace import alone, write_whole
+from gaprune_viz.storage.workspace import write_whole
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,13 @@ class Calibrations:
 
     def analysed(self, arm: Arm, place: int) -> Generator[Progress, None, Path]:
         """The analysis that is calibrated on a source: made where it is not there, by one process at a time."""
-        folder, began = self.folder_of(arm, place), time.monotonic()
-        with alone(folder) as take:
-            while not self.is_made(arm, place) and not take():
-                yield Progress("Waiting: another process makes the same analysis", 0, 0, time.monotonic() - began)
-                time.sleep(WAIT_SECONDS)
-            if not self.is_made(arm, place):
-                domain, general = map(str, self._files(arm, place))
-                calibration = self._calibration(arm).with_(domain=domain, general=general)
-                run = RunSpec(model=self.spec.model, calibration=calibration)
-                yield from analyze(run, folder, model=self.model)
-        return folder
+
+        def run() -> RunSpec:
+            domain, general = map(str, self._files(arm, place))
+            calibration = self._calibration(arm).with_(domain=domain, general=general)
+            return RunSpec(model=self.spec.model, calibration=calibration)
+
+        return (yield from analyze_once(self.folder_of(arm, place), partial(self.is_made, arm, place), run, self.model))
 
     def _files(self, arm: Arm, place: int) -> list[Path]:
         """The texts of both sides of an analysis."""

@@ -12,11 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from gaprune_viz.config import TransferSpec
 from gaprune_viz.config.transfer import MOST_SOURCES
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.storage.json_files import stored_json
+from gaprune_viz.experiments.documents import DocumentKind
 
 TRANSFER_FILE = "transfer.json"
 TRANSFER_FORMAT = 1
-MOST_BYTES = 32 * 2**20
+KIND = DocumentKind(
+    file=TRANSFER_FILE,
+    what="transfer map",
+    short="map",
+    make="gaprune-viz transfer --out DIR",
+    again="Run it again: finished cells are kept.",
+    most_bytes=32 * 2**20,
+)
 Name = Annotated[str, Field(max_length=200)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -161,13 +168,4 @@ def open_transfer(place: Path) -> dict[str, Any]:
     Raises:
         GapruneError: there is none, it is too large, or it is damaged.
     """
-    file = place / TRANSFER_FILE if place.is_dir() else place
-    if not file.is_file():
-        raise GapruneError(f"There is no transfer map in {place}.", "Make one: `gaprune-viz transfer --out DIR`.")
-    try:
-        if file.stat().st_size > MOST_BYTES:
-            raise GapruneError(f"{file.name} is larger than {MOST_BYTES >> 20} MB.", "Give the file of one map.")
-        document = stored_json(file)
-    except (OSError, ValueError) as error:
-        raise GapruneError(f"{file.name} is damaged: {error}.", "Run it again: finished cells are kept.") from error
-    return check_transfer(document)
+    return check_transfer(KIND.read(place))
