@@ -46,8 +46,9 @@ def sweep(
     """
     _check_samples(plan, Statistics.open(analysis_folder))
     shared = workspace() if plan.kind == "samples" else None
-    whole = Whole(analysis_folder, plan, model)
     with opened(executor, (analysis_folder, *([shared] if shared else [])), shared) as team:
+        # Only now: where there are no workers to be had, no trace is left in the analysis.
+        whole = Whole(analysis_folder, plan, model)
         if team is not None:
             yield from swept_by_workers(team, whole)
         tasks = whole.tasks()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gaprune_viz.experiments.cells import SWEEP_CELLS
 from tests.commands import Run
 
 
@@ -30,7 +31,7 @@ def test_a_wrong_executor_is_one_line(
 ) -> None:
     own = ["sweep", str(tiny_analysis)] if command == "sweep" else [command, "--out", str(tmp_path / "s")]
     assert told in run(*own, *words).refusal()
-    assert not (tmp_path / "s").exists()
+    assert not (tmp_path / "s").exists() and not (tiny_analysis / SWEEP_CELLS).exists()
 
 
 def test_a_scheduler_that_nobody_reaches_is_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
