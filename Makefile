@@ -104,8 +104,8 @@ study: $(READY) ## Finish the study of the default model and write docs/study.md
 # What a refit adds, and whether it beats SparseGPT and magnitude with a refit: three calibration seeds for the headline.
 study-refit: $(READY) ## Hold refitted rows against SparseGPT in docs/study/chebi-refit (hours)
 	$(STUDY) --sparsities 0.5,0.7 --out docs/study/chebi-refit --domain ontology:chebi --general ontology:mondo \
-		--task ontology:chebi:1000 --general-task ontology:mondo:300 --retrain-batch-size 16 --refit --seeds 1,2 \
-		--rows magnitude,wanda,sparsegpt,obd_joint,paper,balanced,robust
+		--task ontology:chebi:1000 --general-task ontology:mondo:300 --retrain-batch-size 16 --refit --refit-tolerance 0.001 \
+		--seeds 1,2 --jobs 2 --rows magnitude,wanda,sparsegpt,obd_joint,paper,balanced,robust
 	$(BIN)/python -m gaprune_viz study-report docs/study/chebi docs/study/chemistry docs/study/finance \
 		docs/study/chebi-refit --markdown docs/study.md
 

@@ -26,7 +26,7 @@ def frontier(
     json_: Json = False,
 ) -> None:
     """Measure smaller models beside int8, fewer layers and static vectors. Run it again to go on."""
-    from gaprune_viz.experiments.frontier.markdown import frontier_markdown, write_frontier
+    from gaprune_viz.experiments.frontier.markdown import frontiers_markdown, write_frontiers
     from gaprune_viz.experiments.frontier.runner import run_frontier
 
     usual = FrontierSpec()
@@ -42,11 +42,27 @@ def frontier(
     place, executor = out or analysis / "frontier", build(ExecutorSpec, flags)
     document = with_progress(run_frontier(analysis, spec, place, executor=executor))
     if markdown is not None:
-        write_frontier(document, markdown)
+        write_frontiers([document], markdown)
     if json_:
         print_json(document)
         return
-    lines = frontier_markdown(document, "").splitlines()
+    lines = frontiers_markdown([document], "").splitlines()
     print("\n".join(line for line in lines if line.startswith("|")))
     if markdown is not None:
         print(f"Written to {markdown}.")
+
+
+@app.command()
+def frontier_report(
+    frontiers: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Folders of frontiers; times and the picture are those of the first."),
+    ],
+    markdown: Annotated[Path, typer.Option("--markdown", help="Write the tables to this file, a picture beside it.")],
+) -> None:
+    """Set several frontiers, of other data or other calibration seeds, into one Markdown file."""
+    from gaprune_viz.experiments.frontier.document import open_frontier
+    from gaprune_viz.experiments.frontier.markdown import write_frontiers
+
+    write_frontiers([open_frontier(folder) for folder in frontiers], markdown)
+    print(f"Written to {markdown}.")

@@ -18,7 +18,7 @@ from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import SIDES, FrontierSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.retrieval import evaluate
+from gaprune_viz.evaluation.retrieval import Evaluation, evaluate
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import TaskEmbeddings
 from gaprune_viz.evaluation.timing.workloads import milliseconds, texts_of
@@ -94,23 +94,25 @@ class FrontierBench:
         """Make a row's model, let a fresh process embed both tasks with it, and say how well it answers.
 
         Returns:
-            `ndcg_at_10` by side, `bytes` of its weights, `packed_bytes` where zeros can be left out, `kept`.
+            `ndcg_at_10` by side, `per_query` the same of each judged query, `bytes` of its weights, `packed_bytes`
+            where zeros can be left out, `kept`.
         """
         found = yield from self.made(row)
         yield Progress(f"{row.label}: embedding in a fresh process", 0, 0, 0.0)
-        scores, told = self._elsewhere(row)
+        answers, told = self._elsewhere(row)
         place = self.place(row)
         masked = (place / RESULT_FILE).is_file() and not is_structured(place)
         return {
             "row": row.name,
             "label": row.label,
-            "ndcg_at_10": scores,
+            "ndcg_at_10": {side: answer.means["ndcg_at_10"] for side, answer in answers.items()},
+            "per_query": {side: answer.scores["ndcg_at_10"].tolist() for side, answer in answers.items()},
             "bytes": told["bytes"] if row.int8 else weight_bytes(place),
             "packed_bytes": packed_file_bytes(place) if masked else None,
             "kept": found["kept"],
         }
 
-    def _elsewhere(self, row: Row) -> tuple[dict[str, float], dict[str, Any]]:
+    def _elsewhere(self, row: Row) -> tuple[dict[str, Evaluation], dict[str, Any]]:
         texts: dict[str, dict[str, list[str]]] = {"query": {}, "passage": {}}
         for side, task in self.tasks.items():
             texts["query"][side] = list(task.queries.values())
@@ -132,11 +134,11 @@ class FrontierBench:
                 raise GapruneError(
                     f"{row.label} cannot be read in a fresh process: {last}", f"Look at {self.place(row)}."
                 )
-            scores = {}
+            answers = {}
             for side, task in self.tasks.items():
                 queries, corpus = (np.load(Path(out) / f"{side}-{kind}.npy") for kind in ("query", "passage"))
-                scores[side] = evaluate(task, *TaskEmbeddings(queries, corpus)).means["ndcg_at_10"]
-        return scores, json.loads(ran.stdout.strip().splitlines()[-1])
+                answers[side] = evaluate(task, *TaskEmbeddings(queries, corpus))
+        return answers, json.loads(ran.stdout.strip().splitlines()[-1])
 
     def times_key(self, rows: list[Row]) -> str:
         """The name of the cell that holds all times: they count beside each other only."""

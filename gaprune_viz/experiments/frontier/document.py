@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gaprune_viz.config import FrontierSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.documents import DocumentKind
 from gaprune_viz.storage.workspace import write_whole
@@ -26,6 +27,7 @@ KIND = DocumentKind(
 )
 Name = Annotated[str, Field(max_length=200)]
 Share = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+End = Annotated[float, Field(ge=-10, le=20, allow_inf_nan=False)]
 Time = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(gt=0)]
 
@@ -40,6 +42,7 @@ class Row(_Part):
     row: Name
     label: Name
     of_dense: Annotated[dict[Name, Share], Field(min_length=1, max_length=4)]
+    interval: Annotated[dict[Name, tuple[End, End] | None], Field(max_length=4)] = {}
     bytes: Bytes
     packed_bytes: Bytes | None = None
     kept: Name = ""
@@ -52,11 +55,20 @@ class Task(_Part):
     passages: int
 
 
+class Calibration(_Part):
+    """How many samples of each side were read, and which draw of them."""
+
+    samples: int
+    seed: int
+
+
 class Frontier(_Part):
-    """A whole frontier."""
+    """A whole frontier. Those of before say nothing of their calibration, and have no intervals."""
 
     format: int
+    spec: FrontierSpec | None = None
     model: Name
+    calibration: Calibration | None = None
     data: dict[Name, Name]
     tasks: dict[Name, Task]
     rows: Annotated[list[Row], Field(min_length=1, max_length=100)]

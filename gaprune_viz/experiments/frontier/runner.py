@@ -6,8 +6,12 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import SIDES, ExecutorSpec, FrontierSpec
+from gaprune_viz.evaluation.significance import paired_bootstrap
+from gaprune_viz.evaluation.tasks import RetrievalTask
 from gaprune_viz.experiments.executors.in_turn import done_in_turn
 from gaprune_viz.experiments.executors.opening import opened
 from gaprune_viz.experiments.frontier.bench import FrontierBench
@@ -33,8 +37,9 @@ def run_frontier(
         Progress over the rows, in texts that are encoded in the same time.
 
     Returns:
-        plain values: `rows`, each with `ndcg_at_10` and `of_dense` by side, `milliseconds`, `speed` (how many times
-        as fast as dense) and `bytes`; and what they were measured with. The same is in the folder's `frontier.json`.
+        plain values: `rows`, each with `ndcg_at_10`, `of_dense` and its 95 % `interval` by side (paired with dense
+        over the queries; none for cells of before), `milliseconds`, `speed` (how many times as fast as dense) and
+        `bytes`; and what they were measured with. The same is in the folder's `frontier.json`.
 
     Raises:
         GapruneError: whatever a person can put right.
@@ -48,29 +53,45 @@ def run_frontier(
     cells = [cell for row in rows if (cell := bench.store.read(bench.key(row))) is not None]
     yield Progress("Timing all of them in turn", 0, 1, 0.0)
     times = bench.store.read(bench.times_key(rows)) or bench.times(rows)
-    dense, dense_times = cells[0], times["milliseconds"]["dense"]
+    calibration = bench.statistics.document["run"]["calibration"]
     document = {
         "format": FRONTIER_FORMAT,
         "spec": spec.model_dump(mode="json"),
         "model": bench.dense.label,
         "analysis": bench.statistics.document["key"],
+        "calibration": {key: calibration[key] for key in ("samples", "seed")},
         "data": {side: bench.statistics.document["data"][side]["name"] for side in SIDES},
         "tasks": {
             side: {"name": task.name, "queries": len(task.queries), "passages": len(task.corpus)}
             for side, task in bench.tasks.items()
         },
-        "rows": [
-            {
-                **{key: value for key, value in cell.items() if key != "format"},
-                "of_dense": {side: cell["ndcg_at_10"][side] / max(dense["ndcg_at_10"][side], 1e-9) for side in SIDES},
-                "milliseconds": mine,
-                "speed": {key: dense_times[key] / max(value, 1e-9) for key, value in mine.items()},
-            }
-            for cell, mine in ((cell, times["milliseconds"][cell["row"]]) for cell in cells)
-        ],
+        "rows": [_row(cell, cells[0], times["milliseconds"], bench) for cell in cells],
         "threads": times["threads"],
         "rounds": times["rounds"],
         "versions": versions(),
     }
     write_document(document, folder)
     return document
+
+
+def _row(
+    cell: dict[str, Any], dense: dict[str, Any], times: dict[str, dict[str, float]], bench: FrontierBench
+) -> dict[str, Any]:
+    """A row of the document: a cell beside the dense model's."""
+    mine = times[cell["row"]]
+    row = {key: value for key, value in cell.items() if key not in ("format", "per_query")}
+    row["of_dense"] = {side: cell["ndcg_at_10"][side] / max(dense["ndcg_at_10"][side], 1e-9) for side in SIDES}
+    if "per_query" in cell and "per_query" in dense:
+        row["interval"] = {side: _interval(cell, dense, side, bench.tasks[side]) for side in SIDES}
+    row["milliseconds"] = mine
+    row["speed"] = {key: times["dense"][key] / max(value, 1e-9) for key, value in mine.items()}
+    return row
+
+
+def _interval(cell: dict[str, Any], dense: dict[str, Any], side: str, task: RetrievalTask) -> list[float] | None:
+    """Of a share of dense, paired over the queries; none where a single group of them says nothing about spread."""
+    mine, reference = (np.asarray(found["per_query"][side]) for found in (cell, dense))
+    ends = paired_bootstrap(mine - reference, clusters=task.clusters(task.judged))
+    if not np.isfinite(ends).all():
+        return None
+    return [1 + end / max(reference.mean(), 1e-9) for end in ends]

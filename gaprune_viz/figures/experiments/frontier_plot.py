@@ -149,7 +149,10 @@ def size_of(row: Mapping[str, Any]) -> int:
 
 
 def _sides(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{plain(side)} {100 * share:.1f} %" for side, share in row["of_dense"].items())
+    """Percent of dense by side, with the 95 % interval where there is one."""
+    ends = row.get("interval") or {}
+    told = {side: f" [{100 * e[0]:.1f}, {100 * e[1]:.1f}]" if (e := ends.get(side)) else "" for side in row["of_dense"]}
+    return ", ".join(f"{plain(side)} {100 * share:.1f} %{told[side]}" for side, share in row["of_dense"].items())
 
 
 def _beaten(time: float, quality: float, times: Sequence[float], qualities: Sequence[float]) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Generator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import Progress, drain
-from gaprune_viz.config import CalibrationSpec, ExecutorSpec, FrontierSpec, ModelSpec, RunSpec, Sampling, Scope
+from gaprune_viz.config import SIDES, CalibrationSpec, ExecutorSpec, FrontierSpec, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.config.frontier import FRONTIER_ROWS
 from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.task_sources import load_task
@@ -28,6 +29,7 @@ from gaprune_viz.models.loading import load_model
 from tests.beir_folders import write_beir
 from tests.commands import Run
 
+ROOT = Path(__file__).parents[3]
 ROWS = ("dense", "neurons-25", "neurons-25-int8", "weights-70")
 
 
@@ -84,8 +86,13 @@ def test_a_frontier_goes_on_and_every_folder_gives_its_score(run: Run, analysis:
     assert rows["neurons-25"]["bytes"] < rows["dense"]["bytes"]
     assert rows["weights-70"]["packed_bytes"] < 0.7 * rows["weights-70"]["bytes"]
     assert rows["neurons-25"]["kept"] and not rows["weights-70"]["kept"]
+    for side in SIDES:
+        low, high = rows["weights-70"]["interval"][side]
+        assert low <= rows["weights-70"]["of_dense"][side] <= high
+    assert rows["dense"]["interval"] == {"domain": [1.0, 1.0], "general": [1.0, 1.0]}
+    assert document["calibration"] == {"samples": 40, "seed": 0}
     text = words.read_text(encoding="utf-8")
-    assert text.count("\n| ") == 1 + len(ROWS)
+    assert text.count("\n| ") == 2 * (1 + len(ROWS))
     assert "](frontier.svg)" in text
     circles = ET.parse(tmp_path / "frontier.svg").getroot().findall(".//{http://www.w3.org/2000/svg}circle")
     assert len(circles) == len(ROWS)
@@ -95,7 +102,7 @@ def test_a_frontier_goes_on_and_every_folder_gives_its_score(run: Run, analysis:
     # Two processes make the same models; eight bits are made of a folder that one of them writes.
     few = spec.with_(rows=ROWS[:3])
     there = drain(run_frontier(analysis, few, tmp_path / "there", executor=ExecutorSpec(jobs=2)))
-    measured = ("row", "ndcg_at_10", "bytes", "packed_bytes", "kept")
+    measured = ("row", "ndcg_at_10", "interval", "bytes", "packed_bytes", "kept")
     assert [[row[name] for name in measured] for row in there["rows"]] == [
         [row[name] for name in measured] for row in document["rows"][:3]
     ]
@@ -142,3 +149,33 @@ def test_rows_are_of_one_analysis_and_one_spec(analysis: Path, tmp_path: Path) -
     assert keys[0].keys() == keys[1].keys() == set(FRONTIER_ROWS)
     cut = {"neurons-25", "neurons-25-int8", "neurons-50", "neurons-50-int8", "layers"}
     assert {name for name in FRONTIER_ROWS if keys[0][name] != keys[1][name]} == cut
+
+
+def test_seeds_of_a_source_are_told_together(run: Run, tmp_path: Path) -> None:
+    """Bundled: one seed, without intervals, as written before there were any."""
+    first = json.loads((ROOT / "assets" / "frontier" / "chemistry.json").read_text(encoding="utf-8"))
+    other, elsewhere = deepcopy(first), deepcopy(first)
+    first["calibration"], other["calibration"] = ({"samples": 128, "seed": seed} for seed in (0, 7))
+    cut = next(row for row in other["rows"] if row["row"] == "neurons-50")
+    cut["of_dense"], cut["kept"] = {"domain": 0.9, "general": 0.8}, "as cut"
+    other["rows"] = [other["rows"][0], cut]
+    elsewhere["tasks"]["domain"]["name"] = "chebi"
+    elsewhere["rows"][4]["of_dense"]["domain"] = 1.2
+    elsewhere["rows"][4]["interval"] = {"domain": [1.1, 1.25], "general": None}
+    for name, document in {"first": first, "other": other, "elsewhere": elsewhere}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "frontier.json").write_text(json.dumps(document), encoding="utf-8")
+    words = tmp_path / "frontier.md"
+    run("frontier-report", *(tmp_path / name for name in ("first", "other", "elsewhere")), "--markdown", words)
+    text = words.read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("| 50% of the neurons out |"))
+    mine = {side: [100 * d["rows"][place]["of_dense"][side] for d, place in ((first, 4), (other, 1))] for side in SIDES}
+    told = {side: f"{sum(v) / 2:.1f} ({min(v):.1f} to {max(v):.1f})" for side, v in mine.items()}
+    general = 100 * elsewhere["rows"][4]["of_dense"]["general"]
+    assert line == (
+        f"| 50% of the neurons out | {told['domain']} / {told['general']} | 120.0 [110.0, 125.0] / {general:.1f} |"
+    )
+    assert "calibration seeds 0, 7." in text and "as cut (1)" in text
+    assert "over calibration seeds" in text and "paired with dense" in text
+    assert (tmp_path / "frontier.svg").is_file()
+    assert "There is no frontier" in run("frontier-report", tmp_path, "--markdown", words).refusal()
