@@ -22,7 +22,7 @@ LOWEST_TESTS := $(addprefix tests/unit/,config storage models data calibration c
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: robust quick lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study study-refit domains domains-starters screenshots clean fidelity architectures
+.PHONY: robust quick lowest chaos load soak fuzz hostile audit sbom space help .venv run test check suite browser bench study study-refit domains domains-starters frontier screenshots clean fidelity architectures
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -118,6 +118,22 @@ domains: $(READY) ## Measure the whole transfer map and write docs/domains.md (h
 	$(TRANSFER) --out build/domains --markdown docs/domains.md $(FIVE) \
 		--criteria balanced,obd_domain,wanda,magnitude,paper --sparsities 0.5,0.6,0.7 --refit --refit-tolerance 0.001 \
 		--seeds 1 --jobs 2
+
+# Three calibration seeds; what cuts need most time, the others have of the first one only. Hours on two cores from
+# nothing; what is in build/frontier is not measured again.
+SEED_ROWS := dense,neurons-25,neurons-50,neurons-50-int8
+FRONTIERS := $(foreach domain,chemistry finance chebi,$(foreach seed,0 1 2,$(domain)-$(seed)))
+frontier: $(READY) ## Measure smaller models on three sources and write docs/frontier.md (hours)
+	for domain in chemistry finance chebi; do case $$domain in \
+		chebi) of=ontology:chebi general=ontology:mondo task=ontology:chebi:250 other=ontology:mondo:150;; \
+		*) of=$$domain general=general task=$$domain other=general;; esac; \
+		for seed in 0 1 2; do place=build/frontier/$$domain-$$seed; \
+		[ -d $$place ] || $(BIN)/python -m gaprune_viz analyze --domain $$of --general $$general --samples 128 \
+			--sampling random --seed $$seed --scope linear --out $$place || exit 1; \
+		$(BIN)/python -m gaprune_viz frontier $$place --task $$task --general-task $$other \
+			$$([ $$seed = 0 ] || echo --rows $(SEED_ROWS) --rounds 1) || exit 1; done; done
+	$(BIN)/python -m gaprune_viz frontier-report $(FRONTIERS:%=build/frontier/%/frontier) --markdown docs/frontier.md
+	cp build/frontier/chemistry-0/frontier/frontier.json assets/frontier/chemistry.json
 
 domains-starters: $(READY) ## The small map of the starter domains, which the tab Domains opens
 	$(TRANSFER) --out build/domains-starters --sources chemistry,finance,general \

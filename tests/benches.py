@@ -63,8 +63,8 @@ def source(folder: Path, salt: str = "") -> Source:
     return Source(open_small, {"folder": str(folder), "salt": salt})
 
 
-def task(cell: str, needs: tuple[str, ...] = (), /, **what: Any) -> Task:
-    return Task(cell, f"cell {cell}", 1.0, {"cell": cell, **what}, needs)
+def task(cell: str, needs: tuple[str, ...] = (), /, together: str = "", **what: Any) -> Task:
+    return Task(cell, f"cell {cell}", 1.0, {"cell": cell, **what}, needs, together)
 
 
 def kept(folder: Path) -> dict[str, Any]:

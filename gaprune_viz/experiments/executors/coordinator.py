@@ -67,7 +67,7 @@ class _Coordinator:
         self.failed: dict[str, Failure] = {}
         self.total = max(2, round(sum(task.cost for task in tasks)))
         self.count, self.done, self.finished = len(tasks), 0.0, 0
-        self.began, self.label = time.monotonic(), "Starting the workers"
+        self.began, self.label, self.together = time.monotonic(), "Starting the workers", ""
 
     def run(self) -> Generator[Progress, None, dict[str, Failure]]:
         try:
@@ -99,7 +99,17 @@ class _Coordinator:
             return
         if self.alone.isdisjoint(task.name for task in self.flying.values()):
             for _ in range(min(len(self.ready), self.pool.room())):
-                self._submit(self.ready.popleft())
+                self._submit(self._next())
+
+    def _next(self) -> Task:
+        """The first one that goes on with what a worker has just made; else the first that shares nothing with what
+        others are at, whose workers go on with it themselves; else the first."""
+        under_way = {task.together for task in self.flying.values()} - {""}
+        free = [task for task in self.ready if task.together not in under_way]
+        task = next((task for task in free if task.together and task.together == self.together), None)
+        task = task or (free or self.ready)[0]
+        self.ready.remove(task)
+        return task
 
     def _submit(self, task: Task) -> None:
         self.flying[self.pool.submit(worker.answer, self.source, self.sight, task)] = task
@@ -150,6 +160,7 @@ class _Coordinator:
                 self._give_up(other, error)
 
     def _end(self, task: Task) -> None:
+        self.together = task.together
         self.label, self.done, self.finished = task.label, self.done + task.cost, self.finished + 1
         for other in self.blocked.pop(task.name, ()):
             needs = self.outstanding.get(other.name, set())

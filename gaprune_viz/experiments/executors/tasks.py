@@ -26,6 +26,8 @@ class Task:
         cost: what it is expected to take, in any unit.
         argument: what of the experiment it is, as the experiment's own bench understands it.
         needs: names of the tasks that have to be done before.
+        together: a word for what a worker makes for its first task of that word and has at hand for the next, such as a
+            mask. Such tasks are done one after another where there is other work; empty where nothing is shared.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Task:
     cost: float
     argument: Any
     needs: tuple[str, ...] = ()
+    together: str = ""
 
 
 class Bench(Protocol):

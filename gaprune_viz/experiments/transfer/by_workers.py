@@ -71,8 +71,13 @@ def tasks_of(bench: Bench, planned: Sequence[Cell]) -> list[Task]:
                 found[analysis] = _calibrating(bench, need, analysis)
             looked.add(analysis)
         names = tuple(map(whole.name, needs))
-        found[name] = Task(name, cell.label(bench.labels), cost(bench, cell), cell, names)
+        found[name] = Task(name, cell.label(bench.labels), cost(bench, cell), cell, names, _made_for(cell))
     return list(found.values())
+
+
+def _made_for(cell: Cell) -> str:
+    """What the cells of one mask share: the mask, and what is refitted over it."""
+    return repr((cell.row, cell.sparsity, cell.seed, cell.shuffled, cell.calibrated)) if cell.kind == "score" else ""
 
 
 def _calibrating(bench: Bench, argument: Calibrated, name: str) -> Task:

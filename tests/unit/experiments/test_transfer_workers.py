@@ -22,7 +22,7 @@ from gaprune_viz.experiments.transfer.by_workers import tasks_of
 from gaprune_viz.experiments.transfer.calibrations import Arm
 from gaprune_viz.experiments.transfer.document import TRANSFER_FILE, open_transfer
 from gaprune_viz.experiments.transfer.foreseen import distinct, foresee_transfer
-from gaprune_viz.experiments.transfer.plan import cells
+from gaprune_viz.experiments.transfer.plan import Cell, cells
 from gaprune_viz.experiments.transfer.runner import run_transfer
 from tests.beir_folders import write_beir
 from tests.commands import Run
@@ -104,6 +104,11 @@ def test_an_analysis_comes_before_the_cells_that_need_it(spec: TransferSpec, alo
     for task in tasks:
         assert all(place[need] < place[task.name] for need in task.needs)
     assert sorted({len(task.needs) for task in tasks}) == [0, 1, 2]
+    # One mask is measured everywhere, with and without a refit, before a worker makes another.
+    shared = {task.together for task in tasks if isinstance(task.argument, Cell) and task.argument.kind == "score"}
+    groups = [[task.argument for task in tasks if task.together == word] for word in shared - {""}]
+    assert sum(map(len, groups)) == sum(isinstance(t.argument, Cell) and t.argument.kind == "score" for t in tasks)
+    assert all(len({(c.row, c.calibrated, c.sparsity, c.seed, c.shuffled) for c in group}) == 1 for group in groups)
     # What the weights alone decide needs an analysis as well: its scope.
     first = next(task for task in tasks if task.label.startswith("magnitude"))
     assert first.needs == (bench.calibrations.folder_of(Arm(0, False), 0).name,)

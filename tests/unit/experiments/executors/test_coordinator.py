@@ -54,6 +54,26 @@ class Threads:
         self.executor.shutdown()
 
 
+class Watched(Threads):
+    """Two of them, each of which does one call at a time; every call is written down beside what is under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flying: dict[Future[Any], str] = {}
+        self.calls: list[tuple[str, set[str]]] = []
+
+    def room(self) -> int:
+        self.flying = {future: name for future, name in self.flying.items() if not future.done()}
+        return 2 - len(self.flying)
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        name = arguments[-1].name
+        self.calls.append((name, set(self.flying.values())))
+        future = super().submit(function, *arguments)
+        self.flying[future] = name
+        return future
+
+
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coordinator, "AGAIN_SECONDS", (0.0, 0.05))
@@ -99,6 +119,18 @@ def test_what_is_on_disk_is_not_done_again_and_one_name_is_done_once(tmp_path: P
     assert run(tmp_path, task("a"), task("b"), task("b")) == {}
     assert kept(tmp_path) == {"a": "as it was", "b": "b"}
     assert (bench.begun("a"), bench.begun("b")) == (0, 1)
+
+
+def test_what_shares_a_mask_is_done_by_one_worker_after_the_other(tmp_path: Path) -> None:
+    """The letter is what they share; `x` shares nothing."""
+    names = ["x1", *(f"{letter}{number}" for letter in "abc" for number in range(4))]
+    cells = [task(name, together=name[0].replace("x", ""), seconds=0.01) for name in names]
+    pool = Watched()
+    assert run(tmp_path, *cells, pool=pool) == {}
+    assert kept(tmp_path).keys() == set(names)
+    for place, (name, beside) in enumerate(pool.calls):
+        if any(name[0] == other[0] for other in beside):
+            assert {later[0] for later, _ in pool.calls[place:]} == {name[0]}
 
 
 @pytest.mark.parametrize("how", ["fails", "breaks"])
