@@ -105,7 +105,7 @@ study: $(READY) ## Finish the study of the default model and write docs/study.md
 study-refit: $(READY) ## Hold refitted rows against SparseGPT in docs/study/chebi-refit (hours)
 	$(STUDY) --sparsities 0.5,0.7 --out docs/study/chebi-refit --domain ontology:chebi --general ontology:mondo \
 		--task ontology:chebi:1000 --general-task ontology:mondo:300 --retrain-batch-size 16 --refit --refit-tolerance 0.001 \
-		--seeds 1,2 --jobs 2 --rows magnitude,wanda,sparsegpt,obd_joint,paper,balanced,robust
+		--seeds 1,2 --jobs 2 --rows magnitude,sparsegpt,paper,balanced,robust
 	$(BIN)/python -m gaprune_viz study-report docs/study/chebi docs/study/chemistry docs/study/finance \
 		docs/study/chebi-refit --markdown docs/study.md
 

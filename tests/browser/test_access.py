@@ -75,7 +75,8 @@ def visit(_desk: Tab) -> Visit:
     page.add_script_tag(path=AXE)
     expect(page.locator("#gv-profile .js-plotly-plot")).to_be_visible()
     seen = Visit({theme: {} for theme in THEMES}, {})
-    for tab in TABS:
+    # Benchmark measures how fast the model reads: whatever is opened meanwhile would wait for its answer, too.
+    for tab in sorted(TABS, key=lambda tab: tab == "Benchmark"):
         page.get_by_role("tab", name=tab, exact=True).click()
         quiet(page)
         page.wait_for_function(DRAWN)

@@ -36,6 +36,8 @@ def wire(tab: BenchmarkTab, page: Wiring) -> None:
     frame, panel = page.frame, tab.training
     pickers = [tab.own.submit, tab.own.blur, tab.retrained.input, *(one.input for one in tab.groups)]
     costing = listener(say_cost(tab, frame), [*frame.state, tab.retrained, *tab.pickers], [tab.estimate])
+    # What opening the tab asks for is done in the order in which it is connected: what may take long comes last.
+    wire_frontier(tab.frontier, page)
     gr.on([page.tab.select, *pickers], **costing)
     reads = [panel.kept, tab.retrained, *tab.pickers]
     tab.run.click(
@@ -46,7 +48,6 @@ def wire(tab: BenchmarkTab, page: Wiring) -> None:
     panel.run.click(**heavy_listener(frame, run_retraining(tab, frame), panel.progress, reads, writes)).then(
         **page.refresh
     )
-    wire_frontier(tab.frontier, page)
     for stop in (tab.stop, panel.stop):
         stop.click(**stopping())
 
