@@ -31,7 +31,7 @@ def _section(document: Mapping[str, Any]) -> str:
     retrain = spec["retrain"]
     cells = document["cells"]
     lines = [
-        f"## {tasks['domain']['name']}",
+        f"## {tasks['domain']['name']}{', with refits' if spec['refit']['refit'] else ''}",
         "",
         f"- Model {document['model']['label']}, scope `{spec['calibration']['scope']}`; calibrated on "
         f"{spec['calibration']['samples']} triplets a side at most ({spec['calibration']['sampling']}, seed "
