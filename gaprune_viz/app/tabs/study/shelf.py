@@ -7,7 +7,12 @@ from pathlib import Path
 from gaprune_viz.app.session.shelf import Shelf
 from gaprune_viz.experiments.study.document import STUDY_FILE
 
-LABELS = {"chebi": "ChEBI terms (bundled)", "chemistry": "Chemistry (bundled)", "finance": "Finance (bundled)"}
+LABELS = {
+    "chebi": "ChEBI terms (bundled)",
+    "chebi-refit": "ChEBI terms, refits (bundled)",
+    "chemistry": "Chemistry (bundled)",
+    "finance": "Finance (bundled)",
+}
 STUDIES = Shelf("study", "study", "study-", STUDY_FILE, LABELS)
 
 
