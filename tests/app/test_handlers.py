@@ -332,7 +332,9 @@ def test_what_a_tab_shows_at_once_waits_for_nothing_that_takes_long() -> None:
                 order[number].append(dependency["types"]["generator"])
     assert any(True in steps for steps in order.values())
     for number, steps in order.items():
-        assert steps == sorted(steps), f"{tabs[number].label}: what comes step by step is connected before what does not"
+        assert steps == sorted(steps), (
+            f"{tabs[number].label}: what comes step by step is connected before what does not"
+        )
 
 
 def test_what_a_handler_binds_is_no_value_that_somebody_sent() -> None:

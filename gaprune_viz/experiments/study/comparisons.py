@@ -88,18 +88,33 @@ def contests(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def verdicts(document: Mapping[str, Any]) -> list[str]:
-    """One sentence a contest: better, worse or not told apart, on either side, by the interval."""
-    return [_verdict(contest) for contest in contests(document)]
+    """One sentence for each rival, sparsity and number of steps: who is better, worse or not told apart from it on
+    either side, by the interval."""
+    groups: dict[tuple[float, int, str, int], list[Mapping[str, Any]]] = {}
+    for contest in contests(document):
+        place = (contest["sparsity"], contest["steps"], contest["other"], contest["seeds"])
+        groups.setdefault(place, []).append(contest)
+    return [_verdict(*place, group) for place, group in groups.items()]
 
 
-def _verdict(contest: Mapping[str, Any]) -> str:
-    when = "one-shot" if contest["steps"] == 0 else f"after {contest['steps']} steps"
-    seeds = f", {contest['seeds']} calibration seeds" if contest["seeds"] > 1 else ""
-    parts = [f"{_word(told)} on {_side(side)} ({interval(told)})" for side, told in contest["sides"].items()]
-    return (
-        f"At {100 * contest['sparsity']:g} %, {when}{seeds}, `{contest['one']}` beside `{contest['other']}`: "
-        f"{' and '.join(parts)}."
-    )
+def _verdict(sparsity: float, steps: int, rival: str, seeds: int, group: Sequence[Mapping[str, Any]]) -> str:
+    when = "one-shot" if steps == 0 else f"after {steps} steps"
+    drawn = f", {seeds} calibration seeds" if seeds > 1 else ""
+    words: dict[str, list[str]] = {}
+    for contest in group:
+        numbers = " / ".join(interval(told) for told in contest["sides"].values())
+        words.setdefault(_words(contest), []).append(f"`{contest['one']}` ({numbers})")
+    told = "; ".join(f"{word}: {', '.join(rows)}" for word, rows in words.items())
+    return f"At {100 * sparsity:g} %, {when}{drawn}, beside `{rival}`: {told}."
+
+
+def _words(contest: Mapping[str, Any]) -> str:
+    """What the intervals say of either side, in one phrase where they say the same."""
+    found = {side: _word(told) for side, told in contest["sides"].items()}
+    if len(set(found.values())) == 1:
+        word = next(iter(found.values()))
+        return f"{word} on either side" if word == "not told apart" else f"{word} on both sides"
+    return ", ".join(f"{word} on {_side(side)}" for side, word in found.items())
 
 
 def _side(side: str) -> str:

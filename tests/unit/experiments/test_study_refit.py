@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,6 +110,32 @@ def test_a_study_says_who_is_better_and_says_it_again_from_its_cells(
     write_report(document, folder)
     assert "beside <code>sparsegpt</code>" in (folder / "report.html").read_text(encoding="utf-8")
     assert len(validation_and_test(spec.task)[1].queries) == document["tasks"]["domain"]["queries"]
+
+
+def contest(one: str, other: str, domain: tuple[float, float], general: tuple[float, float]) -> dict[str, Any]:
+    sides = {
+        side: {"points": sum(ends) / 2, "low": ends[0], "high": ends[1], "p": 0.5, "apart": []}
+        for side, ends in (("domain", domain), ("general", general))
+    }
+    return {"one": one, "other": other, "sparsity": 0.7, "steps": 0, "seeds": 3, "sides": sides}
+
+
+def test_a_rival_has_one_sentence() -> None:
+    found = [
+        contest("paper + refit", "sparsegpt", (-3, 1), (-1, 1)),
+        contest("balanced + refit", "sparsegpt", (1, 3), (2, 4)),
+        contest("robust + refit", "sparsegpt", (2, 4), (3, 5)),
+        contest("balanced + refit", "magnitude + refit", (-4, -2), (-1, 3)),
+        contest("balanced + refit", "balanced", (1, 2), (1, 2)),
+    ]
+    assert verdicts({"comparisons": found}) == [
+        "At 70 %, one-shot, 3 calibration seeds, beside `sparsegpt`: "
+        "not told apart on either side: `paper + refit` (-1.0 [-3.0, +1.0] / +0.0 [-1.0, +1.0]); "
+        "better on both sides: `balanced + refit` (+2.0 [+1.0, +3.0] / +3.0 [+2.0, +4.0]), "
+        "`robust + refit` (+3.0 [+2.0, +4.0] / +4.0 [+3.0, +5.0]).",
+        "At 70 %, one-shot, 3 calibration seeds, beside `magnitude + refit`: worse on the domain, not told apart on "
+        "general data: `balanced + refit` (-3.0 [-4.0, -2.0] / +1.0 [-1.0, +3.0]).",
+    ]
 
 
 def test_a_study_of_before_has_no_comparisons_and_opens() -> None:
