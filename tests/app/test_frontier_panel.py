@@ -127,6 +127,14 @@ def broken(**changes: Any) -> str:
         (broken(rows=[{**DOCUMENT["rows"][0], "milliseconds": {"long-32": -1}}]), "damaged at rows.0.milliseconds"),
         (broken(rows=[DOCUMENT["rows"][0], {**DOCUMENT["rows"][1], "milliseconds": {"x": 1.0}}]), "measured alike"),
         (broken(model="x" * 300), "damaged at model"),
+        (broken(spec={"steps": -1}), "damaged at spec"),
+        (broken(calibration={"seed": "none"}), "damaged at calibration"),
+        (broken(rows=[{**DOCUMENT["rows"][0], "interval": {"domain": [0.9]}}]), "damaged at rows.0.interval"),
+        (broken(tasks={}, rows=[{**DOCUMENT["rows"][0], "of_dense": {}}]), "damaged at rows.0.of_dense"),
+        (
+            broken(tasks={"a": DOCUMENT["tasks"]["domain"]}, rows=[{**DOCUMENT["rows"][0], "of_dense": {"a": 1}}]),
+            "damaged at tasks",
+        ),
         (" " * (MOST_BYTES + 1), "larger than"),
     ],
 )

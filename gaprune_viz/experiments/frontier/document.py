@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gaprune_viz.config import FrontierSpec
+from gaprune_viz.config import SIDES
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.documents import DocumentKind
 from gaprune_viz.storage.workspace import write_whole
@@ -55,6 +55,26 @@ class Task(_Part):
     passages: int
 
 
+class Score(_Part):
+    criterion: Name
+
+
+class Refit(_Part):
+    refit: bool
+
+
+class Settings(_Part):
+    score: Score
+    refit: Refit
+
+
+class Asked(_Part):
+    """What of its spec a document tells: what others there are, another version may have."""
+
+    steps: Annotated[int, Field(ge=0)]
+    settings: Settings
+
+
 class Calibration(_Part):
     """How many samples of each side were read, and which draw of them."""
 
@@ -66,7 +86,7 @@ class Frontier(_Part):
     """A whole frontier. Those of before say nothing of their calibration, and have no intervals."""
 
     format: int
-    spec: FrontierSpec | None = None
+    spec: Asked | None = None
     model: Name
     calibration: Calibration | None = None
     data: dict[Name, Name]
@@ -103,6 +123,8 @@ def open_frontier(place: Path) -> dict[str, Any]:
     loads = set(found.rows[0].milliseconds)
     if any(set(row.milliseconds) != loads or set(row.of_dense) != set(found.tasks) for row in found.rows):
         raise GapruneError("The rows of this frontier were not measured alike.", KIND.again)
+    if set(found.tasks) != set(SIDES):
+        raise GapruneError("This frontier is damaged at tasks: they are not those of domain and general.", KIND.again)
     if found.rows[0].row != "dense":
         raise GapruneError("This frontier lacks the dense model, beside which all else counts.", KIND.again)
     return found.model_dump(mode="json")

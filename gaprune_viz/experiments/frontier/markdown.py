@@ -11,11 +11,17 @@ from typing import Any
 import numpy as np
 
 from gaprune_viz.config import SIDES
+from gaprune_viz.errors import GapruneError
+from gaprune_viz.experiments.frontier.document import KIND
 from gaprune_viz.figures.experiments.frontier import TIMED, frontier_svg
 from gaprune_viz.figures.experiments.frontier_plot import size_of, threads_of
 from gaprune_viz.storage.workspace import write_whole
 
-LENGTHS = {"short": "a query", "long": "160 words"}
+LOADS = {
+    f"{length}-{batch}": f"{words}, batch {batch}"
+    for length, words in (("short", "a query"), ("long", "160 words"))
+    for batch in (1, 32)
+}
 MANY, ONE = "the mean over calibration seeds (lowest to highest)", "[the 95 % interval, paired with dense over queries]"
 NOTES = """\
 - int8 is torch's own dynamic quantisation of linear layers (`torch.ao.quantization.quantize_dynamic`): it needs no
@@ -46,8 +52,10 @@ def write_frontiers(documents: Sequence[Document], place: Path) -> None:
     """Write the document, and a picture of the first frontier beside it.
 
     Raises:
-        GapruneError: they cannot be written.
+        GapruneError: the first one was not timed with the texts of the picture, or they cannot be written.
     """
+    if TIMED not in documents[0]["rows"][0]["milliseconds"]:
+        raise GapruneError("The first frontier was not timed with long texts, 32 at a time.", KIND.again)
     picture = place.with_suffix(".svg")
     write_whole(picture, frontier_svg(documents[0]))
     write_whole(place, frontiers_markdown(documents, picture.name))
@@ -185,7 +193,7 @@ def _how(spec: Mapping[str, Any] | None) -> Iterator[str]:
 
 def _times(document: Document) -> Iterator[str]:
     dense = document["rows"][0]["milliseconds"]
-    heads = [f"ms, {LENGTHS[key.split('-')[0]]}, batch {key.split('-')[1]}" for key in dense]
+    heads = [f"ms, {LOADS.get(key, key)}" for key in dense]
     yield f"| model | MiB | {' | '.join(heads)} |"
     yield f"|---|---:|{'---:|' * len(heads)}"
     for row in document["rows"]:

@@ -179,3 +179,10 @@ def test_seeds_of_a_source_are_told_together(run: Run, tmp_path: Path) -> None:
     assert "over calibration seeds" in text and "paired with dense" in text
     assert (tmp_path / "frontier.svg").is_file()
     assert "There is no frontier" in run("frontier-report", tmp_path, "--markdown", words).refusal()
+    short = json.dumps({**first, "rows": [{**row, "milliseconds": {"new-8": 1.0}} for row in first["rows"]]})
+    (tmp_path / "first" / "frontier.json").write_text(short, encoding="utf-8")
+    assert "not timed with long texts" in run("frontier-report", tmp_path / "first", "--markdown", words).refusal()
+    later = {**first, "spec": {**first["spec"], "more": 1}, "rows": first["rows"][:2]}
+    (tmp_path / "first" / "frontier.json").write_text(json.dumps(later), encoding="utf-8")
+    run("frontier-report", tmp_path / "first", "--markdown", words)
+    assert "100 steps of retraining were tried" in words.read_text(encoding="utf-8")
