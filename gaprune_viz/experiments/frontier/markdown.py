@@ -175,7 +175,7 @@ def _kept(sources: Sequence[Source]) -> Iterator[str]:
         for source in sources:
             ways = Counter(found["kept"] for found in source.rows(row["row"]))
             if ways:
-                told.append(f"{source.name}: {', '.join(f'{way} ({n})' for way, n in ways.most_common())}")
+                told.append(f"{source.name}: {', '.join(f'*{way}* ({n})' for way, n in ways.most_common())}")
         yield f"- {row['label']}: {'; '.join(told)}."
     yield ""
 

@@ -175,7 +175,7 @@ def test_seeds_of_a_source_are_told_together(run: Run, tmp_path: Path) -> None:
     assert line == (
         f"| 50% of the neurons out | {told['domain']} / {told['general']} | 120.0 [110.0, 125.0] / {general:.1f} |"
     )
-    assert "calibration seeds 0, 7." in text and "as cut (1)" in text
+    assert "calibration seeds 0, 7." in text and "*as cut* (1)" in text
     assert "over calibration seeds" in text and "paired with dense" in text
     assert (tmp_path / "frontier.svg").is_file()
     assert "There is no frontier" in run("frontier-report", tmp_path, "--markdown", words).refusal()
