@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -15,7 +16,7 @@ TIMED = "long-32"
 TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
-def frontier_svg(document: dict[str, Any]) -> str:
+def frontier_svg(document: Mapping[str, Any]) -> str:
     """A frontier: milliseconds a text on a logarithmic axis, the mean of both tasks' quality in percent of dense, the
     area of a mark the size of the weights.
 
