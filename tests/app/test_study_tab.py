@@ -20,7 +20,7 @@ from gaprune_viz.experiments.study.document import open_study
 from gaprune_viz.experiments.study.findings import repairs
 from gaprune_viz.storage.paths import assets
 
-BUNDLED = sorted((assets() / "study").glob("*.json"))
+BUNDLED = sorted((assets() / "study").glob("*.json"), key=lambda place: place.stem)
 
 
 @pytest.fixture(scope="module")

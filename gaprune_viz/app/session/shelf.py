@@ -35,7 +35,8 @@ class Shelf:
 
     def choices(self) -> list[tuple[str, str]]:
         """(label, id) of what this visitor may open."""
-        bundled = sorted((assets() / self.folder).glob("*.json"))
+        # By its name without the ending: one that another is named after comes before it.
+        bundled = sorted((assets() / self.folder).glob("*.json"), key=lambda place: place.stem)
         found = [(self.labels.get(place.stem, place.stem), BUNDLED + place.stem) for place in bundled]
         if not visitor().public:
             own = (place for place in sorted(workspace().glob(f"{self.prefix}*")) if (place / self.file).is_file())

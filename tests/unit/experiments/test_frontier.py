@@ -152,7 +152,7 @@ def test_rows_are_of_one_analysis_and_one_spec(analysis: Path, tmp_path: Path) -
 
 
 def test_seeds_of_a_source_are_told_together(run: Run, tmp_path: Path) -> None:
-    """Bundled: one seed, without intervals, as written before there were any."""
+    """The bundled frontier three times: with two seeds, and of another source with one."""
     first = json.loads((ROOT / "assets" / "frontier" / "chemistry.json").read_text(encoding="utf-8"))
     other, elsewhere = deepcopy(first), deepcopy(first)
     first["calibration"], other["calibration"] = ({"samples": 128, "seed": seed} for seed in (0, 7))
