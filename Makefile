@@ -123,8 +123,8 @@ domains: $(READY) ## Measure the whole transfer map and write docs/domains.md (h
 		--criteria balanced,obd_domain,wanda,magnitude,paper --sparsities 0.5,0.6,0.7 --refit --refit-tolerance 0.001 \
 		--seeds 1 --jobs 2
 
-# Three calibration seeds; of the second and third what varies most with them: half of the neurons out. Hours on two cores from
-# nothing; what is in build/frontier is not measured again.
+# Three calibration seeds; of the second and third what varies most with them: half of the neurons out. Hours on two
+# cores from nothing; what is in build/frontier is not measured again.
 SEED_ROWS := dense,neurons-50,neurons-50-int8
 FRONTIERS := $(foreach domain,chemistry finance chebi,$(foreach seed,0 1 2,$(domain)-$(seed)))
 frontier: $(READY) ## Measure smaller models on three sources and write docs/frontier.md (hours)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ import pytest
 
 from gaprune_viz.app.frame import following, run_events, work
 from gaprune_viz.app.frame.address import matrix_at, params_of
-from gaprune_viz.app.page import Page, build
+from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import DEMO, visitor
 from gaprune_viz.app.session.sent import check_sent
 from gaprune_viz.app.session.store import STORE
@@ -35,12 +34,11 @@ from gaprune_viz.app.tuning.controls import (
     settings_from,
     settings_line,
 )
-from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import CalibrationSpec, Fisher, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.config.presets import PRESETS
-from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.errors import GapruneError
 from gaprune_viz.jobs.works.kept import KEPT
-from tests.app.conftest import Held, plain
+from tests.app.conftest import Held, merged, plain
 
 VIEW = View().model_dump()
 REQUEST: Any = SimpleNamespace(session_hash="test")
@@ -51,14 +49,6 @@ TUNED = 22
 def sent(**data: object) -> Any:
     """An event as the browser sends it."""
     return SimpleNamespace(_data=data)
-
-
-def changes(steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
-    """All that a heavy handler changed, the last value of each component."""
-    merged: dict[Any, Any] = {}
-    for step in steps:
-        merged.update(step)
-    return merged
 
 
 def run(page: Page, values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
@@ -230,7 +220,7 @@ def test_the_card_of_a_weight_gives_the_numbers_of_explain(page: Page, held: Hel
     name = analysis.statistics.names[1]
     view = View(analysis=visitor().admit(tiny_analysis), selected=name)
     values = held(view=view, settings=settings, others={tab.weight.row: 2, tab.weight.column: 3})
-    card = plain(changes(MatrixEvents(tab, page.frame).explain(values, REQUEST))[tab.weight.card])
+    card = plain(merged(MatrixEvents(tab, page.frame).explain(values, REQUEST))[tab.weight.card])
     scope, _ = KEPT.scope(analysis)
     answer = scope.explain(name, 2, 3, settings)
     assert answer["reason"] in card
@@ -241,7 +231,7 @@ def test_the_card_of_a_weight_gives_the_numbers_of_explain(page: Page, held: Hel
 def test_a_weight_outside_the_matrix_is_one_clear_line(page: Page, held: Held, tiny_analysis: Path) -> None:
     view, tab = View(analysis=visitor().admit(tiny_analysis)), page.tabs["inside"].parts
     values = held(view=view, others={tab.weight.row: 10**6, tab.weight.column: 0})
-    out = changes(MatrixEvents(tab, page.frame).explain(values, REQUEST))
+    out = merged(MatrixEvents(tab, page.frame).explain(values, REQUEST))
     assert "outside" in plain(out[tab.weight.progress])
     assert tab.weight.card not in out
 
@@ -251,7 +241,7 @@ def test_a_run_from_the_page_shows_itself(
 ) -> None:
     domain, general = map(str, tiny_triplets)
     fields = {"model": str(tiny_bert), "domain": domain, "general": general, "scope": "linear", "sampling": "all"}
-    out = changes(run(page, held(active="atlas", others=described(page, fields))))
+    out = merged(run(page, held(active="atlas", others=described(page, fields))))
     sidebar = page.frame.sidebar
     assert "Done" in plain(out[sidebar.progress])
     folder = visitor().folder(out[page.frame.view]["analysis"])
@@ -269,72 +259,16 @@ def test_a_cancelled_run_keeps_the_view(
     steps = run(page, held(active="atlas", others=described(page, fields)))
     next(steps)
     work.stop(REQUEST)
-    out = changes(steps)
+    out = merged(steps)
     assert "Cancelled" in plain(out[page.frame.sidebar.progress])
     assert page.frame.view not in out
     assert out[page.frame.sidebar.run]["interactive"] is True
 
 
 def test_a_run_that_fails_says_why_and_keeps_the_view(page: Page, held: Held) -> None:
-    out = changes(run(page, held(active="atlas", others=described(page, {"model": "./nowhere"}))))
+    out = merged(run(page, held(active="atlas", others=described(page, {"model": "./nowhere"}))))
     assert "There is no model folder" in plain(out[page.frame.sidebar.progress])
     assert page.frame.view not in out
-
-
-def test_watched_work_reports_and_raises() -> None:
-    def good(report: Any, stopped: Any) -> int:
-        report("Half", 1, 2)
-        return 7
-
-    steps, box = [], []
-
-    def drive(job: Iterator[Progress]) -> Iterator[Progress]:
-        box.append((yield from job))  # type: ignore[misc]
-
-    flag = work.begin(None)
-    steps.extend(drive(work.watched(good, flag)))
-    assert box == [7]
-
-    def bad(report: Any, stopped: Any) -> int:
-        raise GapruneError("No.", "Try again.")
-
-    with pytest.raises(GapruneError, match="No"):
-        list(work.watched(bad, flag))
-
-    def endless(report: Any, stopped: Any) -> int:
-        while not stopped():
-            report("Working", 1, 2)
-            time.sleep(0.01)
-        time.sleep(1)
-        return 1
-
-    flag = work.begin(None)
-    job = work.watched(endless, flag)
-    next(job)
-    flag.set()
-    with pytest.raises(Cancelled):
-        list(job)
-
-
-def test_the_page_builds_with_every_handler_wired() -> None:
-    demo = build()
-    assert len(demo.fns) > 30
-
-
-def test_what_a_tab_shows_at_once_waits_for_nothing_that_takes_long() -> None:
-    """Gradio asks for all that one press brings in the order in which it was connected, each after the one before."""
-    demo = build()
-    tabs = {number: block for number, block in demo.blocks.items() if isinstance(block, gr.TabItem)}
-    order: dict[int, list[bool]] = {number: [] for number in tabs}
-    for dependency in demo.get_config_file()["dependencies"]:
-        for number, event in dependency["targets"]:
-            if event == "select" and number in tabs:
-                order[number].append(dependency["types"]["generator"])
-    assert any(True in steps for steps in order.values())
-    for number, steps in order.items():
-        assert steps == sorted(steps), (
-            f"{tabs[number].label}: what comes step by step is connected before what does not"
-        )
 
 
 def test_what_a_handler_binds_is_no_value_that_somebody_sent() -> None:

@@ -106,8 +106,8 @@ class _Coordinator:
         others are at, whose workers go on with it themselves; else the first."""
         under_way = {task.together for task in self.flying.values()} - {""}
         free = [task for task in self.ready if task.together not in under_way]
-        task = next((task for task in free if task.together and task.together == self.together), None)
-        task = task or (free or self.ready)[0]
+        going_on = (task for task in free if task.together and task.together == self.together)
+        task = next(going_on, (free or self.ready)[0])
         self.ready.remove(task)
         return task
 

@@ -58,6 +58,7 @@ def answer(source: Source, sight: Sight, task: Task) -> Answer:
         try:
             with chdir(sight.working) if Path(sight.working).is_dir() else nullcontext():
                 return _answer(source, sight, task)
+        # everything: it goes to whoever asked as words, for it would have to be put together again there.
         except Exception as error:
             caught.append(error)
         return _failed(caught[0])

@@ -14,7 +14,7 @@ from gaprune_viz.config import SIDES
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.frontier.document import KIND
 from gaprune_viz.figures.experiments.frontier import TIMED, frontier_svg
-from gaprune_viz.figures.experiments.frontier_plot import size_of, threads_of
+from gaprune_viz.figures.experiments.frontier_plot import dominates, size_of, threads_of
 from gaprune_viz.storage.workspace import write_whole
 
 LOADS = {
@@ -203,13 +203,7 @@ def _times(document: Document) -> Iterator[str]:
 
 def _unbeaten(document: Document) -> str:
     """Rows that no other one beats in quality, time and size together."""
-    rows = [row for row in document["rows"] if not any(_beats(other, row) for other in document["rows"])]
-    return f"No other is better in quality, time and size at once than: {'; '.join(row['label'] for row in rows)}."
-
-
-def _beats(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    def values(row: Mapping[str, Any]) -> tuple[float, ...]:
-        return (*(-row["of_dense"][side] for side in SIDES), row["milliseconds"][TIMED], size_of(row))
-
-    pairs = list(zip(values(one), values(other), strict=True))
-    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+    rows = document["rows"]
+    facts = [(*(row["of_dense"][side] for side in SIDES), -row["milliseconds"][TIMED], -size_of(row)) for row in rows]
+    best = [row["label"] for row, mine in zip(rows, facts, strict=True) if not any(dominates(f, mine) for f in facts)]
+    return f"No other is better in quality, time and size at once than: {'; '.join(best)}."

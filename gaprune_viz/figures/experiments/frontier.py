@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from gaprune_viz.figures.experiments.frontier_plot import quality_of, size_of
 from gaprune_viz.figures.kit import scales
 
 WIDTH, HEIGHT = 860, 460
@@ -25,8 +26,7 @@ def frontier_svg(document: Mapping[str, Any]) -> str:
     """
     rows = document["rows"]
     times = [row["milliseconds"][TIMED] for row in rows]
-    quality = [100 * sum(row["of_dense"].values()) / len(row["of_dense"]) for row in rows]
-    sizes = [row["packed_bytes"] or row["bytes"] for row in rows]
+    quality, sizes = [quality_of(row) for row in rows], [size_of(row) for row in rows]
     low, high = math.log10(min(times)) - 0.1, math.log10(max(times)) + 0.35
     floor, roof = min(quality) - 3, max(max(quality), 100) + 3
 

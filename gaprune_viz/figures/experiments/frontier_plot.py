@@ -115,7 +115,7 @@ def frontier_sentences(document: Document, load: str) -> list[str]:
     best = [
         row["label"]
         for row, mine in zip(rows, facts, strict=True)
-        if not any(_dominates(other, mine) for other in facts)
+        if not any(dominates(other, mine) for other in facts)
     ]
     tasks = " and ".join(f"{task['name']} ({task['queries']:,} queries)" for task in document["tasks"].values())
     return [
@@ -156,8 +156,9 @@ def _sides(row: Mapping[str, Any]) -> str:
 
 
 def _beaten(time: float, quality: float, times: Sequence[float], qualities: Sequence[float]) -> bool:
-    return any(_dominates((q, -t), (quality, -time)) for t, q in zip(times, qualities, strict=True))
+    return any(dominates((q, -t), (quality, -time)) for t, q in zip(times, qualities, strict=True))
 
 
-def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+def dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether one is nowhere worse, and somewhere better: more is better in every place."""
     return all(a >= b for a, b in zip(one, other, strict=True)) and one != other

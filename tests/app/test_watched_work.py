@@ -1,0 +1,48 @@
+"""Work that a handler watches: its steps, what it gives, its errors, and its end when somebody stops it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gaprune_viz.app.frame import work
+from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.errors import Cancelled, GapruneError
+
+
+def test_watched_work_reports_and_raises() -> None:
+    def good(report: Any, stopped: Any) -> int:
+        report("Half", 1, 2)
+        return 7
+
+    steps, box = [], []
+
+    def drive(job: Iterator[Progress]) -> Iterator[Progress]:
+        box.append((yield from job))  # type: ignore[misc]
+
+    flag = work.begin(None)
+    steps.extend(drive(work.watched(good, flag)))
+    assert box == [7]
+
+    def bad(report: Any, stopped: Any) -> int:
+        raise GapruneError("No.", "Try again.")
+
+    with pytest.raises(GapruneError, match="No"):
+        list(work.watched(bad, flag))
+
+    def endless(report: Any, stopped: Any) -> int:
+        while not stopped():
+            report("Working", 1, 2)
+            time.sleep(0.01)
+        time.sleep(1)
+        return 1
+
+    flag = work.begin(None)
+    job = work.watched(endless, flag)
+    next(job)
+    flag.set()
+    with pytest.raises(Cancelled):
+        list(job)
