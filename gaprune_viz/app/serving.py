@@ -7,6 +7,7 @@ import importlib
 import json
 import logging
 import os
+import socket
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -86,6 +87,30 @@ def warm_up(*, public: bool) -> None:
     gc.freeze()
 
 
+def check_address(host: str, port: int) -> None:
+    """Whether the page can be served there, before anything is built.
+
+    Raises:
+        GapruneError: the port is taken or not allowed, or the address is not this machine's.
+    """
+    try:
+        for family, kind, protocol, _, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[:1]:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(place)
+    # A name that is none is not always a matter of the system's.
+    except (OSError, UnicodeError) as error:
+        raise _not_served(host, port, error) from error
+
+
+def _not_served(host: str, port: int, error: OSError | UnicodeError) -> GapruneError:
+    why = getattr(error, "strerror", None) or error
+    return GapruneError(
+        f"The page cannot be served at {host}, port {port or 'any'}: {why}. Name another with --host or --port; "
+        "--port 0 takes any that is free."
+    )
+
+
 def launch(
     host: str = "127.0.0.1",
     port: int = 7860,
@@ -105,7 +130,11 @@ def launch(
         tabs: what it shows; those of `demo`, where that is given.
         warm: whether what the first comparison needs is loaded now; for a public page it always is.
         options: passed on to `gr.Blocks.launch`.
+
+    Raises:
+        GapruneError: it cannot be served there.
     """
+    check_address(host, port)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     serve = serve or ServeSpec.here()
@@ -118,22 +147,25 @@ def launch(
         threading.Thread(target=warm_up, kwargs={"public": serve.public}, daemon=True).start()
     demo.queue(default_concurrency_limit=8)
     demo._queue.sleep_when_free = LOOK_SECONDS
-    return demo.launch(
-        server_name=host,
-        server_port=port or None,
-        root_path=serve.root_path or None,
-        theme=theme(),
-        mcp_server=endpoints.mcp_installed() and not serve.public,
-        head=style.head() + scripts.head(tour.script(), playing.script(), address_parts(tabs)) + _ON_LOAD,
-        max_file_size=serve.upload_limit,
-        max_threads=MOST_THREADS,
-        state_session_capacity=MOST_SESSIONS,
-        app_kwargs={
-            "exception_handlers": REFUSALS,
-            "middleware": [(Gate, (), {"spec": serve})] if serve.public else None,
-        },
-        footer_links=["settings"] if serve.public else ["api", "settings"],
-        # What went wrong unforeseen may name the server's files: it is in its log.
-        show_error=not serve.public,
-        **{"quiet": False, **options},
-    )
+    try:
+        return demo.launch(
+            server_name=host,
+            server_port=port or None,
+            root_path=serve.root_path or None,
+            theme=theme(),
+            mcp_server=endpoints.mcp_installed() and not serve.public,
+            head=style.head() + scripts.head(tour.script(), playing.script(), address_parts(tabs)) + _ON_LOAD,
+            max_file_size=serve.upload_limit,
+            max_threads=MOST_THREADS,
+            state_session_capacity=MOST_SESSIONS,
+            app_kwargs={
+                "exception_handlers": REFUSALS,
+                "middleware": [(Gate, (), {"spec": serve})] if serve.public else None,
+            },
+            footer_links=["settings"] if serve.public else ["api", "settings"],
+            # What went wrong unforeseen may name the server's files: it is in its log.
+            show_error=not serve.public,
+            **{"quiet": False, **options},
+        )
+    except OSError as error:
+        raise _not_served(host, port, error) from error

@@ -16,8 +16,19 @@ from gaprune_viz.config import RunSpec, ServeSpec
 @spec_flags(ServeSpec)
 def serve(
     flags: Flags,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to listen on.", min=0, max=65_535)] = 7860,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on.", envvar="GRADIO_SERVER_NAME")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            help="Port to listen on; 0 for any that is free.",
+            min=0,
+            max=65_535,
+            envvar=["GRADIO_SERVER_PORT", "PORT"],
+        ),
+    ] = 7860,
 ) -> None:
     """Open the page; with --public, for strangers."""
     from gaprune_viz.app import launch
