@@ -21,6 +21,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", GRADIO_ANALYTICS_ENABLED="False")
 
 import hostile_files as files  # noqa: E402
+import hostile_folders as folders  # noqa: E402
 import hostile_names as names  # noqa: E402
 import hostile_requests as requests  # noqa: E402
 
@@ -32,10 +33,10 @@ Lines = Iterator[tuple[str, str]]
 
 def tables(folder: Path) -> Iterator[tuple[str, Lines]]:
     """Heading and lines of each table; each line is made when it is asked for."""
-    model = files.build_tiny(folder)
+    model = folders.build_tiny(folder)
     yield "Upload", ((what, files.answered(path)) for what, path in files.uploads(folder))
-    yield "Model", ((what, files.load(path)) for what, path in files.model_folders(folder))
-    yield "Analysis", ((what, files.opened(path)) for what, path in files.sketches(folder))
+    yield "Model", ((what, folders.load(path)) for what, path in folders.model_folders(folder))
+    yield "Analysis", ((what, folders.opened(path)) for what, path in folders.sketches(folder))
     yield f"`{names.CLIMB}` as", names.names(folder)
     yield f"`{names.MARKUP}` as", names.texts(folder)
     yield "Request to a public page", requests.public_requests(str(model))

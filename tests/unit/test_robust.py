@@ -95,7 +95,8 @@ def test_starter_sources_ask_evaluation_topics_only(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_every_source_is_split_and_comes_out_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("cellxgene_ontology_guide")
-    # Thousands of files of Python: what is drawn of them is made twice, they are parsed once.
+    # Thousands of files of Python: what is drawn of them is made twice, they are parsed once, and of one package.
+    monkeypatch.setattr(_robust_sources, "PACKAGES", ("networkx",))
     for name in ("_documented", "_functions"):
         read = getattr(_robust_sources, name)
         monkeypatch.setattr(_robust_sources, name, functools.cache(lambda path, read=read: tuple(read(path))))

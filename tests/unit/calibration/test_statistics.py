@@ -1,11 +1,9 @@
-"""What an analysis leaves on disk, and what happens where a part of it is missing or damaged."""
+"""What an analysis leaves on disk: files, tensors, what was done, medians, summary and histograms."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from gaprune_viz.analysis.exact import load_dense
-from gaprune_viz.analysis.making import analysis_key, analyze
-from gaprune_viz.analysis.opening import open_analysis
-from gaprune_viz.analysis.samples import choose_data
+from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.summaries import (
     LOG10_FISHER_EDGES,
     LOG10_THETA_EDGES,
@@ -31,7 +26,7 @@ from gaprune_viz.analysis.summaries import (
 from gaprune_viz.calibration.description import check_described
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.calibration.statistics import MatrixInfo, MatrixStatistics, Statistics, fields_of
-from gaprune_viz.config import Alignment, CalibrationSpec, Fisher, ModelSpec, RunSpec, Sampling, Scope
+from gaprune_viz.config import Alignment, ModelSpec, RunSpec
 from gaprune_viz.criteria.alignment import align_matrix
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.loading import load_model
@@ -43,12 +38,6 @@ FILES = ["histograms.npz", "sketch.npz", "spec.json", "statistics.safetensors", 
 @pytest.fixture(scope="module")
 def opened(tiny_analysis: Path) -> Statistics:
     return Statistics.open(tiny_analysis)
-
-
-@pytest.fixture
-def copy(tiny_analysis: Path, tmp_path: Path) -> Path:
-    """A copy of the analysis that a test may spoil."""
-    return shutil.copytree(tiny_analysis, tmp_path / "analysis")
 
 
 def test_the_folder_holds_these_files(tiny_analysis: Path) -> None:
@@ -213,133 +202,6 @@ def test_medians_of_a_large_scope_are_taken_over_a_part(monkeypatch: pytest.Monk
         assert value != whole[key]
 
 
-# What can go wrong.
-
-
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("left", [None, 0, 0.5, 0.98])
-def test_missing_and_truncated_files_are_told_plainly(name: str, left: float | None, copy: Path) -> None:
-    path = copy / name
-    if left is None:
-        path.unlink()
-    else:
-        path.write_bytes(path.read_bytes()[: int(left * path.stat().st_size)])
-    with pytest.raises(GapruneError) as raised:
-        analysis = open_analysis(copy)
-        analysis.statistics.tensor(analysis.statistics.names[0], "fisher_domain")
-    assert "\n" not in str(raised.value)
-    assert raised.value.hint
-
-
-def test_a_folder_without_an_analysis(tmp_path: Path) -> None:
-    for place in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(GapruneError, match="There is no analysis in"):
-            Statistics.open(place)
-
-
-@pytest.mark.parametrize("change", ["run", "matrices", "medians", "everything", "field", "other"])
-def test_a_spec_that_lacks_something(change: str, copy: Path) -> None:
-    path = copy / "spec.json"
-    document = json.loads(path.read_text())
-    if change == "everything":
-        document = [1, 2, 3]
-    elif change == "field":
-        del document["matrices"][0]["layer"]
-    elif change == "other":
-        document["run"]["calibration"]["scope"] = "everything"
-    else:
-        del document[change]
-    path.write_text(json.dumps(document))
-    with pytest.raises(GapruneError):
-        Statistics.open(copy)
-
-
 def test_a_tensor_that_is_not_there(opened: Statistics) -> None:
     with pytest.raises(GapruneError, match="fisher_domain of nowhere cannot be read"):
         opened.tensor("nowhere", "fisher_domain")
-
-
-def test_an_analysis_of_a_model_that_changed_since(
-    tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path: Path
-) -> None:
-    folder = shutil.copytree(tiny_bert, tmp_path / "model")
-    run = run_of(folder, tiny_triplets)
-    place = drain(analyze(run, tmp_path / "analysis"))
-    assert load_dense(Statistics.open(place)).source == str(folder.resolve())
-    config = folder / "config.json"
-    config.write_text(config.read_text().replace('"gelu"', '"relu"'))
-    with pytest.raises(GapruneError, match="have changed since the analysis"):
-        load_dense(Statistics.open(place))
-
-
-def run_of(model: Path, triplets: tuple[Path, Path]) -> RunSpec:
-    domain, general = map(str, triplets)
-    calibration = CalibrationSpec(domain=domain, general=general, samples=12, sampling=Sampling.ALL, scope=Scope.MLP)
-    return RunSpec(model=ModelSpec(model=str(model), device="cpu"), calibration=calibration)
-
-
-@pytest.mark.parametrize("steps", [0, 1, 3, 5])
-def test_an_analysis_that_is_stopped_leaves_nothing(
-    steps: int, tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path: Path
-) -> None:
-    work = analyze(run_of(tiny_bert, tiny_triplets), tmp_path / "analysis")
-    for _ in range(steps):
-        next(work)
-    work.close()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_unrelated_folder_is_not_overwritten(
-    tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path: Path
-) -> None:
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
-    with pytest.raises(GapruneError, match="is not an earlier result"):
-        drain(analyze(run_of(tiny_bert, tiny_triplets), tmp_path / "thesis"))
-    assert [p.name for p in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]
-    assert [p.name for p in tmp_path.iterdir()] == ["thesis"]
-
-
-def test_the_same_run_is_found_again_by_its_content(
-    tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GAPRUNE_VIZ_WORKSPACE", str(tmp_path / "workspace"))
-    run = run_of(tiny_bert, tiny_triplets)
-    place = drain(analyze(run))
-    written = (place / "spec.json").stat().st_mtime_ns
-    # A copy of the model and of the data, under other names, and another budget: the numbers are the same.
-    model = shutil.copytree(tiny_bert, tmp_path / "elsewhere")
-    data = tuple(Path(shutil.copy(path, tmp_path / f"other-{path.name}")) for path in tiny_triplets)
-    again = run_of(model, (data[0], data[1]))
-    again = again.with_(calibration=again.calibration.with_(token_budget=64))
-    assert drain(analyze(again)) == place
-    assert (place / "spec.json").stat().st_mtime_ns == written
-    # Projections are of no account where nothing is projected.
-    assert drain(analyze(run.with_(calibration=run.calibration.with_(projections=5)))) == place
-    for change in ({"temperature": 0.1}, {"fisher": Fisher.MODEL}, {"fisher": Fisher.EMBEDDING}):
-        assert drain(analyze(run.with_(calibration=run.calibration.with_(**change)))) != place
-
-
-def test_the_key_of_an_analysis_is_that_of_before_there_were_kinds(
-    tiny_bert: Path, tiny_triplets: tuple[Path, Path]
-) -> None:
-    run = run_of(tiny_bert, tiny_triplets)
-    model = load_model(run.model)
-    sides = {side: choose_data(run, side, model) for side in ("domain", "general")}
-    content = {
-        "format": 1,
-        "weights": model.weight_hash,
-        "pooling": str(model.pooling),
-        "prompts": [model.query_prompt, model.passage_prompt],
-        "max_length": 128,
-        "dtype": "float32",
-        "calibration": {
-            **{"domain_columns": None, "general_columns": None, "samples": 12, "sampling": "all"},
-            **{"seed": 0, "temperature": 0.05, "scope": "mlp"},
-        },
-        "data": {side: chosen.source.content_hash for side, chosen in sides.items()},
-    }
-    text = json.dumps(content, sort_keys=True)
-    assert analysis_key(run, model, sides) == hashlib.sha256(text.encode()).hexdigest()[:16]
-    kinds = [run.with_(calibration=run.calibration.with_(fisher=kind)) for kind in Fisher]
-    assert len({analysis_key(kind, model, sides) for kind in kinds}) == 3

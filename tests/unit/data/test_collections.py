@@ -1,67 +1,38 @@
-"""Every row of the last table of docs/data.md, and archives that mean harm."""
+"""Every row of the last table of docs/data.md: a collection, and what becomes of it."""
 
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import stat
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from gaprune_viz.data.beir import BeirData, read_beir
 from gaprune_viz.data.collections import opening
-from gaprune_viz.data.mining import mine_rows
 from gaprune_viz.data.preview import inspect_upload
-from gaprune_viz.data.schema import Notes
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.retrieval import compare, evaluate
-from gaprune_viz.evaluation.splits import split_by_topic
 from gaprune_viz.evaluation.task_sources import load_task
+from tests.unit.data.sea import (
+    CORPUS,
+    QRELS,
+    QUERIES,
+    corpus,
+    json_lines,
+    judged,
+    make,
+    qrels,
+    queries,
+    whole,
+    write,
+    zipped,
+)
 from tests.unit.data.test_beir import bag_of_words
 from tests.unit.data.test_shapes import rows_of
-
-CORPUS = {f"d{i}": ("", f"text {i} of the sea") for i in range(30)}
-QUERIES = {f"q{i}": f"text {i}" for i in range(30)}
-QRELS = {f"q{i}": {f"d{i}": 1} for i in range(30)}
-
-
-def json_lines(rows: list[dict[str, Any]]) -> bytes:
-    return "\n".join(map(json.dumps, rows)).encode()
-
-
-def write(folder: Path, name: str, content: str | bytes) -> None:
-    place = folder / name
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-
-def corpus(folder: Path, extra: list[dict[str, Any]] = []) -> None:  # noqa: B006
-    rows = [{"_id": id, "title": title, "text": text} for id, (title, text) in CORPUS.items()]
-    write(folder, "corpus.jsonl", json_lines(rows + extra))
-
-
-def queries(folder: Path, extra: list[dict[str, Any]] = []) -> None:  # noqa: B006
-    write(folder, "queries.jsonl", json_lines([{"_id": id, "text": text} for id, text in QUERIES.items()] + extra))
-
-
-def qrels(folder: Path, *more: str, name: str = "qrels/test.tsv", form: str = "{q}\t{d}\t{g}", head: str = "") -> None:
-    lines = [form.format(q=q, d=d, g=g) for q, grades in QRELS.items() for d, g in grades.items()]
-    write(folder, name, "\n".join([*([head] if head else []), *lines, *more]))
-
-
-def whole(folder: Path, *skip: str) -> Path:
-    for part in (corpus, queries, qrels):
-        if part.__name__ not in skip:
-            part(folder)
-    return folder
 
 
 def same(data: BeirData) -> None:
@@ -108,27 +79,6 @@ def without_header(folder: Path) -> None:
 def pyserini(folder: Path) -> None:
     whole(folder, "corpus")
     write(folder, "documents.jsonl", json_lines([{"id": id, "contents": text} for id, (_, text) in CORPUS.items()]))
-
-
-def zipped(folder: Path, members: dict[str, bytes] | None = None) -> None:
-    """The folder as one file of its name, which is what is given."""
-    place = whole(folder.parent / "inside" / "beir-sea")
-    files = {f"beir-sea/{f.relative_to(place).as_posix()}": f.read_bytes() for f in place.rglob("*") if f.is_file()}
-    with zipfile.ZipFile(folder, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in (files | {"__MACOSX/._x": b"x"} if members is None else members).items():
-            archive.writestr(name, content)
-
-
-def make(*parts: Callable[[Path], None]) -> Callable[[Path], None]:
-    def run(folder: Path) -> None:
-        for part in parts:
-            part(folder)
-
-    return run
-
-
-def judged(form: str = "{q}\t{d}\t{g}", *more: str, head: str = "", name: str = "qrels/test.tsv") -> Any:
-    return make(corpus, queries, lambda folder: qrels(folder, *more, form=form, head=head, name=name))
 
 
 def document(value: object, name: str = "qrels/test.json") -> Any:
@@ -259,143 +209,3 @@ def test_a_collection(
     assert getattr(found, "triplets", None)
     assert getattr(preview, "kept", None) == 30
     assert not list(Path(tmp_path).glob("gaprune-zip-*"))
-
-
-def climbing(name: str) -> bytes:
-    box = io.BytesIO()
-    with zipfile.ZipFile(box, "w") as archive:
-        archive.writestr("sea/corpus.jsonl", b"{}")
-        archive.writestr(name, b"x")
-    return box.getvalue()
-
-
-@pytest.mark.parametrize("name", ["../x", "sea/../../x", "/etc/x", "C:/x", "sea\\..\\x", "sea/qrels/../../../x"])
-def test_an_archive_with_a_path_that_leads_outside(name: str, tmp_path: Path) -> None:
-    (tmp_path / "a.zip").write_bytes(climbing(name))
-    with pytest.raises(GapruneError, match="leads outside"):
-        load_task(str(tmp_path / "a.zip"))
-    assert [f.name for f in tmp_path.iterdir()] == ["a.zip"]
-
-
-def test_an_archive_with_a_link(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        link = zipfile.ZipInfo("sea/corpus.jsonl")
-        link.external_attr = (stat.S_IFLNK | 0o777) << 16
-        archive.writestr(link, "/etc/passwd")
-    with pytest.raises(GapruneError, match="a link"):
-        load_task(str(tmp_path / "a.zip"))
-
-
-def test_an_archive_that_gets_too_large_is_stopped_as_it_is_unpacked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    zipped(tmp_path / "sea.zip")
-    monkeypatch.setattr(opening, "MAX_FILE_BYTES", 500)
-    with pytest.raises(GapruneError, match="when unpacked"):
-        load_task(str(tmp_path / "sea.zip"))
-    monkeypatch.undo()
-    monkeypatch.setattr(opening, "MAX_UNCOMPRESSED_BYTES", 2_000)
-    with pytest.raises(GapruneError, match="when unpacked"):
-        load_task(str(tmp_path / "sea.zip"))
-
-
-def test_an_archive_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    zipped(tmp_path / "sea.zip")
-    monkeypatch.setattr(opening, "MAX_MEMBERS", 2)
-    with pytest.raises(GapruneError, match="more than 2 files"):
-        load_task(str(tmp_path / "sea.zip"))
-    monkeypatch.setattr(opening, "_DIRECTORY_BYTES", 100)
-    with pytest.raises(GapruneError, match="lists more files"):
-        load_task(str(tmp_path / "sea.zip"))
-
-
-def own_documents(folder: Path, *, answered_by_itself: bool = False) -> Path:
-    """Queries that are passages: each text is nearest to itself, and its answer is second."""
-    texts = ["black tea", "black tea with milk", "green sea", "green sea with salt", "a far star"]
-    rows = [{"_id": f"t{i}", "text": text} for i, text in enumerate(texts)]
-    asked = [{"_id": "t0", "text": texts[0]}, {"_id": "t2", "text": texts[2]}]
-    write(folder, "corpus.jsonl", json_lines(rows))
-    write(folder, "queries.jsonl", json_lines(asked))
-    write(folder, "qrels/test.tsv", "t0\tt1\t1\nt2\tt3\t1" + ("\nt2\tt2\t1" if answered_by_itself else ""))
-    return folder
-
-
-def scores(source: str) -> float:
-    task = load_task(source)
-    embedded = (
-        bag_of_words(list(task.queries.values()), "query"),
-        bag_of_words([p.embedding_text for p in task.corpus], "passage"),
-    )
-    found = evaluate(task, *embedded)
-    comparison = compare(task, found, found)
-    assert comparison.own_left_out == (2 if task.ignore_identical_ids else 0)
-    assert comparison.overlap_at_10 == 1.0
-    return found.means["ndcg_at_10"]
-
-
-def test_a_query_that_is_a_passage_does_not_find_itself(tmp_path: Path) -> None:
-    folder = str(own_documents(tmp_path / "tea"))
-    second = 1 / np.log2(3)
-    assert scores(folder) == 1.0
-    assert scores(f"{folder}#identical-ids=leave-out") == 1.0
-    assert scores(f"{folder}#identical-ids=keep") == pytest.approx(second)
-    task = load_task(folder)
-    assert task.name == "tea (own passages left out)"
-    assert task.notes[-1].startswith("2 of 2 queries have the id of a passage, which is left out of what they find")
-    kept = load_task(f"{folder}#identical-ids=keep")
-    assert (kept.name, kept.ignore_identical_ids) == ("tea", False)
-    assert kept.content_hash != task.content_hash
-    with pytest.raises(GapruneError, match="no choice for identical ids"):
-        load_task(f"{folder}#identical-ids=perhaps")
-
-
-def test_ids_that_are_equal_by_chance_are_kept(tmp_path: Path) -> None:
-    task = load_task(str(own_documents(tmp_path / "tea", answered_by_itself=True)))
-    assert not task.ignore_identical_ids
-    assert "is ranked like any other" in task.notes[-1]
-
-
-def test_a_hash_of_a_collection_without_shared_ids_is_as_it_was(tmp_path: Path) -> None:
-    task = load_task(str(whole(tmp_path / "sea")))
-    assert task.own_passages == frozenset()
-    assert load_task(f"{tmp_path / 'sea'}#identical-ids=leave-out").content_hash == task.content_hash
-
-
-def test_the_parts_of_a_task_follow_it(tmp_path: Path) -> None:
-    rows = [{"_id": f"t{i}", "text": f"word{i} tea"} for i in range(40)]
-    write(tmp_path, "corpus.jsonl", json_lines(rows))
-    write(tmp_path, "queries.jsonl", json_lines(rows[:20]))
-    write(tmp_path, "qrels/test.tsv", "\n".join(f"t{i}\tt{i + 20}\t1" for i in range(20)))
-    task = load_task(str(tmp_path))
-    assert task.ignore_identical_ids
-    assert all(part.ignore_identical_ids and part.notes == task.notes for part in split_by_topic(task))
-
-
-def test_a_passage_that_is_missing_is_relevant_and_never_found(tmp_path: Path) -> None:
-    folder = tmp_path / "sea"
-    judged("{q}\t{d}\t{g}", "q0\tgone\t1")(folder)
-    task = load_task(str(folder))
-    embedded = (
-        bag_of_words(list(task.queries.values()), "query"),
-        bag_of_words([p.embedding_text for p in task.corpus], "passage"),
-    )
-    found = evaluate(task, *embedded).scores
-    assert task.missing_documents == 1
-    # One of two relevant passages can be found, as trec_eval counts it.
-    assert found.loc["q0", "recall_at_10"] == 0.5
-    assert found.loc["q0", "ndcg_at_10"] == pytest.approx(1 / (1 + 1 / np.log2(3)))
-
-
-def test_mining_takes_neither_the_query_nor_its_own_passage(tmp_path: Path) -> None:
-    data = read_beir(own_documents(tmp_path / "tea"))
-    rows = list(mine_rows(data, bag_of_words, Notes(), negatives=3, margin=2.0))
-    assert len(rows) == 2
-    assert all(row.query not in (row.negatives, *list(row.negatives)) for row in rows)  # type: ignore[misc, call-overload]
-    other = BeirData(
-        {"a": ("", "black tea"), "b": ("", "black tea with milk"), "c": ("", "far")},
-        {"q": "black tea"},
-        {"q": {"b": 1}},
-        "test",
-    )
-    (row,) = mine_rows(other, bag_of_words, Notes(), margin=2.0)
-    assert row.negatives == ["far"]

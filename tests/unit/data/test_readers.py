@@ -1,39 +1,18 @@
-"""Files as people really write them: limits, encodings, columns, and errors that name the line."""
+"""JSON and CSV files as people really write them: limits, encodings, columns, and errors that name the line."""
 
 from __future__ import annotations
 
 import collections
 import json
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from gaprune_viz.data.columns import negative_columns, suggest
 from gaprune_viz.data.files import jsonl_objects
-from gaprune_viz.data.preview import PREVIEW_CELL, inspect_upload
-from gaprune_viz.data.schema import Triplet, TripletSet
+from gaprune_viz.data.schema import Triplet
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
-
-GOOD = [{"query": "a", "positive": "b", "negative": "c"}, {"query": "d", "positive": "e", "negatives": ["f", "g"]}]
-AS_TRIPLETS = (Triplet("a", "b", ("c",)), Triplet("d", "e", ("f", "g")))
-LINE = json.dumps(GOOD[0])
-
-
-def load(path: Path, content: str | bytes, columns: dict[str, str] | None = None) -> TripletSet:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return load_triplets(str(path), columns=columns)
-
-
-def refused(path: Path, content: str | bytes, columns: dict[str, str] | None = None) -> GapruneError:
-    with pytest.raises(GapruneError) as caught:
-        load(path, content, columns)
-    assert caught.value.message.startswith(path.name)
-    assert caught.value.hint
-    return caught.value
+from tests.unit.data.loading import AS_TRIPLETS, GOOD, LINE, load, refused
 
 
 class TestJsonLines:
@@ -198,140 +177,3 @@ class TestCsv:
     )
     def test_bad(self, tmp_path: Path, text: str | bytes, words: str) -> None:
         assert words in refused(tmp_path / "x.csv", text).message
-
-
-def write_parquet(path: Path, table: dict[str, Any]) -> str:
-    pq.write_table(pa.table(table), path)
-    return str(path)
-
-
-class TestParquet:
-    def test_list_of_negatives(self, tmp_path: Path) -> None:
-        table = {"query": ["a", "d"], "positive": ["b", "e"], "negative": [["c"], ["f", "g"]], "score": [1.0, 2.0]}
-        assert load_triplets(write_parquet(tmp_path / "x.parquet", table)).triplets == AS_TRIPLETS
-
-    @pytest.mark.parametrize("text_type", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
-    def test_text_types(self, tmp_path: Path, text_type: pa.DataType) -> None:
-        table = {
-            name: pa.array([f"{name}{i}" for i in range(3000)]).cast(text_type)
-            for name in ("query", "positive", "negative")
-        }
-        found = load_triplets(write_parquet(tmp_path / "x.parquet", table))
-        assert found.triplets[2999] == Triplet("query2999", "positive2999", ("negative2999",))
-
-    def test_errors_name_the_row(self, tmp_path: Path) -> None:
-        table = {"query": ["a", None], "positive": ["b", "e"], "negative": ["c", "f"]}
-        with pytest.raises(GapruneError, match=r"x.parquet, row 2: query is missing"):
-            load_triplets(write_parquet(tmp_path / "x.parquet", table))
-        table["query"] = [1, 2]
-        with pytest.raises(GapruneError, match=r"row 1: query is a number"):
-            load_triplets(write_parquet(tmp_path / "x.parquet", table))
-
-    def test_invalid_utf8_inside(self, tmp_path: Path) -> None:
-        broken = pa.Array.from_buffers(pa.string(), 2, pa.array([b"ok", b"\xff\xfe"], pa.binary()).buffers())
-        table = {"query": broken, "positive": ["b", "e"], "negative": ["c", "f"]}
-        with pytest.raises(GapruneError, match=r"row 2: cannot be read"):
-            load_triplets(write_parquet(tmp_path / "x.parquet", table))
-
-    def test_missing_columns(self, tmp_path: Path) -> None:
-        with pytest.raises(GapruneError, match="its columns are: title, positive"):
-            load_triplets(write_parquet(tmp_path / "x.parquet", {"title": ["a"], "positive": ["b"]}))
-
-    @pytest.mark.parametrize("content", [b"PAR1", b"not parquet at all", b"PAR1" + b"\0" * 100 + b"PAR1"])
-    def test_broken(self, tmp_path: Path, content: bytes) -> None:
-        assert "not a readable Parquet file" in refused(tmp_path / "x.parquet", content).message
-
-    def test_cut_short(self, tmp_path: Path) -> None:
-        source = write_parquet(
-            tmp_path / "y.parquet", {name: ["a" * 999] * 9 for name in ("query", "positive", "negative")}
-        )
-        content = bytearray(Path(source).read_bytes())
-        content[4:60] = b"\xff" * 56
-        assert "not a readable Parquet file" in refused(tmp_path / "x.parquet", bytes(content)).message
-
-    def test_footer_limits(self, tmp_path: Path) -> None:
-        names = ("query", "positive", "negative")
-        with pytest.raises(GapruneError, match="more than 200,000 rows"):
-            load_triplets(write_parquet(tmp_path / "x.parquet", {name: ["a"] * 200_001 for name in names}))
-        # A text that packs well: about a megabyte on disk, over a gigabyte when unpacked.
-        huge = pa.array(["a" * (8 * 1024 * 1024)])
-        with pq.ParquetWriter(
-            tmp_path / "y.parquet", pa.schema([("query", pa.string())]), compression="zstd", use_dictionary=False
-        ) as out:
-            for _ in range(129):
-                out.write_table(pa.table({"query": huge}))
-        assert (tmp_path / "y.parquet").stat().st_size < 8 * 1024 * 1024
-        with pytest.raises(GapruneError, match="when unpacked; the limit is 1024 MiB"):
-            load_triplets(str(tmp_path / "y.parquet"))
-
-    def test_one_huge_text_in_every_row_does_not_fill_the_memory(self, tmp_path: Path) -> None:
-        names = ("query", "positive", "negative")
-        table = pa.table({name: pa.DictionaryArray.from_arrays([0] * 1000, ["a" * 5_000_000]) for name in names})
-        # Without the Arrow schema the file says plain strings: read as such, it is 5 GB a column.
-        pq.write_table(table, tmp_path / "x.parquet", store_schema=False)
-        with pytest.raises(GapruneError, match=r"row 1: query has 5,000,000 characters"):
-            load_triplets(str(tmp_path / "x.parquet"))
-        assert (pa.default_memory_pool().max_memory() or 0) < 1024**3
-
-
-class TestColumns:
-    def test_suggestions(self) -> None:
-        assert suggest(["anchor", "positive", "negative"]) == {
-            "query": "anchor",
-            "positive": "positive",
-            "negative": "negative",
-        }
-        assert suggest(["Question", "Answer", "neg_1", "neg_2"]) == {
-            "query": "Question",
-            "positive": "Answer",
-            "negative": "neg_1,neg_2",
-        }
-        assert suggest(["id", "body"]) == {}
-
-    def test_a_column_whose_name_has_a_comma(self) -> None:
-        assert negative_columns("a, b", ["a, b", "c"]) == ("a, b",)
-        assert negative_columns("a, b", ["a", "b"]) == ("a", "b")
-
-
-class TestPreview:
-    def test_ready_file(self, tmp_path: Path) -> None:
-        path = tmp_path / "x.csv"
-        path.write_text(
-            "anchor,positive,negative\n" + "".join(f"a{i},b,c{'x' * 300}\n" for i in range(9)) + "a0,b,c" + "x" * 300
-        )
-        preview = inspect_upload(path)
-        assert preview.columns == ("anchor", "positive", "negative")
-        assert preview.mapping == {"query": "anchor", "positive": "positive", "negative": "negative"}
-        assert (preview.rows, preview.kept, preview.duplicates, preview.problem) == (10, 9, 1, "")
-        assert len(preview.table) == 5
-        assert preview.table[0][0] == "a0"
-        assert len(preview.table[0][2]) == PREVIEW_CELL
-        assert preview.table[0][2].endswith("…")
-        assert not preview.needs_mapping
-        assert load_triplets(str(path), columns=preview.mapping).report.kept == 9
-
-    def test_columns_that_nobody_can_guess(self, tmp_path: Path) -> None:
-        path = tmp_path / "x.parquet"
-        write_parquet(path, {"one": ["a", "b"], "two": ["c", "d"], "three": [["e"], None]})
-        preview = inspect_upload(path)
-        assert preview.needs_mapping
-        assert "no column 'query'" in preview.problem
-        assert preview.table == (("a", "c", "e"), ("b", "d", ""))
-        preview = inspect_upload(path, {"query": "one", "positive": "two", "negative": "three"})
-        assert "row 2: negative is missing" in preview.problem
-
-    def test_late_error_is_the_problem_and_early_rows_are_shown(self, tmp_path: Path) -> None:
-        path = tmp_path / "x.jsonl"
-        path.write_text(LINE + "\n" + '{"query": "\\ud800", "positive": "b", "negative": "c"}\nnonsense')
-        preview = inspect_upload(str(path))
-        assert preview.kind == "JSON Lines"
-        assert preview.columns == ("query", "positive", "negative")
-        assert preview.table == (("a", "b", "c"), ("?", "b", "c"))
-        assert "line 2" in preview.problem
-
-    def test_nothing_to_show(self, tmp_path: Path) -> None:
-        (tmp_path / "x.jsonl").write_text("nonsense")
-        with pytest.raises(GapruneError, match="line 1"):
-            inspect_upload(tmp_path / "x.jsonl")
-        with pytest.raises(GapruneError):
-            inspect_upload(tmp_path / "absent.jsonl")

@@ -7,49 +7,19 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 
-from gaprune_viz.analysis.making import analyze
-from gaprune_viz.calibration.progress import drain, iterate
-from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import (
-    Allocation,
-    CalibrationSpec,
-    MaskSpec,
-    ModelSpec,
-    RunSpec,
-    Sampling,
-    Scope,
-    ScoreSpec,
-    Settings,
-    Structure,
-    StructureSpec,
-)
-from gaprune_viz.criteria.registry import settled
-from gaprune_viz.errors import GapruneError
-from gaprune_viz.experiments.cells import SWEEP_CELLS, SWEEP_FORMAT
-from gaprune_viz.experiments.sweep import COLUMNS, SweepPlan, difference, sweep
+from gaprune_viz.calibration.progress import drain
+from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
+from gaprune_viz.experiments.cells import SWEEP_CELLS
+from gaprune_viz.experiments.sweep import COLUMNS, SweepPlan, sweep
 from gaprune_viz.figures.experiments.sweep import places_of, sweep_curves, sweep_map, sweep_table
-from gaprune_viz.figures.experiments.sweep_map import difference_html, sweep_map_html
+from gaprune_viz.figures.experiments.sweep_map import sweep_map_html
 from gaprune_viz.figures.experiments.sweep_words import sweep_sentences
-from tests.beir_folders import write_beir
 from tests.commands import Run
-
-
-@pytest.fixture(scope="module")
-def tasks(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    place = tmp_path_factory.mktemp("tasks")
-    return str(write_beir(place / "near", 0)), str(write_beir(place / "far", 3))
-
-
-@pytest.fixture
-def analysis(tiny_analysis: Path, tmp_path: Path) -> Path:
-    """An own copy: a sweep writes into the folder."""
-    return Path(shutil.copytree(tiny_analysis, tmp_path / "analysis"))
+from tests.unit.experiments.sweeping import cells, criteria_plan, traces
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +34,6 @@ def alpha_swept(tiny_analysis: Path, tasks: tuple[str, str], tmp_path_factory: p
     """A finished alpha sweep."""
     folder = Path(shutil.copytree(tiny_analysis, tmp_path_factory.mktemp("swept") / "analysis"))
     return drain(sweep(folder, SweepPlan("alpha", (0.0, 0.5, 1.0), (0.5, 0.8), tasks)))
-
-
-def criteria_plan(tasks: tuple[str, str]) -> SweepPlan:
-    return SweepPlan("criteria", ("magnitude", "dai", "random"), (0.5, 0.9), tasks)
-
-
-def cells(folder: Path) -> dict[str, int]:
-    """Name and time of writing of all stored cells."""
-    return {path.name: path.stat().st_mtime_ns for path in (folder / SWEEP_CELLS).iterdir()}
 
 
 def test_a_cell_is_what_pruning_exporting_and_comparing_by_hand_gives(
@@ -115,29 +76,6 @@ def test_the_frame_is_tidy_and_in_the_order_of_the_plan(swept: pd.DataFrame) -> 
     assert set(swept.loc[swept["side"] == "general", "task"]) == {"far"}
 
 
-def test_a_cut_is_what_cutting_exporting_and_comparing_by_hand_gives(
-    analysis: Path, tasks: tuple[str, str], tmp_path: Path
-) -> None:
-    from gaprune_viz.evaluation.comparison import compare_models, load_pair
-    from gaprune_viz.evaluation.task_sources import load_task
-    from gaprune_viz.pruning.export import prune
-
-    neurons = Settings(structure=StructureSpec(structure=Structure.NEURONS, multiple=8))
-    plan = SweepPlan("criteria", ("obd_joint", "magnitude"), (0.25, 0.75), tasks, neurons)
-    assert SweepPlan.of(plan.document()) == plan
-    frame = drain(sweep(analysis, plan))
-    assert len(cells(analysis)) == 2 + 8
-    prune(analysis, plan.settings("magnitude", 0.75), tmp_path / "less")
-    for side, source in zip(("domain", "general"), tasks, strict=True):
-        found, _, _ = compare_models(load_pair(tmp_path / "less"), load_task(source))
-        chosen = frame[(frame["row"] == "magnitude") & (frame["column"] == 0.75) & (frame["side"] == side)].iloc[0]
-        assert chosen["ndcg_at_10"] == pytest.approx(found.pruned["ndcg_at_10"], abs=1e-9)
-    # The mask of single weights is another cell.
-    drain(sweep(analysis, SweepPlan("criteria", ("magnitude",), (0.75,), tasks)))
-    assert len(cells(analysis)) == 2 + 8 + 2
-    pd.testing.assert_frame_equal(drain(sweep(analysis, plan)), frame, check_exact=True)
-
-
 def test_alpha_reaches_the_masks(alpha_swept: pd.DataFrame, analysis: Path, tasks: tuple[str, str]) -> None:
     plan = SweepPlan("alpha", (0.0, 1.0), (0.5,), tasks, Settings(score=ScoreSpec(beta=0.25)))
     assert plan.settings(1.0, 0.5).score == ScoreSpec(alpha=1.0, beta=0.25)
@@ -168,33 +106,6 @@ def test_a_stopped_sweep_goes_on_where_it_was(analysis: Path, tasks: tuple[str, 
     pd.testing.assert_frame_equal(again, frame, check_exact=True)
 
 
-def test_a_finished_sweep_needs_neither_model_nor_tensors(analysis: Path, tasks: tuple[str, str]) -> None:
-    plan = criteria_plan(tasks)
-    frame = drain(sweep(analysis, plan))
-    for file in analysis.glob("*.safetensors"):
-        if file.name != "sketch.safetensors":
-            file.unlink()
-    spec = json.loads((analysis / "spec.json").read_text())
-    spec["run"]["model"]["model"] = str(analysis / "gone")
-    # As an earlier version would have written it: one with checksums may not be edited.
-    del spec["checksums"]
-    (analysis / "spec.json").write_text(json.dumps(spec))
-    pd.testing.assert_frame_equal(drain(sweep(analysis, plan)), frame, check_exact=True)
-    next(iter((analysis / SWEEP_CELLS).glob(f"{plan.settings('dai', 0.5).key()}-*"))).unlink()
-    with pytest.raises(GapruneError, match="gone"):
-        drain(sweep(analysis, plan))
-
-
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"format": 0, "numbers": {}}', f'{{"format": {SWEEP_FORMAT}}}'])
-def test_a_damaged_cell_is_computed_again(analysis: Path, tasks: tuple[str, str], content: str) -> None:
-    plan = SweepPlan("criteria", ("magnitude",), (0.5,), tasks)
-    frame = drain(sweep(analysis, plan))
-    for name in cells(analysis):
-        (analysis / SWEEP_CELLS / name).write_text(content)
-    pd.testing.assert_frame_equal(drain(sweep(analysis, plan)), frame, check_exact=True)
-    assert all(json.loads((analysis / SWEEP_CELLS / n).read_text())["format"] == SWEEP_FORMAT for n in cells(analysis))
-
-
 def test_the_model_is_dense_again_after_every_cell(analysis: Path, tasks: tuple[str, str]) -> None:
     from gaprune_viz.analysis.exact import load_dense
     from gaprune_viz.calibration.statistics import Statistics
@@ -206,11 +117,6 @@ def test_the_model_is_dense_again_after_every_cell(analysis: Path, tasks: tuple[
         steps += 1
         assert all(value.equal(before[name]) for name, value in model.backbone.state_dict().items())
     assert steps == 1 + 2 + 6
-
-
-def traces(figure: go.Figure) -> tuple[Any, ...]:
-    """The traces; plotly types them too narrowly."""
-    return figure.data  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("side", ["domain", "general"])
@@ -246,107 +152,6 @@ def test_figures_say_so_where_there_is_nothing(swept: pd.DataFrame) -> None:
         figure = draw(swept[:0], "domain")
         assert not traces(figure)
         assert "no cells" in figure.to_plotly_json()["layout"]["annotations"][0]["text"]
-
-
-@pytest.fixture(scope="module")
-def sampled(tiny_bert: Path, tiny_triplets: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An analysis that draws six of twelve triplets: what a sweep over samples begins from."""
-    domain, general = map(str, tiny_triplets)
-    calibration = CalibrationSpec(domain=domain, general=general, samples=6, sampling=Sampling.RANDOM, scope=Scope.MLP)
-    run = RunSpec(model=ModelSpec(model=str(tiny_bert), device="cpu"), calibration=calibration)
-    return drain(analyze(run, tmp_path_factory.mktemp("sampled") / "analysis"))
-
-
-def test_kappa_by_beta(analysis: Path, tasks: tuple[str, str]) -> None:
-    base = Settings(mask=MaskSpec(sparsity=0.7))
-    plan = SweepPlan("kappa", (1.0, 1e6, "auto"), (0.0, 1.0), tasks, base)
-    frame = drain(sweep(analysis, plan))
-    assert plan.settings("auto", 1.0) == settled(base.with_(score=ScoreSpec(fisher_scale="auto", beta=1.0)))
-    assert list(frame["row"][::2]) == [1.0, 1.0, 1e6, 1e6, "auto", "auto"]
-    assert set(frame["sparsity"]) == {0.7}
-    assert len(cells(analysis)) == 12 + 2
-    # The cells of another kind of sweep are the same cells.
-    before = cells(analysis)
-    drain(sweep(analysis, SweepPlan("criteria", ("dai",), (0.7,), tasks, plan.settings(1.0, 0.0))))
-    assert cells(analysis) == before
-    assert [line.name for line in traces(sweep_curves(frame, "domain")) if line.name] == [
-        *("κ = 1", "κ = 1e+06", "κ = auto", "dense")
-    ]
-    assert list(traces(sweep_map(frame, "domain"))[0].x) == ["β = 0", "β = 1"]
-    assert "κ = auto, β = 0" in sweep_map_html(frame, "general")
-    domain, general, caution = sweep_sentences(frame, enough=2.0)
-    assert domain.startswith("Domain (near): 6 of 6 cells fall below 200 % of dense; the highest is κ = ")
-    assert general.startswith("General (far): ")
-    assert "flatters itself" in caution
-
-
-def test_samples_by_seeds_are_analyses_of_their_own(
-    sampled: Path, tasks: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = SweepPlan("samples", (4, 12), (0, 1), tasks, Settings(score=ScoreSpec(fisher_scale="auto")))
-    steps = list(iterate(sweep(sampled, plan), box := []))
-    frame = box[0]
-    assert [step.done for step in steps] == sorted(step.done for step in steps)
-    assert any(step.stage.startswith("4 samples, seed 1, analysis: calibrating") for step in steps)
-    run = plan.run(Statistics.open(sampled).run, 4, 1)
-    assert (run.calibration.samples, run.calibration.seed) == (4, 1)
-    # The same cell by hand: an analysis with these samples, and a sweep of it.
-    by_hand = drain(sweep(drain(analyze(run)), SweepPlan("criteria", ("dai",), (0.5,), tasks, plan.base)))
-    own = frame[(frame["row"] == 4) & (frame["column"] == 1)].reset_index(drop=True)
-    for name in ("ndcg_at_10", "map", "low", "high", "p"):
-        assert own[name].tolist() == by_hand[name].tolist()
-    # All twelve are there whatever the seed.
-    whole = frame[frame["row"] == 12]
-    assert len(set(whole.loc[whole["side"] == "domain", "ndcg_at_10"])) == 1
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("calibrated again")
-
-    monkeypatch.setattr("gaprune_viz.calibration.domain_pass.calibrate", refuse)
-    pd.testing.assert_frame_equal(drain(sweep(sampled, plan)), frame, check_exact=True)
-    monkeypatch.setattr("gaprune_viz.analysis.exact.load_dense", refuse)
-    found = difference(sampled, plan, (4, 1), (12, 0))
-    assert found[0].first == own["ndcg_at_10"].iloc[0]
-    drawn = {trace.name: trace for trace in traces(sweep_curves(frame, "domain")) if trace.name}
-    assert list(drawn) == ["mean over the seeds", "one seed", "dense"]
-    assert list(drawn["mean over the seeds"].x) == [4, 12]
-    assert len(drawn["one seed"].x) == 4
-    assert "12 samples, seeds 0.0 points apart" in sweep_sentences(frame)[0]
-
-
-def test_more_samples_than_there_are_is_refused(sampled: Path, tasks: tuple[str, str]) -> None:
-    with pytest.raises(GapruneError, match="13 samples are more than the 12"):
-        drain(sweep(sampled, SweepPlan("samples", (4, 13), (0,), tasks)))
-
-
-def test_any_two_cells_can_be_compared(analysis: Path, tasks: tuple[str, str]) -> None:
-    plan = criteria_plan(tasks)
-    with pytest.raises(GapruneError, match=r"The cell random, sparsity 90 % is not computed yet\. Run the sweep"):
-        difference(analysis, plan, ("random", 0.9))
-    frame = drain(sweep(analysis, plan))
-    for side, found in zip(("domain", "general"), difference(analysis, plan, ("random", 0.9)), strict=True):
-        cell = frame[(frame["row"] == "random") & (frame["column"] == 0.9) & (frame["side"] == side)].iloc[0]
-        assert (found.side, found.queries, found.clusters) == (side, 5, 5)
-        assert (found.low, found.high, found.p) == (cell["low"], cell["high"], cell["p"])
-        assert (found.first, found.second) == pytest.approx((cell["ndcg_at_10"], cell["dense_ndcg_at_10"]))
-    for one, other in zip(
-        difference(analysis, plan, ("random", 0.9), ("dai", 0.5)),
-        difference(analysis, plan, ("dai", 0.5), ("random", 0.9)),
-        strict=True,
-    ):
-        assert one.delta == -other.delta == pytest.approx(one.first - one.second)
-        assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
-        assert one.low <= one.delta <= one.high
-    same = difference(analysis, plan, ("dai", 0.5), ("dai", 0.5))[0]
-    assert (same.delta, same.low, same.high, same.p) == (0, 0, 0, 1)
-    html = difference_html("random <b>", "dai", difference(analysis, plan, ("random", 0.9), ("dai", 0.5)))
-    assert "random &lt;b&gt;" in html
-    assert html.count("<tr>") == 3
-
-
-def test_a_plan_survives_json(tasks: tuple[str, str]) -> None:
-    for plan in (criteria_plan(tasks), SweepPlan("kappa", (1.0, "auto"), (0.5,), tasks, Settings())):
-        assert SweepPlan.of(json.loads(json.dumps(plan.document()))) == plan
 
 
 def test_the_clickable_map_holds_every_cell(swept: pd.DataFrame) -> None:

@@ -446,18 +446,19 @@ def test_a_cached_model_by_its_name_offline(cached: Path) -> None:
         "from gaprune_viz.config import ModelSpec\n"
         "from gaprune_viz.models.loading import load_model\n"
         "import sys\n"
-        "spec = ModelSpec(model=sys.argv[1], device='cpu', query_prompt='', passage_prompt='')\n"
-        "model = load_model(spec)\n"
-        "print(model.label, model.source, len(model.encode(['water'])))\n"
+        "for name in sys.argv[1:]:\n"
+        "    spec = ModelSpec(model=name, device='cpu', query_prompt='', passage_prompt='')\n"
+        "    model = load_model(spec)\n"
+        "    print(model.label, model.source, len(model.encode(['water'])))\n"
     )
     import os
 
     environment = {**os.environ, "HF_HUB_CACHE": str(cached.parent), "HF_HUB_OFFLINE": "1"}
-    for name in ("some-org/tiny-model", f"some-org/tiny-model@{OTHER}", "some-org/tiny-model@main"):
-        done = subprocess.run(
-            [sys.executable, "-c", script, name], env=environment, capture_output=True, text=True, timeout=120
-        )
-        assert done.stdout.split() == ["tiny-model", "some-org/tiny-model", "1"], done.stderr
+    names = ("some-org/tiny-model", f"some-org/tiny-model@{OTHER}", "some-org/tiny-model@main")
+    done = subprocess.run(
+        [sys.executable, "-c", script, *names], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.splitlines() == ["tiny-model some-org/tiny-model 1"] * len(names), done.stderr
 
 
 def test_a_revision_in_the_name() -> None:
