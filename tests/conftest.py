@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from gaprune_viz.models.encoder import EmbeddingModel
     from tests.tiny_models import PaddingSide
 
+# Until all tests are collected, and torch, gradio and transformers are loaded, nothing is garbage.
+gc.disable()
+
 # What one process has encoded no other encodes again: the one that starts the run makes the folder, and tells of it.
 EMBEDDINGS = "GAPRUNE_VIZ_TEST_EMBEDDINGS"
 if EMBEDDINGS not in os.environ:
@@ -180,11 +183,29 @@ def _nothing_is_kept_for_the_next_file(request: pytest.FixtureRequest) -> Iterat
     ontologies = sys.modules.get("gaprune_viz.data.ontologies")
     if ontologies is not None:
         ontologies.ontology_corpus.cache_clear()
-    # A page for many people sets aside from collection what is there when it is ready: pages of earlier files too.
-    gc.unfreeze()
+    if gc.get_freeze_count() > request.session.stash[_ASIDE]:
+        # A page for many people sets aside from collection what is there when it is ready: pages of earlier files too.
+        gc.unfreeze()
+        request.session.stash[_ASIDE] = set_aside()
     memory = sys.modules.get("gaprune_viz.models.memory")
     if memory is not None:
         memory.release()
+
+
+def set_aside() -> int:
+    """Have what is here, the libraries most of all, not looked through for garbage again: it takes a second, and every
+    file of tests ends with it. How many objects that are."""
+    gc.collect()
+    gc.freeze()
+    return gc.get_freeze_count()
+
+
+_ASIDE = pytest.StashKey[int]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.enable()
+    session.stash[_ASIDE] = set_aside()
 
 
 # With the longest files first, two processes end together: these folders in this order, and what is slow in them first.

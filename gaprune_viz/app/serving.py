@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import json
 import logging
 import os
@@ -27,8 +26,8 @@ from gaprune_viz.app.tuning import playing
 from gaprune_viz.app.widgets import scripts, style
 from gaprune_viz.config import ServeSpec
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.experiments.executors import libraries
 from gaprune_viz.jobs import process, zerogpu
-from gaprune_viz.jobs.host import LIBRARIES
 from gaprune_viz.jobs.line import MOST_WAITING
 
 # Waiting jobs hold a thread each while they wait; sliders need threads of their own beside them.
@@ -74,8 +73,7 @@ def warm_up(*, public: bool) -> None:
     """
     if zerogpu.available():
         # Its functions are forked off this process.
-        for name in LIBRARIES:
-            importlib.import_module(name)
+        libraries.load()
 
     try:
         process.prepare(STORE.analysis(DEMO).folder, gives_way=public)

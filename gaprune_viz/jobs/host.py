@@ -10,7 +10,6 @@ answer is one line of JSON (`answering`).
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -24,13 +23,13 @@ from typing import Any, NoReturn, TextIO
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import Progress, iterate
 from gaprune_viz.config import ExecutorSpec, RunSpec
+from gaprune_viz.experiments.executors import libraries
 from gaprune_viz.experiments.registry import EXPERIMENTS
 from gaprune_viz.experiments.sweep import SweepPlan, sweep
 from gaprune_viz.jobs.answering import ErrorsTold, pack, take_over, tell
 from gaprune_viz.jobs.lasting import Lasting, serve, stop_when_asked
 from gaprune_viz.models.memory import enough_memory
 
-LIBRARIES = ("sentence_transformers", "sklearn.cluster", "pyarrow.parquet")
 # macOS has fork, but its own libraries do not stand it.
 FORKS = sys.platform == "linux"
 # Of the system's priorities, 0 to 19: whoever moves a slider meanwhile comes first, and who waits for a ranking before
@@ -47,8 +46,7 @@ def main() -> None:
     # Ctrl-C at a terminal reaches all its processes; the page that asked decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _give_way(AWAITED)
-    for name in LIBRARIES:
-        importlib.import_module(name)
+    libraries.load()
     if FORKS:
         _fork_for_each(answers)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from html import unescape
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -51,6 +52,11 @@ def held(page: Page) -> Held:
         return {**fresh, **changed, **(others or {})}
 
     return values
+
+
+def event(**data: object) -> Any:
+    """A click on a part of the page, as gradio hands it over."""
+    return SimpleNamespace(_data=data, index=data.get("index"))
 
 
 def told(steps: Any, place: Any) -> list[str]:

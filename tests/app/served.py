@@ -10,6 +10,9 @@ from typing import Any
 
 import httpx
 
+ANN, BOB = "ann-0123456789", "bob-0123456789"
+"""Two visitors of a public page, by their sessions."""
+
 
 class Caller:
     """One session of a served page, with no browser: events are sent by their number, values as they come."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -17,22 +15,11 @@ import pytest
 from gradio_client import Client
 
 from gaprune_viz.app import launch
-from gaprune_viz.app.frame import work
-from gaprune_viz.app.page import Page
-from gaprune_viz.app.session.access import Access, Visitor, visit
 from gaprune_viz.app.session.closing import MOST_SESSIONS, let_go
-from gaprune_viz.app.session.guard import address_of, guard, without_paths
-from gaprune_viz.app.session.limits import Limits, Window
-from gaprune_viz.app.session.store import STORE
-from gaprune_viz.app.session.view import View
-from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec
-from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.jobs.line import LINE, Line
-from gaprune_viz.storage.workspace import keep_upload, upload_path, workspace
-from tests.app.conftest import Held
-from tests.app.served import Caller, wait_for
-
-ANN, BOB = "ann-0123456789", "bob-0123456789"
+from gaprune_viz.config import ServeSpec
+from gaprune_viz.jobs.line import LINE
+from gaprune_viz.storage.workspace import workspace
+from tests.app.served import ANN, BOB, Caller, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -152,169 +139,6 @@ def test_a_body_of_any_size_is_not_read(address: str) -> None:
     event = caller.event("gv-sparsity", "input")
     with pytest.raises((gr.exceptions.Error, Exception)):
         caller.join(event, ["x" * 3_000_000]).raise_for_status()
-
-
-def test_an_id_opens_what_its_session_made_and_nothing_else(tiny_analysis: Path) -> None:
-    access = Access(ServeSpec(public=True))
-    name = access.admit(tiny_analysis, ANN)
-    assert "/" not in name
-    assert access.folder(name, ANN) == tiny_analysis
-    absent = "analysis-" + "0" * 16
-    told = []
-    for other in (name, absent, str(tiny_analysis), "../demo", "demo/../..", ""):
-        with pytest.raises(GapruneError) as caught:
-            access.folder(other, BOB)
-        told.append(str(caught.value))
-    assert len(set(told)) == 1
-    access.forget(ANN)
-    with pytest.raises(GapruneError):
-        access.folder(name, ANN)
-
-
-def test_at_home_an_id_opens_what_is_in_the_workspace_and_no_path(tiny_analysis: Path, tmp_path: Path) -> None:
-    access = Access(ServeSpec())
-    for forged in (str(tiny_analysis), f"../{tiny_analysis.name}", "analysis-../../etc", "analysis-" + "0" * 16):
-        with pytest.raises(GapruneError):
-            access.folder(forged, "direct")
-    link = workspace() / ("analysis-" + "f" * 16)
-    link.symlink_to(tiny_analysis)
-    with pytest.raises(GapruneError):
-        access.folder(link.name, "direct")
-    link.unlink()
-
-
-def test_a_view_that_the_browser_holds_is_checked_as_well(page: Page, held: Held, tiny_analysis: Path) -> None:
-    """Were the view ever kept by the browser, a forged one would still open nothing."""
-    access = Access(ServeSpec(public=True))
-    name = access.admit(tiny_analysis, ANN)
-    values, headline = held(view=View(analysis=name)), page.frame.headline
-    with visit(Visitor(access, BOB)):
-        assert "not here" in page.following.refresh(values)[headline]
-        with pytest.raises(GapruneError):
-            STORE.analysis(name)
-    with visit(Visitor(access, ANN)):
-        assert "not here" not in page.following.refresh(values)[headline]
-
-
-def test_an_upload_is_its_sessions_own(tmp_path: Path) -> None:
-    access = Access(ServeSpec(public=True))
-    (tmp_path / "own.csv").write_text("a,b,c\n")
-    source = keep_upload(tmp_path / "own.csv")
-    access.own(source, ANN)
-    access.check_source(source, ANN)
-    with pytest.raises(GapruneError, match="not here"):
-        access.check_source(source, BOB)
-    for forged in ("upload:../x/own.csv", source + "/../../x", "upload:" + "a" * 22 + "/..", "upload:"):
-        with pytest.raises(GapruneError, match="not here"):
-            upload_path(forged)
-
-
-def test_a_model_has_a_size(tiny_bert: Path) -> None:
-    access = Access(ServeSpec(public=True, models=(str(tiny_bert),), max_parameters=1_000))
-    run = RunSpec(model=ModelSpec(model=str(tiny_bert)), calibration=CalibrationSpec(samples=2))
-    with visit(Visitor(access, ANN)), pytest.raises(GapruneError, match="at most 1,000"):
-        STORE.outline(run.model.with_(max_length=17))
-
-
-def test_a_page_has_one_job_and_an_address_a_few() -> None:
-    line, access = Line(), Access(ServeSpec(public=True, pages_per_address=2))
-    first = line.draw(Visitor(access, ANN, "10.0.0.1").owner)
-    with pytest.raises(GapruneError, match="waiting or running already"):
-        line.draw(Visitor(access, ANN, "10.0.0.1").owner)
-    second = line.draw(Visitor(access, BOB, "10.0.0.1").owner)
-    with pytest.raises(GapruneError, match="from this address"):
-        line.draw(Visitor(access, "eve-0123456789", "10.0.0.1").owner)
-    assert (line.ahead(first), line.ahead(second)) == (0, 1)
-    line.leave(first)
-    line.leave(first)
-    assert line.ahead(second) == 0
-
-
-def test_a_waiting_job_says_its_place_and_can_leave() -> None:
-    release = threading.Event()
-    running = work.watched(lambda report, stopped: release.wait(20), work.begin(None))
-    thread = threading.Thread(target=lambda: list(running))
-    thread.start()
-    wait_for(lambda: len(LINE) == 1)
-    request: Any = SimpleNamespace(session_hash=BOB)
-    waiting = work.watched(lambda report, stopped: 1, work.begin(request))
-    assert next(waiting).stage == "Waiting: 1 job is ahead of this one"
-    work.stop(request)
-    with pytest.raises(Cancelled):
-        next(waiting)
-    assert len(LINE) == 1
-    release.set()
-    thread.join()
-    wait_for(lambda: not LINE)
-
-
-def test_a_job_has_an_end() -> None:
-    access = Access(ServeSpec(public=True, job_seconds=5).model_copy(update={"job_seconds": 0}))
-
-    def endless(report: Any, stopped: Any) -> None:
-        while not stopped():
-            report("Working", 1, 2)
-
-    with visit(Visitor(access, ANN)), pytest.raises(GapruneError, match="longer than the 0 s"):
-        list(work.watched(endless, threading.Event()))
-    wait_for(lambda: not LINE)
-
-
-def test_limits_count_pages_and_addresses() -> None:
-    now = [0.0]
-    window = Window(2, 60, lambda: now[0])
-    for _ in range(2):
-        assert window.wait("a") == 0
-        window.take("a")
-    assert (window.wait("a"), window.wait("b")) == (60, 0)
-    now[0] = 61
-    assert window.wait("a") == 0
-    limits = Limits(ServeSpec(public=True, jobs_per_hour=1, pages_per_address=2), lambda: now[0])
-    access = Access(ServeSpec(public=True))
-    for session in ("one", "two"):
-        limits.take(Visitor(access, session, "10.0.0.1"), heavy=True)
-    with pytest.raises(GapruneError, match="try again in"):
-        limits.take(Visitor(access, "three", "10.0.0.1"), heavy=True)
-    limits.take(Visitor(access, "three", "10.0.0.2"), heavy=True)
-    for _ in range(9_999):
-        Limits(ServeSpec()).take(Visitor(access, "one"), heavy=True)
-
-
-@pytest.mark.parametrize(
-    ("forwarded", "proxies", "address"),
-    [("1.1.1.1, 2.2.2.2", 1, "2.2.2.2"), ("6.6.6.6, 1.1.1.1, 2.2.2.2", 2, "1.1.1.1"), ("1.1.1.1", 0, "9.9.9.9")],
-)
-def test_a_forged_header_does_not_change_the_address(forwarded: str, proxies: int, address: str) -> None:
-    request = SimpleNamespace(headers={"x-forwarded-for": forwarded}, client=SimpleNamespace(host="9.9.9.9"))
-    assert address_of(request, proxies) == address
-
-
-def test_folders_of_the_server_are_cut_from_what_is_read() -> None:
-    text = f"Writing {workspace()}/export-1/model failed; see <b>{sys.prefix}/lib/x.py</b>, and /etc/hosts."
-    assert without_paths(text) == "Writing model failed; see <b>x.py</b>, and /etc/hosts."
-
-
-def test_every_event_is_guarded() -> None:
-    """A handler that is wired later is guarded too: the guard takes whatever the page has."""
-    asked: list[str] = []
-    with gr.Blocks() as demo:
-        box = gr.Textbox()
-        box.input(lambda text: asked.append(text) or f"{workspace()}/secret", box, box)
-    guard(demo, Access(ServeSpec(public=True)))
-    (event,) = (f for f in demo.fns.values() if f.fn)
-    assert event.fn is not None
-    with pytest.raises(gr.Error, match="no open page"):
-        event.fn("x")
-    assert asked == []
-
-
-def test_spaces_are_public_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not ServeSpec.here().public
-    monkeypatch.setenv("SPACE_ID", "owner/name")
-    assert ServeSpec.here().public
-    assert ServeSpec.here().proxies == 1
-    assert not ServeSpec.here(public=False).public
-    assert re.fullmatch(r"\d+mb", ServeSpec.here().upload_limit)
 
 
 def test_what_gradio_keeps_of_a_page_can_be_let_go_of_and_is_bounded() -> None:

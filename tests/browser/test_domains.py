@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_page import open_tab
+from tests.browser.steps import open_tab
 
 SLOW = 60_000
 

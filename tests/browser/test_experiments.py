@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import quiet
-from tests.browser.test_page import SECOND, open_tab, slider
+from tests.browser.steps import SECOND, open_tab, slider
 
 LONG = 240 * SECOND
 

@@ -15,7 +15,7 @@ from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, RunSpec, Sampling
 from tests.browser.conftest import opened, quiet
-from tests.browser.test_page import CELLS, choose, open_tab, slider, wait_changed
+from tests.browser.steps import CELLS, choose, open_tab, slider, wait_changed
 
 LONG = 120_000
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from gaprune_viz.config.playing import PlaySpec
 from tests.browser.conftest import opened, quiet
-from tests.browser.test_page import CELLS, SECOND, open_tab, slider
+from tests.browser.steps import CELLS, SECOND, open_tab, slider
 
 LONG = 240 * SECOND
 QUERY = "chemistry-corrosion-protection-3-q1"

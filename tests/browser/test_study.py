@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_page import card, open_tab
+from tests.browser.steps import card, open_tab
 
 # The first paint of a figure may have to wait for plotly's own code.
 SLOW = 60_000

@@ -142,14 +142,20 @@ def killed_coordinator(ground: Ground) -> None:
     )
 
 
+def _workers(parent: int) -> list[int]:
+    """The workers of a coordinator: forked from a process that it has started."""
+    servers = _processes(lambda above, command: above == parent and "forkserver" in command)
+    return _processes(lambda above, command: above in servers)
+
+
 def _children(parent: int) -> list[int]:
-    """The processes that one has started."""
-    return _processes(lambda above, command: above == parent)
+    """The processes that one has started, and those that they have."""
+    return [*_processes(lambda above, command: above == parent), *_workers(parent)]
 
 
 def _kill_child(parent: int) -> bool:
     """End a worker of a coordinator; False where it has none."""
-    workers = _processes(lambda above, command: above == parent and "spawn_main" in command)
+    workers = _workers(parent)
     if workers:
         os.kill(workers[0], signal.SIGKILL)
     return bool(workers)

@@ -41,7 +41,10 @@ def take_threads() -> None:
     wanted = os.environ.get(THREADS, "")
     if wanted.isdigit() and int(wanted) > 0:
         import torch
+        from threadpoolctl import threadpool_limits
 
+        # Libraries that were loaded before this process had its share have read another.
+        threadpool_limits(int(wanted))
         if torch.get_num_threads() != int(wanted):
             torch.set_num_threads(int(wanted))
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from gaprune_viz.errors import GapruneError
@@ -22,6 +24,7 @@ from gaprune_viz.experiments.executors.pool import Verdict
 from gaprune_viz.experiments.executors.tasks import Seen, Sight
 
 START_SECONDS = 120
+PRELOADED = "gaprune_viz.experiments.executors.preloaded"
 
 
 class LocalPool:
@@ -100,9 +103,8 @@ class _Place:
         if self._executor is not None and self._last is not None and self._broken(self._last):
             self.close()
         if self._executor is None:
-            # A fork would have this process' locks and threads of OpenMP.
-            context = get_context("spawn")
-            self._executor = ProcessPoolExecutor(1, context, worker.begin, (self._surroundings,))
+            surroundings = {**os.environ, **self._surroundings}
+            self._executor = ProcessPoolExecutor(1, _context(), worker.begin, (surroundings,))
             self._pid = self._executor.submit(os.getpid)
         return self._executor
 
@@ -118,3 +120,13 @@ class _Place:
         with suppress(OSError, TimeoutError, BrokenProcessPool):
             os.kill(self._pid.result(START_SECONDS), signal.SIGTERM)
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _context() -> BaseContext:
+    """How processes are started. A fork of this one would have its locks and threads of OpenMP: they are forked from
+    one that has done nothing but load, once, what every cell needs. Only Linux's libraries stand a fork."""
+    if sys.platform != "linux":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([PRELOADED])
+    return context

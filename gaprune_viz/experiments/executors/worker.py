@@ -30,6 +30,8 @@ _OPEN: dict[str, Bench] = {}
 
 def begin(environment: dict[str, str]) -> None:
     """The first thing in a process of our own: its surroundings, and its end with whoever started it."""
+    # Those that it was forked with are of an earlier time.
+    os.environ.clear()
     os.environ.update(environment)
     # Ctrl-C at a terminal reaches all its processes; whoever asked decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,6 @@ from gaprune_viz.experiments.sweep import SweepPlan
 from tests.commands import Run
 
 BY_SAMPLES = Settings(structure=StructureSpec(structure=Structure.NEURONS, evidence=Evidence.SAMPLES))
-
-
-@pytest.fixture
-def analysis(tiny_analysis: Path, tmp_path: Path) -> Path:
-    """An own copy: a sweep writes into the folder."""
-    return Path(shutil.copytree(tiny_analysis, tmp_path / "analysis"))
 
 
 def bad(**changes: Any) -> dict[str, Any]:

@@ -9,13 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
+from threadpoolctl import threadpool_info
 
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import ExecutorSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.executors import coordinator
 from gaprune_viz.experiments.executors.coordinator import ran
-from gaprune_viz.experiments.executors.devices import GPUS, share
+from gaprune_viz.experiments.executors.devices import GPUS, THREADS, share, take_threads
 from gaprune_viz.experiments.executors.local import LocalPool
 from gaprune_viz.experiments.executors.opening import opened
 from tests.benches import SmallBench, kept, source, task
@@ -62,10 +64,35 @@ def test_closing_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path) -> 
     assert kept(tmp_path) == {"quick": "quick"} and not any(map(alive, pids))
 
 
+def test_a_worker_has_the_surroundings_of_whoever_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are forked from a process that may be older than what was set since, and has the threads of all."""
+    for value in ("earlier", "later", None):
+        if value is None:
+            monkeypatch.delenv("GAPRUNE_VIZ_PROBE")
+        else:
+            monkeypatch.setenv("GAPRUNE_VIZ_PROBE", value)
+        pool = LocalPool(2)
+        try:
+            assert pool.submit(os.getenv, "GAPRUNE_VIZ_PROBE").result(120) == value
+            assert pool.submit(os.getenv, THREADS).result(120) == "1"
+        finally:
+            pool.close()
+
+
+def test_a_worker_keeps_to_its_share_of_the_threads() -> None:
+    """Those of numpy's library too, which is loaded before the share is known."""
+    pool = LocalPool(2)
+    try:
+        place = pool._places[0]
+        place.submit(take_threads).result(120)
+        assert place.submit(torch.get_num_threads).result(120) == 1
+        assert {library["num_threads"] for library in place.submit(threadpool_info).result(120)} == {1}
+    finally:
+        pool.close()
+
+
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    import torch
-
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv(GPUS, "GPU-a,GPU-b")
     yield
