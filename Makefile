@@ -50,8 +50,9 @@ check: $(READY) ## Style, types and import walls: what CI runs first
 	@$(BIN)/pyright
 	@$(BIN)/python -m pytest --quiet tests/unit/test_walls.py
 
-# Two files at a time: the tests of a file share what is dear to make. Few arenas keep the processes small; giving back
-# every freed block at once would make them a twentieth smaller still, and a sixth slower.
+# Files of tests go to a process whole: the tests of a file share what is dear to make. Browser tests wait now and then:
+# three processes keep two processors busy. Few arenas keep the processes small; giving back every freed block at once
+# would make them a twentieth smaller still, and a sixth slower.
 quick suite: export MALLOC_ARENA_MAX := 2
 
 quick: $(READY) ## The fast tests, for use while working (a minute); the walls are in `make check`
@@ -59,7 +60,7 @@ quick: $(READY) ## The fast tests, for use while working (a minute); the walls a
 		--ignore tests/unit/fuzz --ignore tests/unit/test_walls.py
 
 suite: $(READY) browser ## The tests alone
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 browser:
 	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \

@@ -208,7 +208,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session.stash[_ASIDE] = set_aside()
 
 
-# With the longest files first, two processes end together: these folders in this order, and what is slow in them first.
+# With the longest files first, the processes end together: these folders in this order, and what is slow in them first.
 _FIRST = ("browser", "golden", "app", "conformance")
 _SLOW = {"minilm", "slow"}
 

@@ -24,6 +24,7 @@ from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.tabs import TABS
 from gaprune_viz.app.tuning import playing
 from gaprune_viz.app.widgets import scripts, style
+from gaprune_viz.app.widgets.first import First
 from gaprune_viz.config import ServeSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.executors import libraries
@@ -158,7 +159,7 @@ def launch(
             state_session_capacity=MOST_SESSIONS,
             app_kwargs={
                 "exception_handlers": REFUSALS,
-                "middleware": [(Gate, (), {"spec": serve})] if serve.public else None,
+                "middleware": [*([(Gate, (), {"spec": serve})] if serve.public else []), (First, (), {})],
             },
             footer_links=["settings"] if serve.public else ["api", "settings"],
             # What went wrong unforeseen may name the server's files: it is in its log.

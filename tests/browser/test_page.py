@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import quiet
+from tests.browser.conftest import opened, quiet
 from tests.browser.steps import CELLS, SECOND, card, choose, open_tab, slider, texts, wait_changed
 
 
@@ -83,6 +83,20 @@ def test_a_page_that_nobody_touches_asks_for_nothing(again: Page) -> None:
         if not sent:
             return
     raise AssertionError(f"{len(sent)} requests within the last second")
+
+
+def test_a_page_that_nobody_touches_draws_nothing(browser: Browser, address: str) -> None:
+    """Frames are asked for where something moves."""
+    count = "const ask = requestAnimationFrame; window.gvFrames = 0; "
+    count += "window.requestAnimationFrame = (draw) => { window.gvFrames += 1; return ask(draw); };"
+    for page in opened(browser, address, 1400, 950, before=count):
+        for _ in range(30):
+            page.evaluate("window.gvFrames = 0")
+            page.wait_for_timeout(SECOND)
+            if page.evaluate("window.gvFrames") <= 3:
+                break
+        else:
+            raise AssertionError(f"{page.evaluate('window.gvFrames')} frames within the last second")
 
 
 def test_the_threshold_in_the_distributions_follows(again: Page) -> None:
@@ -211,6 +225,33 @@ def test_steps_are_undone_and_redone(again: Page) -> None:
     page.locator("#gv-redo").click()
     expect(value("beta")).to_have_value("0.3")
     expect(page.locator(".gv-settings-line")).to_contain_text("two terms made equally large")
+
+
+@pytest.mark.anew
+def test_a_late_answer_is_no_step(again: Page) -> None:
+    """On a busy machine a part of the page tells of a state when that was stepped over already."""
+    page = again
+    redo = page.locator("#gv-redo")
+    late = "(query) => gv.write(query, 'settings')"
+    choose(page, "preset", "Balanced")
+    expect(page).to_have_url(re.compile("preset=balanced"))
+    page.locator("#gv-undo").click()
+    expect(page).not_to_have_url(re.compile("preset=balanced"))
+    for query in ("preset=balanced", ""):
+        page.evaluate(late, query)
+        expect(redo).to_have_attribute("aria-disabled", "false")
+    redo.click()
+    expect(page.locator("#gv-preset input")).to_have_value("Balanced")
+    expect(redo).to_have_attribute("aria-disabled", "true")
+    # Whoever touches something begins a step of his own, with a state that was there before, too.
+    slider(page, "sparsity").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile("sparsity=0.51"))
+    page.locator("#gv-undo").click()
+    expect(redo).to_have_attribute("aria-disabled", "false")
+    slider(page, "sparsity").focus()
+    page.keyboard.press("ArrowRight")
+    expect(redo).to_have_attribute("aria-disabled", "true")
 
 
 def test_a_wrong_value_is_explained_and_loses_nothing(again: Page) -> None:

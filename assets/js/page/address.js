@@ -13,6 +13,7 @@ let at = -1;
 let touched = 0; // when somebody last moved something
 let paused = false; // whether that came after a rest
 let asked = []; // states that were asked for and have not been answered yet
+let stepping = false; // whether undo or redo came last: nobody has touched anything since
 
 const settingsOf = (query) => {
   const parts = new URLSearchParams(query);
@@ -40,6 +41,8 @@ gv.record = (query) => {
     return;
   }
   if (at >= 0 && steps[at] === now) return;
+  // Parts of the page that tell late of a state which was stepped over meanwhile.
+  if (stepping && steps.includes(now)) return;
   const moved = at > 0 ? changed(steps[at - 1], steps[at]) : '';
   const drag = moved && !moved.includes('&') && moved === changed(steps[at], now) && !paused;
   if (at === steps.length - 1 && drag) steps[at] = now;
@@ -66,6 +69,7 @@ const step = (by) => {
   at = to;
   asked.push(steps[at]);
   paused = true;
+  stepping = true;
   const parts = new URLSearchParams(steps[at]);
   lookingOf(location.search).forEach((value, key) => parts.set(key, value));
   mark();
@@ -207,8 +211,16 @@ document.addEventListener('click', (event) => {
 const typing = (node) =>
   node && (node.isContentEditable || node.tagName === 'TEXTAREA' || (node.tagName === 'INPUT' && node.type !== 'range'));
 
+const MODIFIERS = ['control', 'meta', 'shift', 'alt'];
+const touch = (event) => {
+  if (!event.target.closest || !event.target.closest('[data-gv="undo"], [data-gv="redo"]')) stepping = false;
+};
+document.addEventListener('pointerdown', touch, true);
+document.addEventListener('input', touch, true);
+
 document.addEventListener('keydown', (event) => {
   const key = event.key.toLowerCase();
+  if (!MODIFIERS.includes(key) && !(event.ctrlKey || event.metaKey)) touch(event);
   if (!(event.ctrlKey || event.metaKey) || event.altKey || typing(event.target)) return;
   const redo = (key === 'z' && event.shiftKey) || key === 'y';
   if (!redo && key !== 'z') return;

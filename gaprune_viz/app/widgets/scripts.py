@@ -19,7 +19,16 @@ def head(*before: str) -> str:
     Args:
         before: what comes first, such as values that the scripts read.
     """
-    files = sorted((assets() / "js" / "page").glob("*.js"))
+    return _script("page", *before)
+
+
+def first() -> str:
+    """A `<script>` element with the scripts of `assets/js/first`, for the head of the page as it is sent."""
+    return _script("first")
+
+
+def _script(folder: str, *before: str) -> str:
+    files = sorted((assets() / "js" / folder).glob("*.js"))
     # Inside a script element a closing tag ends it, in a string too.
     parts = (file.read_text(encoding="utf-8").replace("</", "<\\/") for file in files)
     whole = "\n".join([*before, *(f"(() => {{\n{part}\n}})();" for part in parts)])
