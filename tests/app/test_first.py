@@ -47,4 +47,4 @@ def test_they_come_before_those_of_gradio() -> None:
     _, address, _ = demo.launch(app_kwargs=middleware, prevent_thread_lock=True, quiet=True)
     text = httpx.get(str(address), headers={"accept-encoding": "br, gzip"}).text
     assert HEAD.decode() + scripts.first() in text
-    assert text.index("gvSettled") < text.index("<script>window.gradio_config")
+    assert text.index("requestAnimationFrame") < text.index("<script>window.gradio_config")
