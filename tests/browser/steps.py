@@ -6,6 +6,8 @@ from playwright.sync_api import Locator, Page
 
 CELLS = "#gv-atlas [role=gridcell][data-name]"
 SECOND = 1_000
+LONG = 240 * SECOND
+"""For what is computed on a machine that computes more."""
 
 
 def texts(page: Page) -> list[str]:

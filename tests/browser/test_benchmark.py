@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.steps import LONG
+
 SECOND = 1_000
-LONG = 300 * SECOND
 
 
 def open_benchmark(page: Page) -> None:

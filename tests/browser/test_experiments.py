@@ -8,9 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import quiet
-from tests.browser.steps import SECOND, open_tab, slider
-
-LONG = 240 * SECOND
+from tests.browser.steps import LONG, SECOND, open_tab, slider
 
 
 def sweep_magnitude(page: Page, sparsities: str) -> Locator:

@@ -8,9 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import quiet
-from tests.browser.steps import CELLS, SECOND, open_tab
+from tests.browser.steps import CELLS, LONG, SECOND, open_tab
 
-LONG = 120 * SECOND
 POINT = "#gv-scatter .scatterlayer .trace:nth-child(1) .point"
 
 

@@ -15,9 +15,7 @@ from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, RunSpec, Sampling
 from tests.browser.conftest import opened, quiet
-from tests.browser.steps import CELLS, choose, open_tab, slider, wait_changed
-
-LONG = 120_000
+from tests.browser.steps import CELLS, LONG, choose, open_tab, slider, wait_changed
 
 
 def saved(page: Page, button: str, within: str = "body") -> tuple[str, Path]:

@@ -7,9 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import SECOND, open_tab
+from tests.browser.steps import LONG, open_tab
 
-LONG = 150 * SECOND
 STORY = "#gv-lesson-story"
 
 

@@ -248,6 +248,7 @@ def test_a_late_answer_is_no_step(again: Page) -> None:
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(re.compile("sparsity=0.51"))
     page.locator("#gv-undo").click()
+    expect(page.locator("#gv-sparsity input[type=number]")).to_have_value("0.5")
     expect(redo).to_have_attribute("aria-disabled", "false")
     slider(page, "sparsity").focus()
     page.keyboard.press("ArrowRight")

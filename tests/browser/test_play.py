@@ -11,9 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from gaprune_viz.config.playing import PlaySpec
 from tests.browser.conftest import opened, quiet
-from tests.browser.steps import CELLS, SECOND, open_tab, slider
+from tests.browser.steps import CELLS, LONG, SECOND, open_tab, slider
 
-LONG = 240 * SECOND
 QUERY = "chemistry-corrosion-protection-3-q1"
 SAID = "#gv-said"
 # The rests are short; and at every step, the sparsity and which settings the ranking on screen was made under.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-LONG = 120_000
+from tests.browser.steps import LONG
 
 
 @pytest.mark.leaves("speed")

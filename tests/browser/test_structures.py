@@ -7,9 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import CELLS, SECOND, card, choose, slider, texts, wait_changed
+from tests.browser.steps import CELLS, LONG, card, choose, slider, texts, wait_changed
 
-LONG = 120 * SECOND
 CUT = "neurons of every layer are cut out"
 
 

@@ -9,10 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from gaprune_viz.config.presets import PRESETS
 from tests.browser.conftest import opened, quiet
-from tests.browser.steps import SECOND, card, choose, open_tab, slider, wait_changed
+from tests.browser.steps import LONG, SECOND, card, choose, open_tab, slider, wait_changed
 from tests.browser.test_experiments import sweep_magnitude
 
-LONG = 120 * SECOND
 # Chromium's own count of moves that nobody asked for, from the first paint on.
 SHIFTS = """
 window.gvShifts = [];
