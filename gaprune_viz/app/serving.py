@@ -93,10 +93,10 @@ def check_address(host: str, port: int) -> None:
         GapruneError: the port is taken or not allowed, or the address is not this machine's.
     """
     try:
-        for family, kind, protocol, _, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[:1]:
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(place)
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
     # A name that is none is not always a matter of the system's.
     except (OSError, UnicodeError) as error:
         raise _not_served(host, port, error) from error

@@ -24,14 +24,13 @@ from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import Progress, iterate
 from gaprune_viz.config import ExecutorSpec, RunSpec
 from gaprune_viz.experiments.executors import libraries
+from gaprune_viz.experiments.executors.libraries import FORKS
 from gaprune_viz.experiments.registry import EXPERIMENTS
 from gaprune_viz.experiments.sweep import SweepPlan, sweep
 from gaprune_viz.jobs.answering import ErrorsTold, pack, take_over, tell
 from gaprune_viz.jobs.lasting import Lasting, serve, stop_when_asked
 from gaprune_viz.models.memory import enough_memory
 
-# macOS has fork, but its own libraries do not stand it.
-FORKS = sys.platform == "linux"
 # Of the system's priorities, 0 to 19: whoever moves a slider meanwhile comes first, and who waits for a ranking before
 # a run. Pages of many people give way more, but their rankings not to the last: it gets next to nothing where others
 # compute.

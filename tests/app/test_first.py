@@ -22,6 +22,7 @@ def site() -> TestClient:
     site.get("/")(lambda: HTMLResponse(PAGE, headers={"x-kept": "yes"}))
     site.get("/pieces")(lambda: StreamingResponse((c for c in PAGE), media_type="text/html; charset=utf-8"))
     site.get("/other")(lambda: JSONResponse(PAGE))
+    site.get("/gradio_api/file=own.html")(lambda: HTMLResponse(PAGE))
     site.post("/")(lambda: HTMLResponse(PAGE))
     return TestClient(site)
 
@@ -38,6 +39,7 @@ def test_a_page_has_them_first_and_its_length(site: TestClient, path: str) -> No
 def test_nothing_else_has(site: TestClient) -> None:
     assert site.get("/other").json() == PAGE
     assert site.post("/").text == PAGE
+    assert site.get("/gradio_api/file=own.html").text == PAGE
 
 
 def test_they_come_before_those_of_gradio() -> None:

@@ -24,17 +24,10 @@ from gaprune_viz.jobs.works.kept import KEPT
 from gaprune_viz.sketch import inspection
 from gaprune_viz.sketch.example import closest_call
 from gaprune_viz.sketch.weight_kinds import kinds_of
-from tests.app.conftest import Held, event
+from tests.app.conftest import Held, event, merged
 
 REQUEST: Any = SimpleNamespace(session_hash="test")
 BALANCED = PRESETS["balanced"].settings
-
-
-def changes(steps: Any) -> dict[Any, Any]:
-    merged: dict[Any, Any] = {}
-    for step in steps:
-        merged.update(step)
-    return merged
 
 
 def test_a_look_inside_is_exact_down_to_single_weights(page: Page, held: Held, tiny_analysis: Path) -> None:
@@ -46,7 +39,7 @@ def test_a_look_inside_is_exact_down_to_single_weights(page: Page, held: Held, t
         others = {tab.what: "score", tab.side: "rows", tab.window: state}
         return held(view=View(analysis=name, selected=info.name), settings=BALANCED, others=others)
 
-    out = changes(inside.look(asked(None), REQUEST))
+    out = merged(inside.look(asked(None), REQUEST))
     scope, _ = KEPT.scope(analysis)
     scores = scope.scores(info.name, BALANCED.score).numpy()
     picture = out[tab.picture]
@@ -58,7 +51,7 @@ def test_a_look_inside_is_exact_down_to_single_weights(page: Page, held: Held, t
     assert scores[most["Row"], most["Column"]] == scores.max()
     state = out[tab.window]
     for _ in range(6):
-        out = changes(inside.click(asked(state), event(act="zoom", row=3, column=5), REQUEST))
+        out = merged(inside.click(asked(state), event(act="zoom", row=3, column=5), REQUEST))
         state = out[tab.window]
         if 'data-exact="1"' in out[tab.picture]:
             break
@@ -67,8 +60,8 @@ def test_a_look_inside_is_exact_down_to_single_weights(page: Page, held: Held, t
     part = scores[state["top"] : state["bottom"], state["left"] : state["right"]]
     np.testing.assert_allclose(values.reshape(part.shape), part, rtol=1e-6)
     clicked = inside.click(asked(state), event(act="weight", row=3, column=5), REQUEST)
-    assert f"{info.name}[3,5]" in changes(clicked)[tab.weight.card]
-    assert changes(inside.click(asked(None), event(act="zoom", row="x"), REQUEST)) == {}
+    assert f"{info.name}[3,5]" in merged(clicked)[tab.weight.card]
+    assert merged(inside.click(asked(None), event(act="zoom", row="x"), REQUEST)) == {}
 
 
 def test_blocks_are_means_and_zooming_stays_inside() -> None:

@@ -7,8 +7,7 @@ import pytest
 from gaprune_viz.app.session.access import Access
 from gaprune_viz.config import CalibrationSpec, RunSpec, ServeSpec
 from gaprune_viz.errors import GapruneError
-
-ANN = "ann-0123456789"
+from tests.app.served import ANN
 
 
 @pytest.mark.parametrize(

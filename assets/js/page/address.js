@@ -216,7 +216,6 @@ const touch = (event) => {
   if (!event.target.closest || !event.target.closest('[data-gv="undo"], [data-gv="redo"]')) stepping = false;
 };
 document.addEventListener('pointerdown', touch, true);
-document.addEventListener('input', touch, true);
 
 document.addEventListener('keydown', (event) => {
   const key = event.key.toLowerCase();
@@ -230,7 +229,8 @@ document.addEventListener('keydown', (event) => {
 
 document.addEventListener(
   'input',
-  () => {
+  (event) => {
+    touch(event);
     // A walk of its own is one step, however slowly it goes.
     if (gv.playing) return;
     const now = Date.now();

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from gaprune_viz.app.session.gate import API
 from gaprune_viz.app.widgets import scripts
 
 Message = MutableMapping[str, Any]
@@ -18,7 +19,8 @@ class First:
         self.app, self.script = app, scripts.first().encode()
 
     async def __call__(self, scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET":
+        # Below its interface are files of whoever asks, which may be HTML, too.
+        if scope["type"] != "http" or scope["method"] != "GET" or API in scope["path"]:
             await self.app(scope, receive, send)
             return
         begun: Message | None = None

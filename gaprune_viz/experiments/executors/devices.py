@@ -43,9 +43,9 @@ def take_threads() -> None:
         import torch
         from threadpoolctl import threadpool_limits
 
-        # Libraries that were loaded before this process had its share have read another.
-        threadpool_limits(int(wanted))
+        # Where torch has read another number, so have the libraries that were loaded with it.
         if torch.get_num_threads() != int(wanted):
+            threadpool_limits(int(wanted))
             torch.set_num_threads(int(wanted))
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import importlib
+import sys
 
 LIBRARIES = ("sentence_transformers", "sklearn.cluster", "pyarrow.parquet")
+# macOS has fork, but its own libraries do not stand it.
+FORKS = sys.platform == "linux"
 
 
 def load() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +19,7 @@ from typing import Any
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.executors import worker
 from gaprune_viz.experiments.executors.devices import GPUS, gpus, share
+from gaprune_viz.experiments.executors.libraries import FORKS
 from gaprune_viz.experiments.executors.pool import Verdict
 from gaprune_viz.experiments.executors.tasks import Seen, Sight
 
@@ -124,8 +124,8 @@ class _Place:
 
 def _context() -> BaseContext:
     """How processes are started. A fork of this one would have its locks and threads of OpenMP: they are forked from
-    one that has done nothing but load, once, what every cell needs. Only Linux's libraries stand a fork."""
-    if sys.platform != "linux":
+    one that has done nothing but load, once, what every cell needs."""
+    if not FORKS:
         return get_context("spawn")
     context = get_context("forkserver")
     context.set_forkserver_preload([PRELOADED])

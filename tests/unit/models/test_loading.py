@@ -43,12 +43,6 @@ def load_error(model: object, **fields: object) -> GapruneError:
     return error
 
 
-@pytest.fixture
-def copy(tiny_bert: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny BERT that a test may spoil."""
-    return shutil.copytree(tiny_bert, tmp_path / "spoilt")
-
-
 @pytest.mark.parametrize("name", ["./no/such/folder", "/no/such/folder", "~/no-such-folder", "a/b/c", "what is this?"])
 def test_an_unknown_folder(name: str) -> None:
     assert f"There is no model folder {name}." in load_error(name).message
