@@ -3,6 +3,8 @@ const FRAME = '.gv-inside-frame';
 let cursor = [0, 0];
 let drawn = null;
 
+const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+
 const read = (frame) => {
   const data = frame.dataset;
   const bytes = Uint8Array.from(atob(data.values), (c) => c.charCodeAt(0));
@@ -11,7 +13,7 @@ const read = (frame) => {
     values: new Float32Array(bytes.buffer),
     rows: numbers(data.rows),
     columns: numbers(data.columns),
-    colors: data.colors.split(',').map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16))),
+    colors: data.colors.split(',').map(rgb),
     low: Number(data.low),
     high: Number(data.high),
     log: data.log === '1',
@@ -23,7 +25,7 @@ const read = (frame) => {
 
 const colorOf = (grid, value) => {
   const shown = grid.log ? Math.log10(value) : value;
-  if (!Number.isFinite(shown)) return [154, 163, 173];
+  if (!Number.isFinite(shown)) return rgb(window.gv.color('unknown'));
   const span = grid.high - grid.low;
   const place = span > 0 ? Math.min(1, Math.max(0, (shown - grid.low) / span)) : 0.5;
   const position = place * (grid.colors.length - 1);

@@ -15,6 +15,7 @@ from gaprune_viz.data.sources.overlap import refuse_overlap
 from gaprune_viz.data.triplets import TextSet, TripletSet, calibration_sources, check_source
 from gaprune_viz.models.files.kinds import ADAPTER, folder_look, kind_of, refuse_other_weights
 from gaprune_viz.models.sources import name_and_revision, resolve_source
+from gaprune_viz.storage.paths import named
 from gaprune_viz.storage.workspace import UPLOAD_PREFIX
 
 # Larger files are read once, when the run does: to read them twice would take longer than it saves.
@@ -71,5 +72,5 @@ def _is_soon_read(source: str) -> bool:
 def _is_small_file(source: str) -> bool:
     if source in STARTER_DOMAINS or source.startswith(("ontology:", "hub:", UPLOAD_PREFIX)):
         return False
-    path = Path(source)
+    path = named(source)
     return path.is_file() and path.stat().st_size <= READ_TWICE

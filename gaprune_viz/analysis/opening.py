@@ -39,6 +39,11 @@ class Analysis:
     def key(self) -> str:
         return str(self.statistics.document["key"])
 
+    @property
+    def weights(self) -> str:
+        """What tells the weights of the analysed model from others."""
+        return str(self.statistics.document["model"]["weight_hash"])
+
 
 def open_analysis(folder: Path) -> Analysis:
     """Open a finished analysis.

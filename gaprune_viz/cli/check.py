@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ import typer
 from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags
 from gaprune_viz.config import DEFAULT_MODEL, LEFT_OUT, CalibrationSpec, ModelSpec, column_mapping
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.storage.paths import named
 
 MODEL_FILES = ("config.json", "modules.json", "adapter_config.json")
 NOTES_SHOWN = 20
@@ -66,13 +66,10 @@ def is_model(source: str) -> bool:
     """Whether a name stands for a model: a folder with a model's files, the default, or an id of the Hub."""
     from gaprune_viz.data.readers.opening import SUFFIXES
 
-    path = Path(source)
-    try:
-        if path.is_dir():
-            return any((path / name).is_file() for name in MODEL_FILES) or path.name.startswith("models--")
-        there = path.exists()
-    except (OSError, ValueError):
-        return False
+    path = named(source)
+    if path.is_dir():
+        return any((path / name).is_file() for name in MODEL_FILES) or path.name.startswith("models--")
+    there = path.exists()
     if there or path.suffix.lower() in SUFFIXES:
         return False
     return source == DEFAULT_MODEL or re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", source) is not None

@@ -25,7 +25,7 @@ from gaprune_viz.config.analysis import (
     Scope,
     column_mapping,
 )
-from gaprune_viz.config.base import Spec, help_text
+from gaprune_viz.config.base import Spec, digits, help_text
 from gaprune_viz.config.evaluation import IDENTICAL_IDS_HELP, IDENTICAL_IDS_MARK, IdenticalIds, task_source
 from gaprune_viz.config.experiments import STUDY_ROWS, Objective, RecommendSpec, RetrainSpec, StudySpec
 from gaprune_viz.config.frontier import FrontierSpec
@@ -92,6 +92,7 @@ __all__ = [
     "SweepKind",
     "TransferSpec",
     "column_mapping",
+    "digits",
     "help_text",
     "task_source",
 ]

@@ -62,6 +62,15 @@ class Spec(BaseModel):
         return content
 
 
+def digits(value: float) -> str:
+    """A number as it is typed, with every digit it has: read again, it is the same.
+
+    >>> digits(12345678), digits(0.5), digits(1e-12)
+    ('12345678', '0.5', '1e-12')
+    """
+    return repr(float(value)).removesuffix(".0")
+
+
 def help_text(spec: type[Spec], field: str) -> str:
     """The help of a field, or the list of fields where there is no such field."""
     if field in spec.model_fields:

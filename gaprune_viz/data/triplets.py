@@ -212,10 +212,14 @@ def local_path(source: str) -> Path:
     """
     path = Path(source)
     try:
+        path = path.expanduser()
         if source.strip() and path.exists():
             return path
     except OSError as error:
         raise unreadable(path, error) from error
+    except RuntimeError:
+        # `~somebody`, who is not here.
+        pass
     near = difflib.get_close_matches(source, [*STARTER_DOMAINS, *(f"ontology:{name}" for name in ONTOLOGIES)], 1)
     raise GapruneError(
         f"There is no starter domain, file or folder {source!r}." + (f" Did you mean {near[0]}?" if near else ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from gaprune_viz.config import IDENTICAL_IDS_MARK, STARTER_DOMAINS, IdenticalIds, task_source
@@ -11,7 +11,7 @@ from gaprune_viz.data.collections.opening import collection_folder, is_archive
 from gaprune_viz.data.starter import starter_passages
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.tasks import BEIR_FOLDER, Passage, RetrievalTask
-from gaprune_viz.storage.paths import named
+from gaprune_viz.storage.paths import named, stamp
 from gaprune_viz.storage.workspace import UPLOAD_PREFIX, upload_path
 
 OWN = "own passages left out"
@@ -45,6 +45,15 @@ def load_task(source: str, *, split: str | Sequence[str] = EVALUATION_SPLITS) ->
             f"Use a starter name ({', '.join(STARTER_DOMAINS)}), ontology:chebi, or a folder. {BEIR_FOLDER}",
         )
     return _beir_task(path, split, identical)
+
+
+def task_stamp(source: str) -> Hashable:
+    """What tells a task from one that had the same name before: its files, where it has any."""
+    if source in STARTER_DOMAINS or source.startswith("ontology:"):
+        return ()
+    place, _ = task_source(source)
+    path = upload_path(place) if place.startswith(UPLOAD_PREFIX) else named(place)
+    return stamp(path) if place.strip() and (is_archive(path) or is_beir(path)) else ()
 
 
 def _starter_task(domain: str) -> RetrievalTask:

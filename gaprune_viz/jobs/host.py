@@ -57,12 +57,8 @@ def _fork_for_each(answers: TextIO) -> None:
     while line := sys.stdin.readline():
         request = json.loads(line)
         if request["work"] not in ALONE:
-            if lasting is None or not lasting.is_there():
-                lasting = Lasting(answers, partial(_give_way, NICENESS if request["gives_way"] else AWAITED))
-            tell(answers, pid=lasting.pid)
-            ended = lasting.ask(line)
-            if ended:
-                lasting = None
+            first = partial(_give_way, NICENESS if request["gives_way"] else AWAITED)
+            lasting, ended = _asked(lasting, line, partial(Lasting, answers, first), answers)
             tell(answers, ended=ended)
             continue
         if lasting is not None and request["alone"]:
@@ -74,6 +70,25 @@ def _fork_for_each(answers: TextIO) -> None:
         tell(answers, pid=pid)
         _, status = os.waitpid(pid, 0)
         tell(answers, ended=os.waitstatus_to_exitcode(status))
+
+
+def _asked(
+    lasting: Lasting | None, line: str, make: Callable[[], Lasting], answers: TextIO
+) -> tuple[Lasting | None, int]:
+    """Hand a request to the process that stays, or to another where it is gone.
+
+    Returns:
+        the process that is there for the next request, and how this one ended.
+    """
+    while True:
+        fresh = lasting is None or not lasting.is_there()
+        lasting = make() if lasting is None or fresh else lasting
+        tell(answers, pid=lasting.pid)
+        ended = lasting.ask(line)
+        # One that was killed while nobody asked it may seem to be there for a moment more.
+        if lasting.heard or fresh:
+            return (None if ended else lasting), ended
+        lasting = None
 
 
 def _compute_here(answers: TextIO) -> None:

@@ -26,7 +26,11 @@ from gaprune_viz.models.memory import enough_memory, is_out_of_memory, release
 
 
 class Lasting:
-    """A process that stays, as the host sees it."""
+    """A process that stays, as the host sees it.
+
+    Attributes:
+        heard: whether it has taken the last request; one that was killed just before that has not.
+    """
 
     def __init__(self, answers: TextIO, first: Callable[[], None]) -> None:
         """Fork it off.
@@ -43,6 +47,7 @@ class Lasting:
             _stay(reading, telling, answers, first)
         os.close(reading)
         os.close(telling)
+        self.heard = False
         self._asking, self._done = os.fdopen(asking, "w", encoding="utf-8"), done
 
     def is_there(self) -> bool:
@@ -63,7 +68,8 @@ class Lasting:
         with suppress(OSError):
             self._asking.write(request)
             self._asking.flush()
-        if os.read(self._done, 1):
+        self.heard = bool(os.read(self._done, 1))
+        if self.heard and os.read(self._done, 1):
             return 0
         _, status = os.waitpid(self.pid, 0)
         self._close()
@@ -90,6 +96,7 @@ def _stay(reading: int, telling: int, answers: TextIO, first: Callable[[], None]
         wish = stop_when_asked()
         with os.fdopen(reading, encoding="utf-8") as requests:
             for request in requests:
+                os.write(telling, b"?")
                 serve(json.loads(request), answers, wish)
                 os.write(telling, b".")
                 # Between two requests nobody waits for it.

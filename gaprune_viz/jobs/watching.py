@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 import queue
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import TypeVar
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.jobs.line import LINE, Owner, Ticket
-from gaprune_viz.models.memory import enough_memory, release
+from gaprune_viz.models.memory import enough_memory, is_out_of_memory, release
 
 T = TypeVar("T")
 # Stage, done, total, and the seconds since the work began where they are not those of the stage.
@@ -21,6 +22,11 @@ Report = Callable[..., None]
 Work = Callable[[Report, Callable[[], bool]], T]
 
 POLL_SECONDS = 0.1
+LONGEST_SAID = 300
+# Errors whose words say by themselves what happened: of the process that computes, and of gradio.
+SAID_ALONE = ("Unforeseen", "Error")
+
+logger = logging.getLogger(__name__)
 
 # Weak: a flag goes when the handler that holds it ends, however many pieces of work it was for.
 _flags: dict[str, weakref.WeakSet[threading.Event]] = {}
@@ -73,9 +79,8 @@ def watched(work: Work[T], flag: threading.Event, who: Owner) -> Generator[Progr
 
     Raises:
         Cancelled: the flag was set.
-        GapruneError: memory ran out; in public mode, this page has a job already, or the work took longer than a job
-            may.
-        Exception: whatever the work raised.
+        GapruneError: what the work raised, or what was not foreseen of it; memory ran out; in public mode, this page
+            has a job already, or the work took longer than a job may.
     """
     ticket = LINE.draw(who)
     thread: threading.Thread | None = None
@@ -95,10 +100,25 @@ def watched(work: Work[T], flag: threading.Event, who: Owner) -> Generator[Progr
             flag.set()
     if failure:
         with enough_memory():
-            raise failure[0]
+            raise told(failure[0])
     if not answer:
         raise Cancelled
     return answer[0]
+
+
+def told(error: BaseException) -> BaseException:
+    """An error as whoever asked is told of it. One that was not foreseen is named; the whole of it is in the log."""
+    if isinstance(error, (Cancelled, GapruneError)) or not isinstance(error, Exception) or is_out_of_memory(error):
+        return error
+    logger.error("An error of a work that was not foreseen.", exc_info=error)
+    said = str(getattr(error, "message", error)).strip().split("\n", 1)[0][:LONGEST_SAID]
+    names = [] if type(error).__name__ in SAID_ALONE else [type(error).__name__]
+    unforeseen = GapruneError(
+        f"This was not foreseen: {': '.join([*names, said])}",
+        "Try again; if it stays, report it with what the log of the server says of it.",
+    )
+    unforeseen.__cause__ = error
+    return unforeseen
 
 
 def _turn(ticket: Ticket, flag: threading.Event) -> Generator[Progress, None, None]:

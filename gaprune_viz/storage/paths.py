@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 NOWHERE = Path(os.devnull) / "nowhere"
@@ -27,3 +28,18 @@ def named(text: str) -> Path:
     except (OSError, RuntimeError):
         return NOWHERE
     return path
+
+
+def stamp(place: Path) -> tuple[tuple[str, int, int], ...]:
+    """What tells a file, or a folder with those in it and one level down, from what was there before.
+
+    Returns:
+        for each file its name, when it was changed (nanoseconds) and its bytes; nothing where nothing is.
+    """
+    found = []
+    for path in [place, *place.glob("*"), *place.glob("*/*")] if place.is_dir() else [place]:
+        # It may go meanwhile.
+        with suppress(OSError):
+            told = path.stat()
+            found.append((str(path), told.st_mtime_ns, told.st_size))
+    return tuple(sorted(found))

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -209,7 +210,7 @@ def clean(base: Path, *, keep: Path | None = None, largest: int = WORKSPACE_LIMI
     bring_back(base)
     deleted = _sweep_up(base, f"{UNFINISHED}*") + _sweep_up(base, f"{STARTING}*")
     folders = [f for kind in RESULTS for f in base.glob(kind) if f.is_dir()]
-    folders.sort(key=lambda f: (f == keep, f.stat().st_mtime), reverse=True)
+    folders.sort(key=lambda f: (f == keep, _stat(f)[0]), reverse=True)
     used = 0
     for folder in folders:
         used += folder_bytes(folder)
@@ -246,8 +247,17 @@ def _abandoned(leftover: Path) -> bool:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Bytes of all files in a folder."""
-    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    """Bytes of all files in a folder. Others may be writing in it: what is gone meanwhile counts nothing."""
+    return sum(_stat(path)[1] for path in folder.rglob("*"))
+
+
+def _stat(path: Path) -> tuple[float, int]:
+    """When a folder or file was changed, and a file's bytes; zeros where it is gone."""
+    try:
+        told = path.stat()
+    except OSError:
+        return 0.0, 0
+    return told.st_mtime, told.st_size if stat.S_ISREG(told.st_mode) else 0
 
 
 def keep_upload(path: Path, base: Path | None = None) -> str:
@@ -259,7 +269,7 @@ def keep_upload(path: Path, base: Path | None = None) -> str:
     Raises:
         GapruneError: it cannot be written.
     """
-    token, name = secrets.token_urlsafe(16), re.sub(r"[^\w.-]+", "_", path.name).lstrip(".")[-80:] or "upload"
+    token, name = secrets.token_urlsafe(16), re.sub(r"[^\w.-]+", "_", path.name)[-80:].lstrip(".-") or "upload"
     try:
         folder = (base or workspace()) / UPLOADS / token
         folder.mkdir(parents=True)

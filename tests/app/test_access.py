@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,11 +16,13 @@ from gaprune_viz.app.session.access import Access, Visitor, visit
 from gaprune_viz.app.session.guard import address_of, guard, without_paths
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
+from gaprune_viz.app.tabs.benchmark.choosing import chosen_names
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.workspace import keep_upload, upload_path, workspace
 from tests.app.conftest import Held
 from tests.app.served import ANN, BOB
+from tests.beir_folders import write_beir
 
 
 def test_an_id_opens_what_its_session_made_and_nothing_else(tiny_analysis: Path) -> None:
@@ -119,3 +122,29 @@ def test_spaces_are_public_by_themselves(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ServeSpec.here().proxies == 1
     assert not ServeSpec.here(public=False).public
     assert re.fullmatch(r"\d+mb", ServeSpec.here().upload_limit)
+
+
+@pytest.mark.parametrize("name", ["{}", "{}@main", "./{}@main", "~/{}", "../{}", "{}/deeper@x"])
+def test_a_folder_of_the_server_is_no_model_of_the_hub(
+    name: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_bert, tmp_path / "models" / "secret")
+    monkeypatch.chdir(tmp_path)
+    access = Access(ServeSpec(public=True, hub_models=True))
+    for of_the_hub in ("org/name", "org/name@main"):
+        access.check_model(ModelSpec(model=of_the_hub))
+    with pytest.raises(GapruneError, match="not offered"):
+        access.check_model(ModelSpec(model=name.format("models/secret")))
+
+
+@pytest.mark.parametrize("name", ["internal", "internal.zip", "./internal", "~/internal", "upload:x/y", "a\\b"])
+def test_a_collection_of_the_server_is_no_task_of_mteb(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_beir(tmp_path / "internal", 0)
+    (tmp_path / "internal.zip").write_bytes(b"PK")
+    monkeypatch.chdir(tmp_path)
+    with visit(Visitor(Access(ServeSpec(public=True, hub_data=True)), ANN)):
+        assert chosen_names([[], "SciFact, chemistry"]) == ["SciFact", "chemistry"]
+        with pytest.raises(GapruneError, match=r"starter collections|not here"):
+            chosen_names([[], name])

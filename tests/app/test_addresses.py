@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gaprune_viz.app.frame.address import LOOKS, matrix_at, query_of, settings_of, view_of
 from gaprune_viz.app.frame.restoring import Restoration
@@ -15,8 +17,8 @@ from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import DEMO, visitor
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
-from gaprune_viz.app.tuning.controls import held_by
-from gaprune_viz.config import MaskSpec, Settings
+from gaprune_viz.app.tuning.controls import held_by, settings_from
+from gaprune_viz.config import MaskSpec, ScoreSpec, Settings, digits
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.errors import GapruneError
 from tests.app.conftest import Held
@@ -87,3 +89,11 @@ def test_an_address_without_settings_asks_for_nothing() -> None:
     assert settings_of({"__theme": "dark", "view": "x"}) is None
     forged = {key: "<b>" for key, _, _ in LOOKS}
     assert view_of(forged, View()) == View()
+
+
+@given(st.floats(1e-12, 1e12))
+def test_every_digit_of_a_number_comes_back(kappa: float) -> None:
+    settings = Settings(score=ScoreSpec(fisher_scale=kappa))
+    assert settings_from(held_by(settings)) == settings
+    assert settings_of(dict(parse_qsl(query_of(settings, View())))) == settings
+    assert float(digits(kappa)) == kappa

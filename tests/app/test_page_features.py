@@ -19,7 +19,7 @@ from gaprune_viz.app.frame.headline import headline_html
 from gaprune_viz.app.page import Page, build
 from gaprune_viz.app.serving import address_parts
 from gaprune_viz.app.session.access import DEMO, visitor
-from gaprune_viz.app.session.runs import runs_table
+from gaprune_viz.app.session.runs import run_choices, runs_table
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import Shown, View, live
 from gaprune_viz.app.tabs.compare import events as compare
@@ -178,3 +178,37 @@ def test_the_browser_hears_of_progress_in_one_place() -> None:
     events = demo.get_config_file()["dependencies"]
     (place,) = {tuple(event["show_progress_on"]) for event in events}
     assert [demo.blocks[one].elem_id for one in place] == ["gv-bell"]
+
+
+def test_runs_that_look_alike_are_told_apart(page: Page, held: Held, tiny_analysis: Path) -> None:
+    tab, twins = page.tabs["runs"].parts, [workspace() / f"analysis-00000000000000b{n}" for n in range(2)]
+    for twin in twins:
+        shutil.copytree(tiny_analysis, twin)
+    table = [row for row in runs_table().to_numpy().tolist() if row[-1] in {twin.name for twin in twins}]
+    assert table[0][:-1] == table[1][:-1]
+    labels = {name: label for label, name in run_choices()}
+    for row in table:
+        assert runs.clicked(tab, clicked_row(row))[tab.pick] == row[-1]
+        assert row[-1] in labels[row[-1]]
+    for forged in (["x"] * 9 + ["analysis-ffffffffffffffff"], [twins[0].name], None, "x"):
+        assert runs.clicked(tab, clicked_row(forged)) == {}
+    for twin in twins:
+        delete_run(twin)
+
+
+def test_a_pin_of_a_run_that_is_gone_leaves_the_others(page: Page, held: Held, tiny_analysis: Path) -> None:
+    tab, place = page.tabs["compare"].parts, workspace() / "analysis-00000000000000cc"
+    shutil.copytree(tiny_analysis, place)
+    pins: list[Any] = []
+    for view in (View(analysis=place.name), View()):
+        others = {tab.pins: pins, tab.metric: "pruned_fraction"}
+        pins = compare.pin(tab, page.frame, held(view=view, others=others))[tab.pins]
+    delete_run(place)
+    others = {tab.pins: pins, tab.metric: "pruned_fraction"}
+    drawn = compare.pin(tab, page.frame, held(settings=BALANCED, others=others))
+    assert "not here" in drawn[tab.board]
+    assert drawn[tab.board].count("<figure>") == 2
+    others[tab.pins] = drawn[tab.pins]
+    left = compare.drop(tab, held(others=others), event(drop=0))
+    assert "not here" not in left[tab.board]
+    assert len(left[tab.pins]) == 2

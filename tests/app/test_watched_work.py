@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from gaprune_viz.app.frame import work
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.jobs.outcome import Unforeseen
 
 
 def test_watched_work_reports_and_raises() -> None:
@@ -46,3 +48,22 @@ def test_watched_work_reports_and_raises() -> None:
     flag.set()
     with pytest.raises(Cancelled):
         list(job)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(2, "No such file or directory"), "FileNotFoundError: [Errno 2]"),
+        (Unforeseen("ValueError: not so\nand more"), "not foreseen: ValueError: not so"),
+        (gr.Error("You have no seconds left."), "You have no seconds left."),
+    ],
+)
+def test_what_was_not_foreseen_is_told_in_its_place(error: Exception, said: str, caplog: Any) -> None:
+    def broken(report: Any, stopped: Any) -> None:
+        raise error
+
+    with pytest.raises(GapruneError) as raised:
+        list(work.watched(broken, work.begin(None)))
+    assert said in raised.value.message
+    assert raised.value.hint
+    assert "Traceback" in caplog.text

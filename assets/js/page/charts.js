@@ -1,6 +1,8 @@
 // Every chart gets a bar: its picture (PNG, SVG), itself as a page (HTML), its numbers (CSV, JSON) and a table of them.
 // Points that carry an address are links: a click goes there.
 const gv = window.gv;
+// A colour with a meaning, by its name in the style sheet.
+gv.color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--gv-c-${name}`).trim();
 const MOST_ROWS = 300; // in the table on the page; files hold all
 
 const plain = (values) => {
@@ -67,9 +69,9 @@ const save = (text, name, kind) => {
 
 const quoted = (value) => {
   // A spreadsheet must not run what a file of triplets says: words that begin like a formula get an apostrophe.
-  const risky = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) && !Number.isFinite(Number(value));
+  const risky = typeof value === 'string' && /^ *[=+\-@\t\r\n＝＋－＠]/.test(value) && !Number.isFinite(Number(value));
   const text = value === null || value === undefined ? '' : `${risky ? "'" : ''}${value}`;
-  return /[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+  return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
 };
 const csv = (columns, lines) => [columns, ...lines].map((line) => line.map(quoted).join(',')).join('\n') + '\n';
 
@@ -97,7 +99,7 @@ const page = async (plot) => {
   if (!gv.plotly) return gv.say('The chart library is not ready yet.');
   const source = await gv.plotly();
   const title = titleOf(plot);
-  const figure = JSON.stringify({ data: deep(plot.data), layout: { ...deep(plot.layout), paper_bgcolor: '#ffffff', width: undefined } });
+  const figure = JSON.stringify({ data: deep(plot.data), layout: { ...deep(plot.layout), paper_bgcolor: gv.color('paper'), width: undefined } });
   const safe = (text) => text.replace(/<\//g, '<\\/');
   const holder = document.createElement('i');
   holder.textContent = title;
@@ -192,7 +194,7 @@ const show = (plot, [first, score, row]) => {
   const density = document.querySelector('#gv-score-density .js-plotly-plot');
   if (!plot.closest('#gv-scatter') || !density || !density.layout || !window.Plotly) return;
   const others = (density.layout.shapes || []).filter((shape) => shape.name !== 'gv-linked');
-  const at = { type: 'line', name: 'gv-linked', x0: score, x1: score, y0: row - 0.5, y1: row + 0.5, line: { color: '#e8a300', width: 4 } };
+  const at = { type: 'line', name: 'gv-linked', x0: score, x1: score, y0: row - 0.5, y1: row + 0.5, line: { color: gv.color('linked'), width: 4 } };
   const linked = typeof first === 'string' && Number.isFinite(score) ? [at] : [];
   window.Plotly.relayout(density, { shapes: [...others, ...linked] });
 };

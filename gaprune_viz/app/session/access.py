@@ -21,6 +21,7 @@ from gaprune_viz.data.sources.naming import places_of, sides_of
 from gaprune_viz.data.triplets import check_source
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.jobs.line import Owner
+from gaprune_viz.models.sources import HUB_ID, name_and_revision
 from gaprune_viz.storage.paths import assets, named
 from gaprune_viz.storage.workspace import UPLOAD_PREFIX, workspace
 
@@ -144,7 +145,7 @@ class Access:
         spec = self.spec
         if not spec.public or (model.model in spec.models and model.revision is None):
             return
-        if not (spec.hub_models and _is_hub_id(model.model)):
+        if not (spec.hub_models and _is_hub_id(model)):
             raise GapruneError(
                 f"The model {model.model[:80]!r} is not offered on this public page.",
                 f"Choose one of: {', '.join(spec.models)}. Any model can be used where you run gaprune-viz yourself.",
@@ -195,10 +196,10 @@ class Access:
         )
 
 
-def _is_hub_id(model: str) -> bool:
-    """A name with an owner: what `models.sources` looks up on the Hub where there is no such folder."""
-    owner, slash, name = model.partition("/")
-    return bool(slash and owner and name and "/" not in name) and not named(model).exists()
+def _is_hub_id(model: ModelSpec) -> bool:
+    """A name with an owner, without its revision: what is looked up on the Hub where there is no such folder."""
+    name, _ = name_and_revision(model)
+    return "/" in name and HUB_ID.fullmatch(name) is not None and not named(name).exists()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pandas as pd
@@ -10,7 +11,7 @@ from gaprune_viz.analysis.catalogue import KeptRun, delete_run, kept_runs, label
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.figures.kit.formatting import count
 
-COLUMNS = ["Name", "Model", "Domain", "General", "Scope", "Samples", "Size", "Last used (UTC)", "Note"]
+COLUMNS = ["Name", "Model", "Domain", "General", "Scope", "Samples", "Size", "Last used (UTC)", "Note", "Id"]
 
 
 def visible_runs() -> list[KeptRun]:
@@ -54,8 +55,10 @@ def delete(pick: str) -> int:
 
 
 def run_choices() -> list[tuple[str, str]]:
-    """(label, id) of the analyses, for a dropdown."""
-    return [(run.label, run.id) for run in visible_runs()]
+    """(label, id) of the analyses, for a dropdown; those of one label are told apart by their ids."""
+    runs = visible_runs()
+    times = Counter(run.label for run in runs)
+    return [(run.label if times[run.label] == 1 else f"{run.label} ({run.id})", run.id) for run in runs]
 
 
 def runs_table() -> pd.DataFrame:
@@ -71,6 +74,7 @@ def runs_table() -> pd.DataFrame:
             f"{count(run.bytes)}B",
             f"{run.used:%Y-%m-%d %H:%M}",
             run.note,
+            run.id,
         ]
         for run in visible_runs()
     ]

@@ -14,11 +14,11 @@ from gaprune_viz.app.session.access import visitor
 from gaprune_viz.config import ModelSpec, Settings, Structure, task_source
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.mteb.estimate import Speed
-from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.evaluation.task_sources import load_task, task_stamp
 from gaprune_viz.evaluation.tasks import RetrievalTask
 from gaprune_viz.evaluation.timing.curve import Curve
 from gaprune_viz.jobs.works.cache import Cache
-from gaprune_viz.jobs.works.kept import Counted, Under, kept_under, masks_under
+from gaprune_viz.jobs.works.kept import Counted, Under, dense_under, kept_under, masks_under
 from gaprune_viz.jobs.works.remembered import curve_of, kept_outline
 from gaprune_viz.masking.neurons import Losses
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -77,8 +77,8 @@ class Store:
 
     def task(self, source: str | None) -> RetrievalTask:
         """A retrieval task by its source, where the visitor may read it."""
-        named = self.check_task(source)
-        return self._tasks.get(named, lambda: load_task(named))
+        source = self.check_task(source)
+        return self._tasks.get((source, task_stamp(source)), lambda: load_task(source))
 
     def preview(self, analysis: Analysis, settings: Settings) -> Preview:
         """What the sketch says of some settings: one answer for all handlers that follow a slider's move."""
@@ -94,9 +94,9 @@ class Store:
         Raises:
             GapruneError: the model's files are gone, or the visitor may not use it.
         """
-        spec, key = analysis.run.model, (_weights(analysis), analysis.run.model.key())
+        spec, key = analysis.run.model, dense_under(analysis)
         found = self._structures.peek(key)
-        if found is None and (found := kept_outline(_weights(analysis), spec)) is not None:
+        if found is None and (found := kept_outline(analysis.weights, spec)) is not None:
             self._structures.put(key, found)
 
         def guess() -> Outline:
@@ -120,17 +120,17 @@ class Store:
 
     def curve(self, analysis: Analysis, structure: Structure) -> Curve | None:
         """How the model's time falls on this machine, where it was measured."""
-        key = (_weights(analysis), analysis.run.model.key(), structure)
+        key = (*dense_under(analysis), structure)
         found = self._curves.peek(key)
         if found is None:
-            found = curve_of(_weights(analysis), analysis.run.model, structure)
+            found = curve_of(analysis.weights, analysis.run.model, structure)
             if found is not None:
                 self._curves.put(key, found)
         return found
 
     def keep_curve(self, analysis: Analysis, curve: Curve) -> None:
         """Keep what was measured just now."""
-        self._curves.put((_weights(analysis), analysis.run.model.key(), curve.structure), curve)
+        self._curves.put((*dense_under(analysis), curve.structure), curve)
 
     def count(self, found: Mapping[Under, Counted]) -> None:
         """Keep what some work has found out about exact masks."""
@@ -161,11 +161,6 @@ class Store:
     def speed(self, analysis: Analysis) -> Speed | None:
         """The same, where it was measured already."""
         return self._speeds.peek(analysis.run.model.key())
-
-
-def _weights(analysis: Analysis) -> str:
-    """What tells the weights of an analysed model from others."""
-    return str(analysis.statistics.document["model"]["weight_hash"])
 
 
 STORE = Store()

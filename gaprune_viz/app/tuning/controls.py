@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.config import MaskSpec, RefitSpec, ScoreSpec, Settings, Spec, StructureSpec
+from gaprune_viz.config import MaskSpec, RefitSpec, ScoreSpec, Settings, Spec, StructureSpec, digits
 from gaprune_viz.config.fields import field_info, field_name
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.criteria.registry import criteria, settled
@@ -146,7 +146,7 @@ def shown(name: str, value: Any) -> Any:
     if name in TYPED:
         return str(value)
     if name == "fisher_scale" and value != "auto":
-        return f"{float(value):g}"
+        return digits(value)
     return getattr(value, "value", value)
 
 

@@ -21,6 +21,9 @@ COLORS = {
     "threshold": scales.THRESHOLD,
     "hover-ground": scales.HOVER_GROUND,
     "hover-ink": scales.HOVER_INK,
+    "linked": scales.LINKED,
+    "unknown": scales.UNKNOWN,
+    "paper": scales.PAPER,
 }
 
 

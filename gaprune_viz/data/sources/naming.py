@@ -10,10 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from gaprune_viz.config import BETWEEN_SOURCES, MOST_SOURCES, SIDES, CalibrationSpec
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.storage.paths import named
 from gaprune_viz.storage.workspace import UPLOAD_PREFIX
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -47,11 +47,11 @@ def sides_of(spec: CalibrationSpec) -> dict[str, tuple[Source, ...]]:
     if all(len(sources) == 1 for sources in found.values()):
         # As ever: there is nothing to tell apart but the sides, and they may be of one text.
         return {side: (replace(one, name=one.name or side),) for side, (one,) in found.items()}
-    named = {
+    labelled = {
         side: [replace(s, name=s.name or _usual_name(s.place)) for s in sources] for side, sources in found.items()
     }
-    _check(named)
-    return {side: tuple(sorted(sources, key=lambda source: source.name)) for side, sources in named.items()}
+    _check(labelled)
+    return {side: tuple(sorted(sources, key=lambda source: source.name)) for side, sources in labelled.items()}
 
 
 def places_of(spec: CalibrationSpec) -> tuple[str, ...]:
@@ -101,13 +101,13 @@ def _source(part: str) -> Source:
     return Source(name, text, weight)
 
 
-def _check(named: dict[str, list[Source]]) -> None:
+def _check(labelled: dict[str, list[Source]]) -> None:
     """Refuse sources of a run that cannot be told apart, or weighed.
 
     Raises:
         GapruneError: saying which.
     """
-    counts = Counter(source.name for sources in named.values() for source in sources)
+    counts = Counter(source.name for sources in labelled.values() for source in sources)
     if counts.total() > MOST_SOURCES:
         raise GapruneError(
             f"{counts.total()} sources are too many; a run takes at most {MOST_SOURCES}.", "Join some of them."
@@ -115,7 +115,7 @@ def _check(named: dict[str, list[Source]]) -> None:
     name, times = counts.most_common(1)[0]
     if times > 1:
         raise GapruneError(f"{times} sources are named {name!r}.", "Give each a name of its own: NAME=PATH.")
-    for side, sources in named.items():
+    for side, sources in labelled.items():
         weighed = [source for source in sources if source.weight is not None]
         if weighed and len(weighed) < len(sources):
             without = next(source.name for source in sources if source.weight is None)
@@ -134,7 +134,4 @@ def _usual_name(place: str) -> str:
 
 
 def _is_there(text: str) -> bool:
-    try:
-        return bool(text.strip()) and Path(text).exists()
-    except OSError:
-        return False
+    return bool(text.strip()) and named(text).exists()

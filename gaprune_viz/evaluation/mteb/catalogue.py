@@ -153,12 +153,13 @@ def _find(name: str) -> BenchmarkTask:
         return BenchmarkTask(f"{FINMTEB_PREFIX}{rest}", SETS[rest].kind, lambda: finmteb_task(rest))
     if prefix == ONTOLOGY_PREFIX:
         return of_collection(load_task(name), name)
-    if _is_path(name):
+    if is_path(name):
         return of_collection(load_task(name))
     return _of_mteb(name)
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
+    """Whether a name stands for a folder or an archive on this machine, and for no task of mteb."""
     place = named(task_source(name)[0])
     return "/" in name or "\\" in name or name.startswith("~") or place.is_dir() or is_archive(place)
 

@@ -16,25 +16,27 @@ from gaprune_viz.experiments.study.findings import all_steps, findings
 from gaprune_viz.experiments.study.plan import ABLATION_BASES
 from gaprune_viz.experiments.study.tables import frame
 from gaprune_viz.figures.experiments.study import ablation_figure, loss_figure, samples_figure, study_curves
+from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.panels import sentence_list
 from gaprune_viz.storage.csv_tables import csv_text
 from gaprune_viz.storage.workspace import write_whole
 
 REPORT_FILE = "report.html"
 CSV_FILE = "study.csv"
-STYLE = """
-:root { color-scheme: light dark; }
-body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; font: 16px/1.55 system-ui, "Segoe UI", Roboto, sans-serif;
-  color: #1d2733; background: #fff; }
-h1 { font-size: 1.6rem; margin: 0 0 .5rem; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .5rem; }
-p, li { max-width: 46rem; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 1rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid #8883; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-@media (prefers-color-scheme: dark) { body { color: #e4e9ef; background: #12181f; } }
-@media (max-width: 30rem) { .pair { grid-template-columns: 1fr; } body { padding: 1rem; } }
+_COLORS = {scheme: f"color: {ink}; background: {ground};" for scheme, (ink, ground) in scales.PAGES.items()}
+STYLE = f"""
+:root {{ color-scheme: light dark; }}
+body {{ margin: 0 auto; max-width: 72rem; padding: 1.5rem; font: 16px/1.55 system-ui, "Segoe UI", Roboto, sans-serif;
+  {_COLORS["light"]} }}
+h1 {{ font-size: 1.6rem; margin: 0 0 .5rem; }} h2 {{ font-size: 1.2rem; margin: 2.2rem 0 .5rem; }}
+p, li {{ max-width: 46rem; }}
+.pair {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 1rem; }}
+.scroll {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }}
+th, td {{ padding: .3rem .7rem; border-bottom: 1px solid #8883; text-align: right; white-space: nowrap; }}
+th:first-child, td:first-child {{ text-align: left; }}
+@media (prefers-color-scheme: dark) {{ body {{ {_COLORS["dark"]} }} }}
+@media (max-width: 30rem) {{ .pair {{ grid-template-columns: 1fr; }} body {{ padding: 1rem; }} }}
 """
 COLUMNS = {
     "row": "Row",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import Progress
+from gaprune_viz.config import digits
 from gaprune_viz.experiments.sweep.bench import Bench
 from gaprune_viz.experiments.sweep.plan import Place, SweepPlan, Value
 from gaprune_viz.storage.workspace import workspace
@@ -16,7 +17,7 @@ def place_label(plan: SweepPlan, row: Value, column: Value) -> str:
     """A cell for people: `magnitude, sparsity 50 %`, `κ = auto, β = 0.3`, `128 samples, seed 2`."""
     axes = plan.axes
     if plan.kind == "samples":
-        return f"{row:g} samples, seed {column:g}" if not isinstance(row, str) else f"{row}, {column}"
+        return f"{_plain(row)} samples, seed {_plain(column)}" if not isinstance(row, str) else f"{row}, {column}"
     first = f"{axes.row_symbol} = {_plain(row)}" if axes.row_symbol else str(row)
     second = (
         f"sparsity {100 * float(column):g} %"
@@ -27,7 +28,7 @@ def place_label(plan: SweepPlan, row: Value, column: Value) -> str:
 
 
 def _plain(value: Value) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+    return value if isinstance(value, str) else digits(value)
 
 
 def bench_of(analysis_folder: Path, plan: SweepPlan, place: Place) -> Bench | None:

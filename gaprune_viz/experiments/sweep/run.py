@@ -9,7 +9,7 @@ import pandas as pd
 
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import Statistics
-from gaprune_viz.config import SIDES, ExecutorSpec
+from gaprune_viz.config import SIDES, ExecutorSpec, digits
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.executors.in_turn import done_in_turn
 from gaprune_viz.experiments.executors.opening import opened
@@ -71,5 +71,6 @@ def _check_samples(plan: SweepPlan, statistics: Statistics) -> None:
     available = min(statistics.document["data"][side]["available"] for side in SIDES)
     if too_many := [row for row in plan.rows if float(row) > available]:
         raise GapruneError(
-            f"{too_many[0]:g} samples are more than the {available} that are there.", f"Use at most {available}."
+            f"{digits(float(too_many[0]))} samples are more than the {available} that are there.",
+            f"Use at most {available}.",
         )

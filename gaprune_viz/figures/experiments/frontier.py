@@ -58,17 +58,17 @@ def frontier_svg(document: Mapping[str, Any]) -> str:
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'font-family="sans-serif"><rect width="100%" height="100%" fill="#ffffff"/>\n{body}\n</svg>\n'
+        f'font-family="sans-serif"><rect width="100%" height="100%" fill="{scales.PAPER}"/>\n{body}\n</svg>\n'
     )
 
 
 def _text(x: float, y: float, text: str, anchor: str, size: int = 12, bold: bool = False) -> str:
     weight = ' font-weight="bold"' if bold else ""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="#333333"{weight}>'
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{scales.PRINT_INK}"{weight}>'
         f"{escape(text)}</text>"
     )
 
 
 def _line(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="#dddddd"/>'
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{scales.PRINT_LINE}"/>'

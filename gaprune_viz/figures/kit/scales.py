@@ -28,6 +28,14 @@ OTHER_TERM = "#3f8f6b"
 
 # For exported pictures: text that passes AA on white. On the page the style sheet colours text, light or dark.
 INK = "#6a7683"
+UNKNOWN = "#9aa3ad"
+"""What is no number."""
+LINKED = "#e8a300"
+"""The same weight in another chart."""
+PAPER, PRINT_INK, PRINT_LINE = "#ffffff", "#333333", "#dddddd"
+"""Pictures that are looked at outside of the page."""
+PAGES = {"light": ("#1d2733", "#ffffff"), "dark": ("#e4e9ef", "#12181f")}
+"""Pages that stand alone: ink and ground."""
 HOVER_GROUND = "#16202b"
 HOVER_INK = "#f2f5f8"
 HALO = "rgba(255,255,255,0.75)"
@@ -58,7 +66,7 @@ class Scale:
     def at(self, value: float) -> str:
         """`#rrggbb` of a number; grey for what is not a number."""
         if value != value:
-            return "#9aa3ad"
+            return UNKNOWN
         span = self.high - self.low
         place = 0.5 if span <= 0 else min(1.0, max(0.0, (value - self.low) / span))
         position = place * (len(self.colors) - 1)

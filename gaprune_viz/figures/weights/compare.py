@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
@@ -26,15 +26,15 @@ class Column:
         title: `A`, `B`, ...
         note: what the setting is.
         query: the address that loads it.
-        facts: label -> value, the same labels in every column.
-        table: its matrices: `layer`, `role`, `size` and the metrics.
+        facts: label -> value, the same labels in every column; none where nothing is known of it.
+        table: its matrices: `layer`, `role`, `size` and the metrics; None where nothing is known of it.
     """
 
     title: str
     note: str
     query: str
-    facts: Mapping[str, str]
-    table: pd.DataFrame
+    facts: Mapping[str, str] = field(default_factory=dict)
+    table: pd.DataFrame | None = None
 
 
 def board_html(columns: Sequence[Column], metric: str) -> str:
@@ -47,10 +47,10 @@ def board_html(columns: Sequence[Column], metric: str) -> str:
         "</span></th>"
         for i, c in enumerate(columns)
     )
-    labels = list(columns[0].facts) if columns else []
+    labels = next((list(c.facts) for c in columns if c.facts), [])
     rows = "".join(
         f'<tr><th scope="row">{escape(label)}</th>'
-        + "".join(f"<td>{escape(c.facts[label])}</td>" for c in columns)
+        + "".join(f"<td>{escape(c.facts.get(label, '-'))}</td>" for c in columns)
         + "</tr>"
         for label in labels
     )
@@ -120,14 +120,15 @@ def _points(value: float) -> str:
 
 
 def multiples_html(columns: Sequence[Column], metric: str) -> str:
-    if not columns:
+    known = [(column, column.table) for column in columns if column.table is not None]
+    if not known:
         return ""
     chosen = METRICS[metric]
-    every = [v for c in columns for v in c.table[metric].astype(float)]
+    every = [v for _, table in known for v in table[metric].astype(float)]
     colors, log = scale_of(chosen, every)
     parts = []
-    for column in columns:
-        merged = difference(column.table, column.table, metric)
+    for column, table in known:
+        merged = difference(table, table, metric)
         values = {
             (int(a), str(b)): float(v) for a, b, v in zip(merged["layer"], merged["role"], merged["a"], strict=True)
         }

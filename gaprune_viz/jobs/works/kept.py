@@ -14,7 +14,7 @@ from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.cached import EmbeddingCache, by_its_own_weights, embedding_cache
 from gaprune_viz.evaluation.mteb.estimate import Speed, measure_speed
-from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.evaluation.task_sources import load_task, task_stamp
 from gaprune_viz.evaluation.tasks import RetrievalTask, TaskEmbeddings
 from gaprune_viz.jobs.watching import Report, driven
 from gaprune_viz.jobs.works.cache import Cache
@@ -29,6 +29,7 @@ from gaprune_viz.pruning.pruned import Pruned, made_by_update, pruned
 from gaprune_viz.pruning.refit.from_analysis import Provenance, errors_analysed
 from gaprune_viz.pruning.structured.making import Planned, plan
 from gaprune_viz.pruning.structured.outline import Outline
+from gaprune_viz.storage.paths import named, stamp
 
 # Bytes: the bundled analysis takes 113 MB.
 MOST_DECODED = 192 * 2**20
@@ -44,6 +45,11 @@ def kept_under(analysis: Analysis, settings: Settings) -> Under:
 def masks_under(analysis: Analysis, settings: Settings) -> Under:
     """What their masks are kept under, whatever becomes of the weights that stay."""
     return kept_under(analysis, settings.mask_only)
+
+
+def dense_under(analysis: Analysis) -> tuple[str, str]:
+    """What the dense model of an analysis is known by: its name alone may have come to stand for other weights."""
+    return analysis.weights, analysis.run.model.key()
 
 
 @dataclass(frozen=True)
@@ -99,16 +105,16 @@ class Kept:
         return embedding_cache()
 
     def model(self, spec: ModelSpec) -> EmbeddingModel:
-        """A model."""
-        return self._models.get(spec.key(), lambda: load_model(spec))
+        """A model; one whose files have changed is loaded anew."""
+        return self._models.get((spec.key(), stamp(named(spec.model))), lambda: load_model(spec))
 
     def analysis(self, folder: str) -> Analysis:
         """The analysis in a folder."""
         return self._analyses.get(folder, lambda: _opened(Path(folder)))
 
     def task(self, source: str) -> RetrievalTask:
-        """A retrieval task by its source."""
-        return self._tasks.get(source, lambda: load_task(source))
+        """A retrieval task by its source; one whose files have changed is read anew."""
+        return self._tasks.get((source, task_stamp(source)), lambda: load_task(source))
 
     def dense(self, analysis: Analysis) -> EmbeddingModel:
         """The dense model of an analysis, its weights checked against the run."""
@@ -232,7 +238,7 @@ class Kept:
 
     def speed(self, analysis: Analysis) -> Speed:
         """How fast the dense model reads here; measured once."""
-        return self._speeds.get(analysis.run.model.key(), lambda: measure_speed(self.dense(analysis)))
+        return self._speeds.get(dense_under(analysis), lambda: measure_speed(self.dense(analysis)))
 
     def keep_retrained(self, analysis: Analysis, settings: Settings, model: EmbeddingModel) -> str:
         """Keep a retrained model for a while; its id, which nobody can guess."""
@@ -257,7 +263,7 @@ class Kept:
 
 def _embedded_under(analysis: Analysis, task: RetrievalTask, settings: Settings | None) -> tuple[Hashable, ...]:
     side = "dense" if settings is None else kept_under(analysis, settings)
-    return (analysis.run.model.key(), side, task.content_hash)
+    return (*dense_under(analysis), side, task.content_hash)
 
 
 def _opened(folder: Path) -> Analysis:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from gaprune_viz.errors import GapruneError
@@ -108,8 +108,10 @@ def module_types(look: Look, label: str) -> list[str]:
         found = []
         for module in modules:
             found.append(str(module["type"]))
+            folder = str(module.get("path", ""))
+            _refuse_outside(folder, label)
             if _last(found[-1]) in ("Router", "Asym"):
-                found += _routed(look, str(module.get("path", "")), label)
+                found += _routed(look, folder, label)
     except (LookupError, TypeError, AttributeError) as error:
         raise GapruneError(f"modules.json of {label} cannot be read.", "Save the model again.") from error
     return found
@@ -136,12 +138,14 @@ def _routed(look: Look, folder: str, label: str) -> list[str]:
     """The types of the modules that a router sends texts through.
 
     Raises:
-        GapruneError: it sends queries and documents through different models.
+        GapruneError: it sends queries and documents through different models, or names none of its own.
     """
     config = _router_config(look, folder)
     types, structure = _mapping(config.get("types")), _mapping(config.get("structure"))
     if not types or not structure:
         raise GapruneError(f"The router of {label} names no modules.", "Save the model again.")
+    for name in types:
+        _refuse_outside(str(name), label)
     first = {route: modules[0] for route, modules in structure.items()}
     if len(set(first.values())) > 1:
         names = ", ".join(f"{route}: {_last(str(types[name]))}" for route, name in first.items())
@@ -150,6 +154,19 @@ def _routed(look: Look, folder: str, label: str) -> list[str]:
             "Give one of them alone, for example by its folder in this one.",
         )
     return [str(kind) for kind in types.values()]
+
+
+def _refuse_outside(folder: str, label: str) -> None:
+    """Refuse a module's folder that is not in the model's own: somebody else's file would name what is read here.
+
+    Raises:
+        GapruneError: saying which.
+    """
+    place = PureWindowsPath(folder)
+    if place.root or place.drive or ".." in place.parts:
+        raise GapruneError(
+            f"A module of {label} lies outside of its folder: {folder[:80]!r}.", "Save the model again, as one folder."
+        )
 
 
 def _refuse_module(kind: str, label: str) -> None:

@@ -17,6 +17,7 @@ from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import STARTER_DOMAINS, CalibrationSpec, ModelSpec, RunSpec
 from gaprune_viz.data.hub import dataset_table, open_hub, parse_hub, refuse_large
 from gaprune_viz.data.schema import MAX_NOTES, MAX_TEXT, RawRow, Triplet, assemble, check_triplet, content_hash
+from gaprune_viz.data.sources.naming import sources_of
 from gaprune_viz.data.triplets import load_table, load_triplets
 from gaprune_viz.errors import GapruneError
 
@@ -220,3 +221,14 @@ class TestHub:
         assert done.stdout.strip() == (
             "The Hub cannot be reached for sentence-transformers/all-nli. Check the network, or give a local file."
         ), done.stderr
+
+
+def test_a_home_folder_is_where_it_is_for_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    lines = [json.dumps({"query": f"q{i}", "positive": f"p{i}", "negatives": [f"n{i}"]}) for i in range(4)]
+    (tmp_path / "a=b@1.jsonl").write_text("\n".join(lines))
+    assert len(load_triplets("~/a=b@1.jsonl").triplets) == 4
+    assert [source.place for source in sources_of("~/a=b@1.jsonl")] == ["~/a=b@1.jsonl"]
+    with pytest.raises(GapruneError, match="There is no starter"):
+        load_triplets("~nobody-of-this-name/x.jsonl")

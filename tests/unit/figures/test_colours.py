@@ -114,3 +114,17 @@ def test_reduced_motion_is_respected() -> None:
 def test_head_is_one_style_element() -> None:
     head = style.head()
     assert head.startswith("<style>") and head.endswith("</style>") and head.count("<") == 2 + SHEET.count("<")
+
+
+def test_colours_are_written_down_in_one_place() -> None:
+    package = assets().parent / "gaprune_viz"
+    files = [*package.rglob("*.py"), *(assets() / "js").rglob("*.js")]
+    found = {
+        f"{file.name}: {color}"
+        for file in files
+        if file.name != "scales.py"
+        for color in re.findall(r"""['"\s:](#[0-9a-fA-F]{6}|#[0-9a-fA-F]{3})(?=['";\s])""", file.read_text("utf-8"))
+    }
+    assert not found
+    used = set(re.findall(r"gv\.color\('([a-z-]+)'\)", "".join(file.read_text("utf-8") for file in files)))
+    assert used and used <= set(style.COLORS)

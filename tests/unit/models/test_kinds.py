@@ -231,3 +231,23 @@ def test_a_router_is_pruned_refitted_and_compared(tiny_bert: Path, tiny_triplets
     )
     for row, ranking in enumerate(dense.rankings.values()):
         np.testing.assert_allclose([score for _, score in ranking], sorted(both[row])[::-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("path", ["../other", "/srv/other", "a/../../b", "..\\other", "C:\\other", "\\\\host\\share"])
+def test_a_module_outside_of_its_folder_is_refused(path: str, tiny_bert: Path, tmp_path: Path) -> None:
+    copy = saved(tiny_bert, tmp_path / "one")
+    told = json.loads((copy / "modules.json").read_text())
+    (copy / "modules.json").write_text(json.dumps([*told[:1], {**told[1], "path": path}]))
+    assert "lies outside of its folder" in refusal(copy)
+    (copy / "modules.json").write_text(json.dumps([{**told[0], "path": path}, *told[1:]]))
+    assert "lies outside of its folder" in refusal(copy)
+
+
+def test_a_route_outside_of_its_folder_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
+    st = SentenceTransformer(str(tiny_bert), device="cpu", local_files_only=True)
+    router = modules.Router.for_query_document(list(st), list(st))  # pyright: ignore[reportArgumentType]
+    SentenceTransformer(modules=[router], device="cpu").save_pretrained(str(tmp_path / "out"), create_model_card=False)
+    path = tmp_path / "out" / "router_config.json"
+    name = next(iter(json.loads(path.read_text())["types"]))
+    path.write_text(path.read_text().replace(json.dumps(name), json.dumps(f"../{name}")))
+    assert "lies outside of its folder" in refusal(tmp_path / "out")

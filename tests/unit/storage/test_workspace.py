@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.storage.workspace import WORKSPACE_VARIABLE, clean, folder_bytes, whole_folder, workspace
+from gaprune_viz.storage.workspace import (
+    WORKSPACE_VARIABLE,
+    clean,
+    folder_bytes,
+    keep_upload,
+    upload_path,
+    whole_folder,
+    workspace,
+)
 from tests.unit.storage.results import MARKER, names, write
 
 
@@ -125,3 +133,22 @@ def test_the_longest_unused_analyses_go_first(tmp_path: Path) -> None:
     assert names(tmp_path) == ["analysis-middle", "analysis-new", "else"]
     assert sorted(clean(tmp_path, largest=0)) == ["analysis-middle", "analysis-new"]
     assert names(tmp_path) == ["else"]
+
+
+@pytest.mark.parametrize("name", ["-train.jsonl", "..-train.jsonl", "é b.jsonl", "a" * 60 + "-" * 75 + ".csv", ".-"])
+def test_an_upload_is_found_again_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("x")
+    kept = keep_upload(tmp_path / name, tmp_path)
+    assert upload_path(kept, tmp_path).read_text() == "x"
+    assert upload_path(kept, tmp_path).suffix == Path(name).suffix
+
+
+def test_what_goes_while_it_is_counted_counts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there").write_bytes(b"x" * 7)
+    (tmp_path / "analysis-a").mkdir()
+    found = [tmp_path / "there", tmp_path / "gone"]
+    monkeypatch.setattr(Path, "rglob", lambda *_: iter(found))
+    assert folder_bytes(tmp_path) == 7
+    monkeypatch.setattr(Path, "is_dir", lambda _: True)
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([tmp_path / "analysis-gone"]))
+    assert clean(tmp_path, largest=1_000) == []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.config import STARTER_DOMAINS
-from gaprune_viz.evaluation.mteb.catalogue import STARTER_PREFIX, BenchmarkTask
+from gaprune_viz.evaluation.mteb.catalogue import STARTER_PREFIX, BenchmarkTask, is_path
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.jobs.works.benchmarking import tasks_named
 
@@ -41,7 +41,7 @@ def _source(name: str) -> str:
     bare = name.removeprefix(STARTER_PREFIX)
     if bare in STARTER_DOMAINS:
         return bare
-    if name.startswith("ontology:") or any(mark in name for mark in "/\\~"):
+    if name.startswith("ontology:") or is_path(name):
         return name
     return f"hub:{name}"
 

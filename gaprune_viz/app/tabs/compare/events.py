@@ -43,8 +43,9 @@ def pin(tab: CompareTab, frame: Frame, values: Values) -> Changes:
     """Keep the settings of the moment."""
     try:
         changed = pinned(values[tab.pins], frame.view_of(values), frame.tuning.settings(values))
+        drawn = _drawn(tab, changed, values[tab.metric])
         gr.Info(f"Pinned as {NAMES[len(changed) - 1]}. Compare shows it.", duration=3)
-        return _drawn(tab, changed, values[tab.metric])
+        return drawn
     except GapruneError as error:
         warn(error)
         return {}

@@ -70,12 +70,15 @@ def board_html(pins: list[Pin], metric: str) -> str:
     columns, first = [], pins[0]
     for index, pin in enumerate(pins):
         view, settings = View(analysis=pin["analysis"]), _settings(pin)
-        now = live(view, settings)
-        same = pin["analysis"] == first["analysis"]
-        shared = _shared(now, _settings(first), settings) if same else "another analysis"
-        note = describe(settings)
-        query = query_of(settings, view, ())
-        columns.append(compare.Column(NAMES[index], note, query, _facts(now, shared), now.table))
+        note, query = describe(settings), query_of(settings, view, ())
+        try:
+            now = live(view, settings)
+            same = pin["analysis"] == first["analysis"]
+            shared = _shared(now, _settings(first), settings) if same else "another analysis"
+            columns.append(compare.Column(NAMES[index], note, query, _facts(now, shared), now.table))
+        except GapruneError as error:
+            # Its run may have been deleted: the other pins are compared all the same.
+            columns.append(compare.Column(NAMES[index], f"{note}. {error.message}", query))
     return compare.board_html(columns, metric if metric in METRICS else "pruned_fraction")
 
 

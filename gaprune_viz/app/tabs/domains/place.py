@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from gaprune_viz.config import digits
 from gaprune_viz.experiments.transfer.findings import rows_of
 
 SEPARATOR = "~"
@@ -79,4 +80,4 @@ class Place:
 
 def sparsities_of(document: Mapping[str, Any]) -> list[str]:
     """The sparsities of a map as an address has them, the smallest first."""
-    return [f"{value:g}" for value in sorted({one["sparsity"] for one in document["maps"]})]
+    return [digits(value) for value in sorted({one["sparsity"] for one in document["maps"]})]

@@ -12,6 +12,7 @@ from gaprune_viz.app.session.view import Shown
 from gaprune_viz.app.tabs.learn import view
 from gaprune_viz.app.tabs.learn.lesson import Lesson, build_lesson
 from gaprune_viz.app.tabs.learn.texts import ABOUT, CITE, WORDS
+from gaprune_viz.app.tour import STEPS
 from gaprune_viz.app.widgets.elements import html
 from gaprune_viz.app.widgets.events import Changes
 from gaprune_viz.criteria.registry import criteria
@@ -58,8 +59,8 @@ def build(frame: Frame, shown: Shown) -> LearnTab:
 
 def _tour_html() -> str:
     return (
-        '<section class="gv-panel"><h3>New here?</h3><p class="gv-sub">Eight short steps through this page, with the '
-        'real numbers of the analysis on screen.</p><p><button type="button" class="gv-tool gv-tool-main" '
+        f'<section class="gv-panel"><h3>New here?</h3><p class="gv-sub">{len(STEPS)} short steps through this page, '
+        'with the real numbers of the analysis on screen.</p><p><button type="button" class="gv-tool gv-tool-main" '
         'data-gv="tour">Take the tour</button></p></section>'
     )
 

@@ -7,13 +7,14 @@ import gradio as gr
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.tab import Wiring
 from gaprune_viz.app.session import runs
-from gaprune_viz.app.session.runs import run_choices, runs_table, visible_runs
+from gaprune_viz.app.session.runs import COLUMNS, run_choices, runs_table, visible_runs
 from gaprune_viz.app.tabs.runs.layout import RunsTab
 from gaprune_viz.app.widgets.events import CARRIES, ONCE, Changes, Values, listener, script
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import count
 
+ID = COLUMNS.index("Id")
 OPEN_JS = "(run) => { if (run) gv.go('run=' + run.replace(/^analysis-/, '')); }"
 # What the person thought better of is not sent.
 SURE_JS = """(...values) => {
@@ -58,10 +59,9 @@ def opened(tab: RunsTab, frame: Frame, values: Values) -> Changes:
 def clicked(tab: RunsTab, event: gr.SelectData) -> Changes:
     """Pick the analysis of a clicked row. The row itself and not its place: the table may be sorted or filtered."""
     sent = getattr(event, "row_value", None)
-    row = [str(value) for value in sent] if isinstance(sent, (list, tuple)) else []
-    table = runs_table().astype(str).to_numpy().tolist()
-    found = [run.id for run, line in zip(visible_runs(), table, strict=True) if line == row]
-    return {tab.pick: found[0], **chosen(tab, found[0])} if found else {}
+    row = list(sent) if isinstance(sent, (list, tuple)) else []
+    found = next((run.id for run in visible_runs() if [run.id] == row[ID : ID + 1]), None)
+    return {tab.pick: found, **chosen(tab, found)} if found else {}
 
 
 def chosen(tab: RunsTab, pick: str | None) -> Changes:

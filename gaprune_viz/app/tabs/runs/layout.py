@@ -12,7 +12,7 @@ from gaprune_viz.app.session.view import Shown
 from gaprune_viz.app.widgets.elements import html, with_files
 
 # Of the columns of `runs_table`, in pixels.
-WIDTHS: list[str | int] = ["150px", "140px", "110px", "100px", "80px", "90px", "90px", "150px", "220px"]
+WIDTHS: list[str | int] = ["150px", "140px", "110px", "100px", "80px", "90px", "90px", "150px", "220px", "220px"]
 
 
 @dataclass(frozen=True)
