@@ -153,21 +153,32 @@ def test_every_kind_of_work_leaves_its_process_there_and_gives_plain_values(
     assert Path(f"{tmp_path}/packed.zip").is_file()
 
 
-def test_whatever_it_does_when_it_is_killed_the_next_click_works(tiny_analysis: Path, tmp_path: Path) -> None:
+def test_killed_while_it_works_it_says_so_and_the_next_click_works(tiny_analysis: Path) -> None:
+    asking = Asking("retrain", long(tiny_analysis))
+    wait_for(lambda: any(step.stage.startswith("Retraining") or step.done for step in asking.steps))
+    pid = next(host.computing for host in process._hosts if host.computing)
+    os.kill(pid, signal.SIGKILL)
+    asking.join(60)
+    assert isinstance(asking.error, GapruneError)
+    assert "was ended (signal 9, Killed)" in asking.error.message
+    assert not alive(pid)
+    assert drain(lasting("compare", on(tiny_analysis, **COMPARE), never))[0].sides.pruned
+
+
+@pytest.mark.parametrize("work", ["explain", "compare"])
+def test_killed_before_it_has_heard_of_the_work_another_does_it(work: str, tiny_analysis: Path, tmp_path: Path) -> None:
     asked = kinds(tiny_analysis, tmp_path)
-    for work, values in asked.items():
-        drain(lasting("explain", asked["explain"], never))
-        pid = staying()
-        # Held, so that it is surely killed before it has an answer.
-        os.kill(pid, signal.SIGSTOP)
-        asking = Asking(work, values)
-        wait_for(computing)
-        os.kill(pid, signal.SIGKILL)
-        asking.join(60)
-        assert isinstance(asking.error, GapruneError), work
-        assert "was ended (signal 9, Killed)" in asking.error.message, work
-        assert not alive(pid)
-    assert drain(lasting("compare", asked["compare"], never))[0].sides.pruned
+    drain(lasting("explain", asked["explain"], never))
+    pid = staying()
+    # Held, so that it surely hears of nothing.
+    os.kill(pid, signal.SIGSTOP)
+    asking = Asking(work, asked[work])
+    wait_for(computing)
+    os.kill(pid, signal.SIGKILL)
+    asking.join(60)
+    assert asking.error is None
+    assert not alive(pid)
+    assert staying() != pid
 
 
 def test_one_that_is_killed_while_nobody_asks_is_made_anew(tiny_analysis: Path) -> None:
