@@ -17,7 +17,7 @@ from gaprune_viz.analysis.samples import ChosenData
 from gaprune_viz.analysis.scales import scales_of
 from gaprune_viz.analysis.summaries import histogram_rows, save_histograms, scope_medians, summary_row
 from gaprune_viz.calibration.collecting import SideResult
-from gaprune_viz.calibration.description import independent
+from gaprune_viz.calibration.description import resting_on
 from gaprune_viz.calibration.sources.kept import SOURCES_FILE, infos_of, read_sources, source_digests
 from gaprune_viz.calibration.statistics import (
     FORMAT,
@@ -129,7 +129,7 @@ def write(
             yield target.weight.float().cpu().contiguous(), read_tensor(folder, target.name, "fisher_domain")
 
     medians = scope_medians(pairs, sum(info.size for info in infos))
-    samples = {side: independent(document["data"][side]) for side in SIDES}
+    samples = {side: resting_on(document, side) for side in SIDES}
     builder, rows, histograms = SketchBuilder(infos, seed, sketch_cap, medians, samples), [], []
     totals: dict[str, float] = dict.fromkeys(SIDES, 0.0)
     over = np.cumsum(seconds := writing_seconds(targets)) / sum(seconds)

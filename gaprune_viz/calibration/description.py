@@ -104,6 +104,18 @@ def independent(side: Mapping[str, Any]) -> float:
     return float(side.get("queries", side["samples"]))
 
 
+def resting_on(document: Mapping[str, Any], side: str) -> float:
+    """On how many independent samples the Fisher information of a side rests.
+
+    Of several sources it is Kish's number, 1 / sum(w_s^2 / n_s): a source that weighs next to nothing adds next to
+    nothing. One that carries nothing is left out.
+    """
+    sources = [one for one in document.get("sources", ()) if one["side"] == side and one.get("mass") != 0]
+    if not sources:
+        return independent(document["data"][side])
+    return 1 / sum(one["weight"] ** 2 / independent(one) for one in sources)
+
+
 def gradients_of(document: Mapping[str, Any]) -> dict[str, bool]:
     """Of each side whether it has mean gradients; plain texts have none, and analyses of before knew no plain texts.
 

@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from gaprune_viz.calibration.compact.file import COMPACT_FILE, CompactStatistics
-from gaprune_viz.calibration.description import check_described, gradients_of, independent
+from gaprune_viz.calibration.description import check_described, gradients_of, resting_on
 from gaprune_viz.config import SIDES, RunSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.checksums import check, check_tensor
@@ -155,8 +155,8 @@ class Statistics:
         return tuple(m.name for m in self.matrices)
 
     def samples(self, side: str) -> float:
-        """On how many independent samples a side's Fisher information rests: triplets of one query count as one."""
-        return independent(self.document["data"][side])
+        """On how many independent samples a side's Fisher information rests: as `resting_on`."""
+        return resting_on(self.document, side)
 
     @property
     def exact(self) -> bool:

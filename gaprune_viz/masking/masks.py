@@ -233,10 +233,9 @@ def _prune_group(
 ) -> float:
     """Put the masks of one allocation group into `masks`; returns its threshold."""
     sizes = {name: shapes[name][0] * shapes[name][1] for name in names}
-    limits = {
-        name: (count_of(spec.floor, size), min(count_of(spec.ceiling, size), _room_in_rows(spec, shapes[name])))
-        for name, size in sizes.items()
-    }
+    mosts = {name: min(count_of(spec.ceiling, size), _room_in_rows(spec, shapes[name])) for name, size in sizes.items()}
+    # Counts of rows are rounded down row by row, and may leave less room than the floor asks for.
+    limits = {name: (min(count_of(spec.floor, size), mosts[name]), mosts[name]) for name, size in sizes.items()}
     wanted = min(count_of(spec.sparsity, sum(sizes.values())), sum(most for _, most in limits.values()))
     budget = wanted - sum(least for least, _ in limits.values())
 

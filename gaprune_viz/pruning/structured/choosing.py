@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from gaprune_viz.analysis.samples import choose_data
 from gaprune_viz.calibration.batching import Given, texts_in
 from gaprune_viz.config import SIDES, RunSpec
 from gaprune_viz.data.schema import PlainText
+from gaprune_viz.data.sources.naming import sides_of
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.models.encoder import EmbeddingModel
+from gaprune_viz.models.encoder import COSINE, EmbeddingModel, check_finite
 
 # Held out of each side: at most so many, and of a side that was calibrated whole this share.
 MOST, SHARE, LEAST = 128, 0.25, 4
@@ -44,7 +46,7 @@ class Texts:
 def split_texts(run: RunSpec, hashes: Mapping[str, str], model: EmbeddingModel) -> Texts:
     """Split what an analysis read.
 
-    Samples that were not analysed are held out where there are enough of them; else the last ones that were.
+    Samples that were not analysed are held out where there are enough of them; else some that were.
 
     Args:
         hashes: of the data, by side, as they were analysed.
@@ -64,7 +66,7 @@ def split_texts(run: RunSpec, hashes: Mapping[str, str], model: EmbeddingModel) 
         taken = set(data.chosen)
         spare = [sample for i, sample in enumerate(every) if i not in taken]
         wanted = min(MOST, int(len(chosen) * SHARE))
-        held = (spare if len(spare) >= wanted else chosen)[-wanted:] if wanted else []
+        held = _held_out(spare if len(spare) >= wanted else chosen, wanted, len(sides_of(run.calibration)[side]))
         seen = {text for sample in held for text in _answers(sample)}
         found.held[side] = held
         found.calibrated[side] = [s for s in chosen if not seen.intersection(_answers(s))]
@@ -75,6 +77,13 @@ def split_texts(run: RunSpec, hashes: Mapping[str, str], model: EmbeddingModel) 
                 "Give more data, or cut without a refit and without retraining.",
             )
     return found
+
+
+def _held_out(samples: Sequence[Given], wanted: int, sources: int) -> list[Given]:
+    """The last of some samples; where several sources follow one another, as many at even distances."""
+    if sources == 1 or not wanted:
+        return list(samples[len(samples) - wanted :])
+    return [samples[len(samples) - 1 - n * len(samples) // wanted] for n in reversed(range(wanted))]
 
 
 def _answers(sample: Given) -> tuple[str, ...]:
@@ -92,21 +101,33 @@ class Judge:
             for side, samples in held.items()
             if isinstance(samples[0], PlainText)
         }
+        for side, samples in held.items():
+            texts = [texts_in(sample)[0] for sample in samples]
+            check_finite(self._plain[side] if side in self._plain else dense.encode(texts, "query"), texts)
         self._dense = {side: self._value(dense, side) for side in held}
 
     def of_dense(self, model: EmbeddingModel) -> dict[str, float]:
         """How well a model answers, by side: mean reciprocal rank over the dense model's; of plain texts the mean
-        cosine with the dense model's embeddings."""
+        cosine with the dense model's embeddings. Embeddings that are not finite answer nothing."""
         return {side: self._value(model, side) / max(self._dense[side], 1e-9) for side in self.held}
 
     def _value(self, model: EmbeddingModel, side: str) -> float:
         samples = self.held[side]
         if side in self._plain:
             mine = model.directions([s.text for s in samples if isinstance(s, PlainText)])
-            return float((mine * self._plain[side]).sum(1).mean())
+            return float((mine * self._plain[side]).sum(1).mean()) if np.isfinite(mine).all() else 0.0
         texts = [texts_in(sample) for sample in samples]
         passages = list(dict.fromkeys(text for each in texts for text in each[1:]))
         place = {text: i for i, text in enumerate(passages)}
-        scores = model.directions([each[0] for each in texts], "query") @ model.directions(passages).T
+        scores = _likeness(model, model.encode([each[0] for each in texts], "query"), model.encode(passages))
+        if not np.isfinite(scores).all():
+            return 0.0
         own = scores[np.arange(len(texts)), [place[each[1]] for each in texts]]
         return float((1 / (scores >= own[:, None]).sum(1)).mean())
+
+
+def _likeness(model: EmbeddingModel, queries: np.ndarray, passages: np.ndarray) -> np.ndarray:
+    """How like every query is to every passage, by the model's own similarity: [queries, passages]."""
+    if model.similarity == COSINE:
+        return queries @ passages.T
+    return model.st.similarity(torch.from_numpy(queries), torch.from_numpy(passages)).numpy()

@@ -19,6 +19,7 @@ from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.opening import open_analysis, verify_analysis
 from gaprune_viz.analysis.planning import predict
 from gaprune_viz.analysis.sources.alignment import reweighed, source_alignment
+from gaprune_viz.calibration.description import resting_on
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.calibration.sources.kept import SOURCES_FILE, SourceStatistics
 from gaprune_viz.calibration.statistics import TENSOR_FILE, Statistics
@@ -275,3 +276,15 @@ def test_plain_texts_have_no_agreement(tiny_bert: Path, tmp_path: Path) -> None:
         live.preview(Settings(score=ScoreSpec(criterion="gga")))
     with pytest.raises(GapruneError, match="alignment is off"):
         source_alignment(open_analysis(place))
+
+
+def test_a_source_that_weighs_next_to_nothing_adds_next_to_nothing_to_what_a_side_rests_on() -> None:
+    sources = [
+        {"side": "domain", "weight": 0.99, "samples": 32, "mass": 1.0},
+        {"side": "domain", "weight": 0.01, "samples": 4_096, "mass": 1.0},
+        {"side": "general", "weight": 1.0, "samples": 64, "queries": 50, "mass": 1.0},
+    ]
+    document = {"data": {"domain": {"samples": 4_128}, "general": {"samples": 64}}, "sources": sources}
+    assert resting_on(document, "domain") == pytest.approx(1 / (0.99**2 / 32 + 0.01**2 / 4_096))
+    assert resting_on(document, "general") == 50
+    assert resting_on({"data": document["data"]}, "domain") == 4_128

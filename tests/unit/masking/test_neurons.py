@@ -68,6 +68,17 @@ def test_no_row_loses_more_than_its_ceiling_and_the_sparsity_is_exact(
         assert int((~masks[info.name]).sum(1).max()) <= count_of(ceiling, info.columns)
 
 
+@given(seeds, st.sampled_from([0.3, 0.55, 0.7]), st.sampled_from([0.0, 0.05]))
+def test_a_floor_that_rows_have_no_room_for_gives_way(seed: int, bound: float, above: float) -> None:
+    scores = scores_of(seed, UP, DOWN)
+    spec = MaskSpec(sparsity=bound, floor=bound, row_ceiling=bound + above)
+    masks = make_masks(scores, dict.fromkeys(scores, 0), spec).masks
+    for info in (UP, DOWN):
+        room = info.rows * count_of(bound + above, info.columns)
+        assert int((~masks[info.name]).sum()) >= min(count_of(bound, info.size), room)
+        assert int((~masks[info.name]).sum(1).max()) <= count_of(bound + above, info.columns)
+
+
 @given(seeds, st.sampled_from([0, 2]), st.sampled_from([{"row_ceiling": 0.9}, {}]))
 def test_masks_with_bounds_are_nested_in_sparsity(seed: int, levels: int, bounds: dict[str, float]) -> None:
     scores = scores_of(seed, UP, DOWN, levels=levels)
