@@ -7,6 +7,7 @@ Permutation Tests, 2000); the observed arrangement counts as one of them (Phipso
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 PERMUTATIONS = 400
 MOST_QUERIES = 500
 CUT = 10
-# Fewer queries have too few arrangements to tell anything apart.
-LEAST_QUERIES = 5
 LEVEL = 0.01
+# With fewer, a model that answers every query would hardly reach the level: nothing can be told apart.
+LEAST_ARRANGEMENTS = round(5 / LEVEL)
 
 
 class Ranked(Protocol):
@@ -42,17 +43,20 @@ class Chance:
         expected: the same where rankings are permuted, mean over permutations.
         p_value: share of permutations that reach as much, in (0, 1].
         queries: how many were looked at.
+        arrangements: in how many ways their rankings can be handed out, those of queries with the same answers being
+            alike.
     """
 
     observed: float
     expected: float
     p_value: float
     queries: int
+    arrangements: int
 
     @property
     def is_clear(self) -> bool:
-        """Whether the model is clearly above chance, or there are too few queries to say that it is not."""
-        return self.queries < LEAST_QUERIES or self.p_value <= LEVEL
+        """Whether the model is clearly above chance, or there are too few arrangements to say that it is not."""
+        return self.arrangements < LEAST_ARRANGEMENTS or self.p_value <= LEVEL
 
 
 def chance_of(task: RetrievalTask, found: Ranked, *, seed: int = 0) -> Chance:
@@ -72,7 +76,14 @@ def chance_of(task: RetrievalTask, found: Ranked, *, seed: int = 0) -> Chance:
     observed = float(worth[everywhere, everywhere].mean()) if asked else 0.0
     drawn = np.array([worth[everywhere, rng.permutation(len(asked))].mean() for _ in range(PERMUTATIONS)])
     reached = int(np.count_nonzero(drawn >= observed - 1e-12))
-    return Chance(observed, float(drawn.mean()), (1 + reached) / (1 + PERMUTATIONS), len(asked))
+    p_value = (1 + reached) / (1 + PERMUTATIONS)
+    return Chance(observed, float(drawn.mean()), p_value, len(asked), _arrangements(task, asked))
+
+
+def _arrangements(task: RetrievalTask, asked: Sequence[str]) -> int:
+    """Permutations of the queries that differ: queries of one cluster may change places, and nothing is another."""
+    _, sizes = np.unique(task.clusters(asked), return_counts=True)
+    return math.factorial(len(asked)) // math.prod(math.factorial(int(size)) for size in sizes)
 
 
 def _worth(tops: Sequence[Sequence[str]], grades: Sequence[Mapping[str, int]]) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from gaprune_viz.data.ontologies import ONTOLOGIES, OntologyTerm, ontology_corpus, parent_split
 from gaprune_viz.errors import GapruneError
@@ -25,11 +26,12 @@ def ontology_task(source: str, *, validation: bool = False) -> RetrievalTask:
     passage is asked for once, by its label.
 
     Args:
-        validation: the same from the other end of that order, so that a test and a validation task share no class
-            (as long as both together ask for fewer passages than there are).
+        validation: the same from the other end of that order, without the classes of the test task: the two share no
+            class, and of a large task the validation part is the smaller one.
 
     Raises:
-        GapruneError: a form or an ontology that is not known, or the package is not installed.
+        GapruneError: a form or an ontology that is not known, the package is not installed, or the test task leaves
+            too few passages for a validation task.
     """
     match = re.fullmatch(r"ontology:([A-Za-z]+)(?::(\d{1,6}))?", source)
     if match is None or (match[2] is not None and int(match[2]) < LEAST_PASSAGES):
@@ -48,14 +50,31 @@ def ontology_task(source: str, *, validation: bool = False) -> RetrievalTask:
     )
 
 
-def _whole_classes(name: str, wanted: int, from_the_end: bool) -> list[OntologyTerm]:
+def _whole_classes(name: str, wanted: int, validation: bool) -> list[OntologyTerm]:
     classes: dict[str, list[OntologyTerm]] = defaultdict(list)
     for term in ontology_corpus(name):
         if parent_split(term.parent) == "evaluation":
             classes[term.parent].append(term)
-    chosen: list[OntologyTerm] = []
     order = sorted(classes, key=lambda parent: hashlib.sha256(f"task {parent}".encode()).digest())
-    for parent in reversed(order) if from_the_end else order:
+    test = _first(classes, order, wanted)
+    if not validation:
+        return test
+    tested = {term.parent for term in test}
+    found = _first(classes, [parent for parent in reversed(order) if parent not in tested], wanted)
+    if len(found) < LEAST_PASSAGES:
+        there = sum(map(len, classes.values()))
+        raise GapruneError(
+            f"{PREFIX}{name}:{wanted} leaves {len(found)} of {there:,} passages to choose settings on, not "
+            f"{LEAST_PASSAGES}: the test task has the others.",
+            f"Ask for fewer, such as {PREFIX}{name}:{there // 2}.",
+        )
+    return found
+
+
+def _first(classes: Mapping[str, list[OntologyTerm]], order: Iterable[str], wanted: int) -> list[OntologyTerm]:
+    """Whole classes in some order, until there are as many terms."""
+    chosen: list[OntologyTerm] = []
+    for parent in order:
         if len(chosen) >= wanted:
             break
         chosen += classes[parent]

@@ -124,6 +124,19 @@ def sign_flip_test(
     return (1 + hits) / (1 + permutations)
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values of several tests, adjusted so that the chance of any false alarm among them stays what one has.
+
+    Holm (1979): the smallest is multiplied by how many there are, the next by one fewer, and none falls below one
+    before it.
+    """
+    adjusted, least = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = least
+    return adjusted
+
+
 def clustered(differences: np.ndarray, clusters: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Sum of the differences and number of queries of each cluster, float64 [clusters]."""
     values = _checked(differences)

@@ -13,6 +13,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import load_pair
 from gaprune_viz.evaluation.refitted_pair import refitted_pair
 from gaprune_viz.evaluation.task_sources import load_task
+from gaprune_viz.experiments.learned import refuse_learned
 from gaprune_viz.experiments.training import Curve, train
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.export import RESULT_FILE, export, read_masks
@@ -49,6 +50,7 @@ def retrain_export(
     calibration = RunSpec.parse(pair.document["run"]).calibration
     lessons = calibration_triplets(calibration, "domain", pair.pruned.directions)
     tasks = {"domain": load_task(task)} if task else None
+    refuse_learned(((one.name, one) for one in (tasks or {}).values()), [("the lessons", lessons.triplets)])
     checkpoint = out.with_name(f".{out.name}.checkpoint.safetensors")
     work = train(pair.pruned, found, masks, lessons.triplets, spec, tasks=tasks, checkpoint=checkpoint)
     trained = yield from relayed(work, lambda update: update.progress)

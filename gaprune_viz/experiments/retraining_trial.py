@@ -16,6 +16,7 @@ from gaprune_viz.config import RetrainSpec
 from gaprune_viz.evaluation.cached import CachedEncoder, EmbeddingCache
 from gaprune_viz.evaluation.retrieval import Evaluation, compare, evaluate
 from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
+from gaprune_viz.experiments.learned import refuse_learned
 from gaprune_viz.experiments.training import EVALUATE_EVERY, Curve, Update, texts_of, train, training_texts
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
@@ -89,8 +90,10 @@ def try_retraining(
         the trial.
 
     Raises:
-        GapruneError: fewer triplets than a batch, or a loss or an embedding that is not finite.
+        GapruneError: fewer triplets than a batch, a loss or an embedding that is not finite, or queries that are both
+            learned from and asked.
     """
+    refuse_learned(((task.name, task) for task in tasks.values()), [("the lessons", triplets)])
     every = max(1, min(EVALUATE_EVERY, spec.steps // 4))
     texts, lesson = sum(map(texts_of, tasks.values())), training_texts(spec, tasks, every)
     costs = {DENSE: texts, PRUNED: texts, RETRAINED: lesson, **({CONTROL: lesson} if control else {})}

@@ -10,6 +10,7 @@ import numpy as np
 
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import SIDES, ExecutorSpec, FrontierSpec
+from gaprune_viz.data.triplets import calibration_samples
 from gaprune_viz.evaluation.significance import paired_bootstrap
 from gaprune_viz.evaluation.tasks import RetrievalTask
 from gaprune_viz.experiments.executors.in_turn import done_in_turn
@@ -18,6 +19,7 @@ from gaprune_viz.experiments.frontier.bench import FrontierBench
 from gaprune_viz.experiments.frontier.by_workers import Whole, measured_by_workers, tasks_of
 from gaprune_viz.experiments.frontier.document import FRONTIER_FORMAT, write_document
 from gaprune_viz.experiments.frontier.rows import rows_of
+from gaprune_viz.experiments.learned import refuse_learned
 from gaprune_viz.versions import versions
 
 HERE = ExecutorSpec()
@@ -47,6 +49,9 @@ def run_frontier(
     with opened(executor, (analysis, folder)) as team:
         yield Progress("Loading the model", 0, 1, 0.0)
         bench, rows = FrontierBench(analysis, spec, folder), rows_of(spec)
+        if tasks_of(bench, rows):
+            # Once, here, and not in every worker: the texts of a BEIR folder are found with the model.
+            _refuse_learned(bench)
         if team is not None:
             yield from measured_by_workers(team, bench, rows)
     yield from done_in_turn(Whole(bench), tasks_of(bench, rows))
@@ -72,6 +77,16 @@ def run_frontier(
     }
     write_document(document, folder)
     return document
+
+
+def _refuse_learned(bench: FrontierBench) -> None:
+    """Refuse queries that the analysis was calibrated on."""
+    calibration = bench.statistics.run.calibration
+    read = [(side, calibration_samples(calibration, side, bench.dense.directions)) for side in SIDES]
+    refuse_learned(
+        ((task.name, task) for task in bench.tasks.values()),
+        [(f"the {side} side, {found.name}", found.samples) for side, found in read],
+    )
 
 
 def _row(

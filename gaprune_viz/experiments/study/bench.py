@@ -19,6 +19,7 @@ from gaprune_viz.evaluation.retrieval import METRICS, Evaluation, evaluate
 from gaprune_viz.evaluation.splits import validation_and_test
 from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.experiments.cells import content_key, study_cells
+from gaprune_viz.experiments.learned import refuse_learned
 from gaprune_viz.experiments.study.plan import Cell, calibration_of
 from gaprune_viz.experiments.training import train
 from gaprune_viz.masking.from_statistics import ExactScope
@@ -37,6 +38,9 @@ class Bench:
     Args:
         spec: the study.
         folder: where its analyses, cells and checkpoints are kept.
+
+    Raises:
+        GapruneError: whatever a person can put right, such as queries that are both learned from and asked.
     """
 
     def __init__(self, spec: StudySpec, folder: Path) -> None:
@@ -48,6 +52,10 @@ class Bench:
         self.model = load_model(spec.model)
         # Read once: a BEIR folder's hard negatives are found with the model. The domain's are also the lessons.
         self.triplets = {side: calibration_triplets(spec.calibration, side, self.model.directions) for side in SIDES}
+        refuse_learned(
+            ((task.name, task) for task in self.tasks.values()),
+            [(f"the {side} side, {found.name}", found.triplets) for side, found in self.triplets.items()],
+        )
         self.calibration_hash = {side: found.content_hash for side, found in self.triplets.items()}
         self._scopes: dict[str, Scoped] = {}
         self._latest = Latest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gaprune_viz.evaluation.significance import holm
 from gaprune_viz.experiments.study.tables import BASELINE
 from gaprune_viz.figures.kit.formatting import p_value
 
@@ -29,7 +30,10 @@ def dense_row(document: Mapping[str, Any], steps: int) -> Row | None:
 
 
 def findings(document: Mapping[str, Any]) -> list[str]:
-    """One sentence a sparsity and number of steps: which row keeps most of the domain, and whether that is clear."""
+    """One sentence a sparsity and number of steps: which row keeps most of the domain, and whether that is clear.
+
+    Its p-value is adjusted over the rows that it was picked among.
+    """
     told = []
     for steps in all_steps(document):
         rows = main_rows(document, steps)
@@ -73,8 +77,12 @@ def _sentence(cells: list[Row], sparsity: float, steps: int) -> str:
     over = best["sides"]["domain"].get("over_baseline")
     if over is None or best["row"] == BASELINE:
         return text + "."
-    verdict = "clear" if over["p"] < CLEAR else "not clear"
+    # The best was picked among all rows on these very queries: its p-value must answer for all of them.
+    tested = [r for r in cells if r["row"] != BASELINE and r["sides"]["domain"].get("over_baseline") is not None]
+    adjusted = holm([r["sides"]["domain"]["over_baseline"]["p"] for r in tested])[tested.index(best)]
+    among = f", adjusted for a pick among {len(tested)} rows (Holm)" if len(tested) > 1 else ""
+    verdict = "clear" if adjusted < CLEAR else "not clear"
     return (
-        f"{text}. That is {over['points']:+.1f} points on {BASELINE} (95 % {over['low']:+.1f} to {over['high']:+.1f}, "
-        f"p {p_value(over['p'])}: {verdict})."
+        f"{text}. That is {over['points']:+.1f} points on {BASELINE} (95 % of this row alone {over['low']:+.1f} to "
+        f"{over['high']:+.1f}; p {p_value(adjusted)}{among}: {verdict})."
     )

@@ -16,6 +16,7 @@ from gaprune_viz.data.triplets import check_source, load_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import RetrievalTask
+from gaprune_viz.experiments.learned import by_fold, refuse_learned, texts_of
 from gaprune_viz.storage.paths import named
 
 AT = "@"
@@ -130,9 +131,9 @@ def refuse_shared(sources: Sequence[Source], general: TripletSet) -> None:
     Raises:
         GapruneError: naming the sources and the first such text.
     """
-    texts = {source.names.label: _folded(_texts(source.triplets)) for source in sources}
+    texts = {source.names.label: by_fold(texts_of(source.triplets.triplets)) for source in sources}
     if all(source.triplets.content_hash != general.content_hash for source in sources):
-        texts["the general data"] = _folded(_texts(general))
+        texts["the general data"] = by_fold(texts_of(general.triplets))
     for (one, mine), (other, theirs) in combinations(texts.items(), 2):
         if shared := sorted(mine.keys() & theirs.keys()):
             raise GapruneError(
@@ -140,25 +141,12 @@ def refuse_shared(sources: Sequence[Source], general: TripletSet) -> None:
                 "one learns would count for the other.",
                 "Leave one of them out, or take these texts out of one.",
             )
-    for source in sources:
-        asked = _folded(source.task.queries.values())
-        for label, read in texts.items():
-            if shared := sorted(asked.keys() & read.keys()):
-                raise GapruneError(
-                    f"{len(shared):,} evaluation queries of {source.names.label} are calibration texts of {label}, "
-                    f"such as {asked[shared[0]][:60]!r}: the score would be of what was learned.",
-                    "Give a source whose calibration and evaluation have different queries.",
-                )
-
-
-def _texts(triplets: TripletSet) -> Iterable[str]:
-    for triplet in triplets.triplets:
-        yield from (triplet.query, triplet.positive)
-
-
-def _folded(texts: Iterable[str]) -> dict[str, str]:
-    """Texts by what they are without case and blanks."""
-    return {" ".join(text.casefold().split()): text for text in texts}
+    refuse_learned(
+        ((source.names.label, source.task) for source in sources),
+        [*((s.names.label, s.triplets.triplets) for s in sources), ("the general data", general.triplets)],
+        "Give a source whose calibration and evaluation have different queries.",
+        few=0,
+    )
 
 
 def drawn(sources: Sequence[Source], general: TripletSet, spec: TransferSpec, seed: int, embed: Embed) -> Drawn:

@@ -8,7 +8,7 @@ import pytrec_eval
 
 from gaprune_viz.analysis.guessing import guessing_note
 from gaprune_viz.data.schema import PlainText, Triplet
-from gaprune_viz.evaluation.chance import _worth, chance_of, remark
+from gaprune_viz.evaluation.chance import LEAST_ARRANGEMENTS, LEVEL, _worth, chance_of, remark
 from gaprune_viz.evaluation.comparison import comparison_document
 from gaprune_viz.evaluation.retrieval import Passage, RetrievalTask, compare, evaluate
 
@@ -60,6 +60,25 @@ def test_a_handful_of_queries_says_nothing() -> None:
     task = a_task(3, 10)
     found = evaluate(task, rows(np.ones((3, 4))), rows(np.ones((10, 4))))
     assert chance_of(task, found).is_clear
+
+
+@pytest.mark.parametrize(
+    ("queries", "passages", "enough"), [(6, 3, False), (6, 6, True), (5, 5, False), (30, 1, False)]
+)
+def test_queries_with_one_answer_count_once(queries: int, passages: int, enough: bool) -> None:
+    """A perfect model: six queries on three passages can be handed out in 90 ways, of which too many are as good."""
+    task = RetrievalTask.of(
+        "a task",
+        [Passage(f"p{i}", f"text {i}") for i in range(12)],
+        {f"q{i:02}": f"query {i}" for i in range(queries)},
+        {f"q{i:02}": {f"p{i % passages}": 1} for i in range(queries)},
+    )
+    corpus = np.eye(12, dtype=np.float32)
+    perfect = evaluate(task, corpus[[i % passages for i in range(queries)]], corpus)
+    chance = chance_of(task, perfect)
+    assert chance.observed == 1.0 and remark(chance) == ""
+    assert (chance.arrangements >= LEAST_ARRANGEMENTS) is enough
+    assert not enough or chance.p_value <= LEVEL
 
 
 def test_few_queries_with_one_ranking_for_all_are_at_chance() -> None:

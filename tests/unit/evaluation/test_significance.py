@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from gaprune_viz.evaluation import significance
-from gaprune_viz.evaluation.significance import paired_bootstrap, sign_flip_test
+from gaprune_viz.evaluation.significance import holm, paired_bootstrap, sign_flip_test
 
 
 def test_interval_covers_the_true_mean_as_often_as_it_says() -> None:
@@ -182,3 +182,8 @@ def test_bad_counts_are_refused() -> None:
         paired_bootstrap(np.ones(3), level=1.0)
     with pytest.raises(ValueError, match="permutations"):
         sign_flip_test(np.ones(3), permutations=0)
+
+
+def test_several_p_values_are_adjusted_as_holm_has_it() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0] and holm([0.2]) == [0.2] and holm([]) == []

@@ -58,6 +58,25 @@ def test_ontology_tasks_are_of_classes_that_calibration_does_not_see() -> None:
     assert test.corpus[0].embedding_text == test.corpus[0].text, "the title would give the answer away"
 
 
+@pytest.mark.parametrize(
+    ("source", "passages"),
+    [("ontology:mondo:3000", 1_835), ("ontology:chebi:4000", 3_032), ("ontology:chebi:300", 301)],
+)
+def test_a_large_ontology_task_leaves_its_classes_out_of_validation(source: str, passages: int) -> None:
+    validation, test = validation_and_test(source)
+    assert not validation.queries.keys() & test.queries.keys()
+    assert not {p.topic for p in validation.corpus} & {p.topic for p in test.corpus}
+    assert test.queries == load_task(source).queries
+    assert len(validation.queries) == passages
+
+
+def test_an_ontology_task_of_all_passages_leaves_none_to_choose_on() -> None:
+    with pytest.raises(GapruneError, match=r"ontology:mondo:6000 leaves 0 of 4,839 passages") as caught:
+        validation_and_test("ontology:mondo:6000")
+    assert "ontology:mondo:2419" in caught.value.hint
+    assert len(load_task("ontology:mondo:6000").queries) == 4_839
+
+
 @pytest.mark.parametrize("source", ["ontology:", "ontology:chebi:3", "ontology:chebi:x", "ontology:chebi:100:200"])
 def test_a_form_that_is_not_known(source: str) -> None:
     with pytest.raises(GapruneError, match="not an ontology task"):
