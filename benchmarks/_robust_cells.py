@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._robust_sources import Source, thinned
-from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.exact_scores import exact_scope
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.calibration.statistics import SPEC_FILE, Statistics
@@ -27,12 +27,12 @@ from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.experiments.cells import CellStore
 from gaprune_viz.masking.from_statistics import ExactScope
-from gaprune_viz.masking.neurons import waking_count
+from gaprune_viz.masking.neuron_masks import waking_count
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import masked
-from gaprune_viz.pruning.pruned import pruned
+from gaprune_viz.pruning.mask_and_refit import pruned
 
 FORMAT = 1
 LONGEST = 256

@@ -25,7 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import benchmarks._settled  # noqa: F401
-from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.exact_scores import exact_scope
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.samples import choose_data
 from gaprune_viz.calibration.progress import Progress, drain
@@ -42,13 +42,13 @@ from gaprune_viz.config import (
     StudySpec,
 )
 from gaprune_viz.config.presets import preset
-from gaprune_viz.evaluation.cached import EmbeddingCache
+from gaprune_viz.evaluation.embedding_cache import EmbeddingCache
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.experiments.recommend import recommend
 from gaprune_viz.experiments.retraining_trial import Trial, try_retraining
 from gaprune_viz.experiments.study.runner import run_study
 from gaprune_viz.experiments.sweep import SweepPlan, sweep
-from gaprune_viz.experiments.training import train
+from gaprune_viz.experiments.tracked_retraining import train
 from gaprune_viz.jobs.eta import Eta
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.pruning.refit.refit import refit

@@ -28,7 +28,7 @@ from benchmarks._empty_cells import Empty, open_empty
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, ExecutorSpec, ModelSpec, Sampling, Scope, StudySpec
 from gaprune_viz.experiments.executors.coordinator import ran
-from gaprune_viz.experiments.executors.opening import opened
+from gaprune_viz.experiments.executors.from_address import opened
 from gaprune_viz.experiments.executors.tasks import Answer, Source, Task
 from gaprune_viz.experiments.study.document import STUDY_FILE
 from gaprune_viz.experiments.study.plan import cells

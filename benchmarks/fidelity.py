@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _fidelity_document import render
 from _fidelity_published import SIDES, Tensors, flatten, measure_published
 
-from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.exact_scores import exact_scope
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.opening import open_analysis
 from gaprune_viz.calibration.progress import drain

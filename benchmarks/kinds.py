@@ -27,7 +27,7 @@ from benchmarks.calibration import SPEC, WORDS, triplets
 from gaprune_viz.calibration import domain_pass
 from gaprune_viz.calibration.batching import Given, plan_steps, texts_in
 from gaprune_viz.calibration.domain_pass import calibrate
-from gaprune_viz.calibration.estimates import Estimate
+from gaprune_viz.calibration.fisher_kinds import Estimate
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import Fisher, ModelSpec, Scope
 from gaprune_viz.data.schema import PlainText, Triplet

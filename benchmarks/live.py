@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._chromium import chromium, key_to_repaint
 from benchmarks._synthetic import SIZES, exact, synthetic, write
-from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.exact_scores import exact_scope, load_dense
 from gaprune_viz.app.page import Page, compose
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE

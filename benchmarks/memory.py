@@ -118,8 +118,8 @@ def child(run: RunSpec) -> dict[str, Any]:
     import sklearn.cluster  # noqa: F401
     from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: F401
 
+    from gaprune_viz.analysis.cost_estimate import predict
     from gaprune_viz.analysis.making import analyze
-    from gaprune_viz.analysis.planning import predict
     from gaprune_viz.calibration.progress import iterate
     from gaprune_viz.storage.workspace import folder_bytes
 

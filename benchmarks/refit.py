@@ -29,7 +29,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.exact_scores import exact_scope
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.samples import choose_data
 from gaprune_viz.calibration.batching import Given

@@ -22,7 +22,7 @@ _HOMES = {
     "analyze": "analysis.making",
     "drain": "calibration.progress",
     "open_analysis": "analysis.opening",
-    "diagnose": "analysis.exact",
+    "diagnose": "analysis.exact_scores",
     "prune": "pruning.export",
     "load_pair": "evaluation.comparison",
     "compare_models": "evaluation.comparison",

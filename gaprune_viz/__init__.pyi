@@ -1,7 +1,7 @@
 # What `__init__.py` loads when it is asked for, for type checkers; a test holds the two together.
 from typing import Final
 
-from gaprune_viz.analysis.exact import diagnose as diagnose
+from gaprune_viz.analysis.exact_scores import diagnose as diagnose
 from gaprune_viz.analysis.making import analyze as analyze
 from gaprune_viz.analysis.opening import open_analysis as open_analysis
 from gaprune_viz.calibration.progress import drain as drain

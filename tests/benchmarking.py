@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gaprune_viz.evaluation.mteb.catalogue import BenchmarkTask
+from gaprune_viz.evaluation.mteb.model_versions import Variant, under_mask
 from gaprune_viz.evaluation.mteb.running import Failure, Score, run
-from gaprune_viz.evaluation.mteb.variants import Variant, under_mask
 from gaprune_viz.evaluation.retrieval import Evaluation, evaluate
 from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.models.encoder import EmbeddingModel

@@ -34,7 +34,7 @@ from tests.commands import Result, Run
 from tests.servers import ELSEWHERE, close_servers
 
 if TYPE_CHECKING:
-    from gaprune_viz.evaluation.cached import CachedEncoder
+    from gaprune_viz.evaluation.embedding_cache import CachedEncoder
     from gaprune_viz.models.encoder import EmbeddingModel
     from tests.tiny_models import PaddingSide
 
@@ -126,7 +126,7 @@ def minilm() -> EmbeddingModel:
 @pytest.fixture(scope="session")
 def dense_minilm(minilm: EmbeddingModel) -> CachedEncoder:
     """The default model, which encodes the same texts once in a run, whatever the process."""
-    from gaprune_viz.evaluation.cached import CachedEncoder, embedding_cache
+    from gaprune_viz.evaluation.embedding_cache import CachedEncoder, embedding_cache
 
     return CachedEncoder(minilm, embedding_cache())
 
@@ -176,7 +176,7 @@ def _nothing_is_kept_for_the_next_file(request: pytest.FixtureRequest) -> Iterat
             end()
     yield
     close_servers()
-    for room, name in (("app.session.store", "STORE"), ("jobs.works.kept", "KEPT")):
+    for room, name in (("app.session.store", "STORE"), ("jobs.works.memory_cache", "KEPT")):
         module = sys.modules.get(f"gaprune_viz.{room}")
         if module is not None:
             getattr(module, name).clear()

@@ -17,7 +17,7 @@ import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
-from gaprune_viz.models.files.constructing import constructing
+from gaprune_viz.models.files.construction import constructing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

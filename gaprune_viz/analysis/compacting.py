@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.exact_scores import exact_scope
 from gaprune_viz.calibration.compact.file import COMPACT_FILE, STEPS, write_compact
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import (
@@ -24,7 +24,7 @@ from gaprune_viz.calibration.statistics import (
 from gaprune_viz.config import ScoreSpec, Settings
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.criteria.registry import CRITERIA
-from gaprune_viz.criteria.sources.over import OVER_SOURCES
+from gaprune_viz.criteria.sources.source_moments import OVER_SOURCES
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.storage.checksums import CHECKSUMS, seal

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gaprune_viz.analysis.guessing import guessing_note
+from gaprune_viz.analysis.loss_check import guessing_note
 from gaprune_viz.analysis.samples import ChosenData
-from gaprune_viz.analysis.scales import scales_of
+from gaprune_viz.analysis.score_scales import scales_of
 from gaprune_viz.analysis.summaries import histogram_rows, save_histograms, scope_medians, summary_row
 from gaprune_viz.calibration.collecting import SideResult
 from gaprune_viz.calibration.description import resting_on
-from gaprune_viz.calibration.sources.kept import SOURCES_FILE, infos_of, read_sources, source_digests
+from gaprune_viz.calibration.sources.source_statistics import SOURCES_FILE, infos_of, read_sources, source_digests
 from gaprune_viz.calibration.statistics import (
     FORMAT,
     HISTOGRAM_FILE,
@@ -32,7 +32,7 @@ from gaprune_viz.calibration.statistics import (
     read_tensor,
 )
 from gaprune_viz.config import SIDES, RunSpec
-from gaprune_viz.criteria.sources.over import over_sources
+from gaprune_viz.criteria.sources.source_moments import over_sources
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Inventory, Target
 from gaprune_viz.sketch.building import SketchBuilder

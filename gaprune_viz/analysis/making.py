@@ -12,10 +12,10 @@ from pathlib import Path
 
 from gaprune_viz.analysis.contents import describe, write, writing_seconds
 from gaprune_viz.analysis.samples import ChosenData, choose_data
-from gaprune_viz.analysis.sources.passing import Passed, mixed, passes_of, texts_of
+from gaprune_viz.analysis.sources.calibrating import Passed, mixed, passes_of, texts_of
 from gaprune_viz.calibration.collecting import collect
-from gaprune_viz.calibration.estimates import Estimate
-from gaprune_viz.calibration.processes import workers
+from gaprune_viz.calibration.distributed import workers
+from gaprune_viz.calibration.fisher_kinds import Estimate
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.run_plan import grouped
 from gaprune_viz.calibration.statistics import FORMAT, SPEC_FILE, Statistics

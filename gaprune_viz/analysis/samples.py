@@ -7,7 +7,7 @@ from typing import Any
 
 from gaprune_viz.calibration.batching import Given, texts_in
 from gaprune_viz.calibration.description import ALIGNMENT_OFF
-from gaprune_viz.calibration.processes import Workers
+from gaprune_viz.calibration.distributed import Workers
 from gaprune_viz.config import RunSpec
 from gaprune_viz.data.sampling import choose
 from gaprune_viz.data.schema import TripletSet

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.models.files.kinds import ADAPTER, folder_look, kind_of
+from gaprune_viz.models.files.checkpoint_kinds import ADAPTER, folder_look, kind_of
 from gaprune_viz.models.sources import name_and_revision, resolve_source, weight_hash
 
 

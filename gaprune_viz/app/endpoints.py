@@ -14,7 +14,7 @@ import numpy as np
 from gradio.events import api
 
 from gaprune_viz.analysis.opening import Analysis
-from gaprune_viz.app.frame.work import analysis_of, asked, begin, watched
+from gaprune_viz.app.frame.long_work import analysis_of, asked, begin, watched
 from gaprune_viz.app.session.access import DEMO, visitor
 from gaprune_viz.app.session.downloads import new_zip
 from gaprune_viz.app.session.store import STORE
@@ -37,8 +37,8 @@ from gaprune_viz.config.fields import field_name
 from gaprune_viz.config.presets import preset as preset_named
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.comparison import comparison_document
-from gaprune_viz.jobs.line import MOST_WAITING
-from gaprune_viz.jobs.watching import Work
+from gaprune_viz.jobs.job_queue import MOST_WAITING
+from gaprune_viz.jobs.watched_work import Work
 
 ENDPOINTS = ("analyze", "tune", "compare", "export")
 SPECS: dict[str, type[Spec]] = {"score": ScoreSpec, "mask": MaskSpec, "refit": RefitSpec, "structure": StructureSpec}

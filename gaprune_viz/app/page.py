@@ -9,29 +9,29 @@ from typing import Any
 import gradio as gr
 
 from gaprune_viz.app import endpoints
-from gaprune_viz.app.frame.collection import collection_picker
 from gaprune_viz.app.frame.components import Frame
-from gaprune_viz.app.frame.following import FIRST, Following, wire_opening, wire_tuning
-from gaprune_viz.app.frame.headline import headline_html
+from gaprune_viz.app.frame.cut_latency import wire_timing
 from gaprune_viz.app.frame.restoring import Restoration, wire_address
 from gaprune_viz.app.frame.run_events import wire_run
+from gaprune_viz.app.frame.search_collection import collection_picker
+from gaprune_viz.app.frame.summary_row import headline_html
 from gaprune_viz.app.frame.tab import Placed, Tab, Wiring
-from gaprune_viz.app.frame.timing import wire_timing
+from gaprune_viz.app.frame.updates import FIRST, Following, wire_opening, wire_tuning
 from gaprune_viz.app.session.access import DEMO, Access, visitor
-from gaprune_viz.app.session.closing import closed
-from gaprune_viz.app.session.guard import guard
-from gaprune_viz.app.session.sent import CheckedBlocks
+from gaprune_viz.app.session.event_guard import guard
+from gaprune_viz.app.session.page_closing import closed
+from gaprune_viz.app.session.sent_values import CheckedBlocks
 from gaprune_viz.app.session.view import Shown, View, run_line
 from gaprune_viz.app.sidebar import build_sidebar
 from gaprune_viz.app.tabs import TABS
 from gaprune_viz.app.tuning.bar import build_tuning
-from gaprune_viz.app.tuning.timing import build_timing
+from gaprune_viz.app.tuning.cut_latency_row import build_timing
 from gaprune_viz.app.widgets.elements import bell, html
 from gaprune_viz.app.widgets.events import report_progress_on
 from gaprune_viz.config import ServeSpec, Settings
 from gaprune_viz.config.presets import Preset
 from gaprune_viz.experiments.saved_presets import saved_presets
-from gaprune_viz.jobs import watching
+from gaprune_viz.jobs import watched_work
 
 TITLE = "gaprune_viz"
 
@@ -112,7 +112,7 @@ def _wire_closing(demo: gr.Blocks) -> None:
 
     def forget(request: gr.Request) -> None:
         who = visitor()
-        watching.stop(who.session)
+        watched_work.stop(who.session)
         who.access.forget(who.session)
         closed(demo, who.session, wholly=who.public)
 

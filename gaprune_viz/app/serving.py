@@ -18,18 +18,18 @@ from gaprune_viz.app import endpoints, tour
 from gaprune_viz.app.frame.tab import Tab
 from gaprune_viz.app.page import build
 from gaprune_viz.app.session.access import DEMO
-from gaprune_viz.app.session.closing import MOST_SESSIONS, keep_few_events
-from gaprune_viz.app.session.gate import REFUSALS, Gate
+from gaprune_viz.app.session.http_gate import REFUSALS, Gate
+from gaprune_viz.app.session.page_closing import MOST_SESSIONS, keep_few_events
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.tabs import TABS
-from gaprune_viz.app.tuning import playing
+from gaprune_viz.app.tuning import autoplay
 from gaprune_viz.app.widgets import scripts, style
-from gaprune_viz.app.widgets.first import First
+from gaprune_viz.app.widgets.early_scripts import First
 from gaprune_viz.config import ServeSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.experiments.executors import libraries
+from gaprune_viz.experiments.executors import library_loading
 from gaprune_viz.jobs import process, zerogpu
-from gaprune_viz.jobs.line import MOST_WAITING
+from gaprune_viz.jobs.job_queue import MOST_WAITING
 
 # Waiting jobs hold a thread each while they wait; sliders need threads of their own beside them.
 MOST_THREADS = MOST_WAITING + 40
@@ -53,7 +53,7 @@ _ON_LOAD = """<script>
 
 def address_parts(tabs: Sequence[Tab[Any]] = TABS) -> str:
     """Which parts of the address the browser keeps, for the page's script: those of the tabs, and Play's."""
-    return f"window.gvParts = {json.dumps([*(part for tab in tabs for part in tab.kept), playing.PART])};"
+    return f"window.gvParts = {json.dumps([*(part for tab in tabs for part in tab.kept), autoplay.PART])};"
 
 
 def theme() -> gr.Theme:
@@ -74,7 +74,7 @@ def warm_up(*, public: bool) -> None:
     """
     if zerogpu.available():
         # Its functions are forked off this process.
-        libraries.load()
+        library_loading.load()
 
     try:
         process.prepare(STORE.analysis(DEMO).folder, gives_way=public)
@@ -153,7 +153,7 @@ def launch(
             root_path=serve.root_path or None,
             theme=theme(),
             mcp_server=endpoints.mcp_installed() and not serve.public,
-            head=style.head() + scripts.head(tour.script(), playing.script(), address_parts(tabs)) + _ON_LOAD,
+            head=style.head() + scripts.head(tour.script(), autoplay.script(), address_parts(tabs)) + _ON_LOAD,
             max_file_size=serve.upload_limit,
             max_threads=MOST_THREADS,
             state_session_capacity=MOST_SESSIONS,

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gaprune_viz.calibration.batching import Chunk
-from gaprune_viz.calibration.estimates import Sweep
-from gaprune_viz.calibration.processes import Workers
+from gaprune_viz.calibration.distributed import Workers
+from gaprune_viz.calibration.fisher_kinds import Sweep
 from gaprune_viz.models.blocks import is_linear
 from gaprune_viz.models.targets import Target
 

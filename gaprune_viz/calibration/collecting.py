@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from gaprune_viz.calibration.batching import Given, Step, steps_of, tokens_of
+from gaprune_viz.calibration.distributed import Workers
 from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
-from gaprune_viz.calibration.estimates import Estimate
-from gaprune_viz.calibration.neurons import gates_of
-from gaprune_viz.calibration.processes import Workers
+from gaprune_viz.calibration.fisher_kinds import Estimate
+from gaprune_viz.calibration.neuron_activity import gates_of
 from gaprune_viz.calibration.progress import Progress, relayed
 from gaprune_viz.calibration.statistics import METADATA, TENSOR_FILE, tensor_shapes
 from gaprune_viz.models.encoder import EmbeddingModel

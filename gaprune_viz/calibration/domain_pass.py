@@ -3,7 +3,7 @@
 Forward and backward hooks give, for each target, its inputs `a` [tokens, in] and output gradients `d` [tokens, out]
 of a sum over samples. The samples are independent, so a sample's gradient is `d_i^T a_i` over the tokens of its own
 texts: one batched backward yields every per-sample gradient, and the weights themselves need no gradient. Whose sum it
-is, and how often, the kind of Fisher information decides (`calibration/estimates.py`).
+is, and how often, the kind of Fisher information decides (`calibration/fisher_kinds.py`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch import Tensor
 
 from gaprune_viz.calibration.accumulating import Accumulator, accumulators_of
 from gaprune_viz.calibration.batching import Given, Step, plan_steps, texts_in
-from gaprune_viz.calibration.estimates import Batch, Estimate, effective_samples, look, squared_in_all
-from gaprune_viz.calibration.neurons import NeuronSums, neuron_sums
-from gaprune_viz.calibration.processes import Workers
+from gaprune_viz.calibration.distributed import Workers
+from gaprune_viz.calibration.fisher_kinds import Batch, Estimate, effective_samples, look, squared_in_all
+from gaprune_viz.calibration.hooks import Recorder
+from gaprune_viz.calibration.neuron_activity import NeuronSums, neuron_sums
 from gaprune_viz.calibration.progress import Progress
-from gaprune_viz.calibration.recording import Recorder
 from gaprune_viz.data.schema import clusters_of
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
@@ -39,7 +39,7 @@ class DomainStatistics:
         grad: [out, in], mean over samples of the gradient of the contrastive loss; 0 for plain texts, which have none.
         act: [in], root mean square of the inputs over tokens.
         mean: [in], mean of the inputs over tokens; of `down` matrices only, whose inputs are neurons.
-        on: [in], share of tokens where the neuron is on (`calibration/neurons.py`); of `down` matrices only.
+        on: [in], share of tokens where the neuron is on (`calibration/neuron_activity.py`); of `down` matrices only.
         cut: [in], mean over samples of the squared change of the loss, to first order, where the neuron is taken out;
             of `down` matrices only. By text with the embedding kind.
         losses: float64 [samples], in the order of the samples; NaN for plain texts.

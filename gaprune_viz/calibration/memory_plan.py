@@ -11,8 +11,8 @@ import torch
 
 from gaprune_viz.calibration.accumulating import BLOCK_BYTES
 from gaprune_viz.calibration.batching import Step
-from gaprune_viz.calibration.estimates import Estimate
-from gaprune_viz.calibration.neurons import NEURON_BYTES
+from gaprune_viz.calibration.fisher_kinds import Estimate
+from gaprune_viz.calibration.neuron_activity import NEURON_BYTES
 from gaprune_viz.calibration.statistics import METADATA, tensor_shapes
 from gaprune_viz.config import SKETCH_CAP
 from gaprune_viz.errors import GapruneError, readable
@@ -54,7 +54,7 @@ class Plan:
         flops: floating-point operations.
         token_flops: those of a forward pass over one token.
         seconds: on this machine, at the speed it had when asked; None where nobody asked.
-        stages: the same by stage (`analysis/planning.py`).
+        stages: the same by stage (`analysis/cost_estimate.py`).
         prompts: what is put before `query` and `passage`, and the `source` of each.
         reading: the same for people.
         notes: what a person should know of the model, one sentence each.

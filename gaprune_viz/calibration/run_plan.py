@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gaprune_viz.calibration.batching import Given, steps_of, tokens_of
-from gaprune_viz.calibration.estimates import Estimate
+from gaprune_viz.calibration.fisher_kinds import Estimate
 from gaprune_viz.calibration.memory_plan import Passes, Plan, measure_speed, passes_of, plan
-from gaprune_viz.calibration.sources.kept import sources_bytes
+from gaprune_viz.calibration.sources.source_statistics import sources_bytes
 from gaprune_viz.config import SIDES, SKETCH_CAP, RunSpec
 from gaprune_viz.errors import readable
 from gaprune_viz.models.encoder import EmbeddingModel

@@ -74,7 +74,7 @@ class NeuronStatistics:
 
     Attributes:
         mean_domain, mean_general: mean activation over tokens.
-        on_domain, on_general: share of tokens where the neuron is on (`calibration/neurons.py`), 0 to 1.
+        on_domain, on_general: share of tokens where the neuron is on (`calibration/neuron_activity.py`), 0 to 1.
     """
 
     mean_domain: Tensor

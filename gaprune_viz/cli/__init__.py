@@ -13,13 +13,13 @@ from gaprune_viz.cli import (
     benchmarks,
     check,
     converting,
-    experiments,
     frontier,
     planning,
     serving,
     sources,
     speed,
     studies,
+    sweep,
     transfer,
 )
 from gaprune_viz.cli.base import app, speaks
@@ -35,7 +35,6 @@ __all__ = [
     "benchmarks",
     "check",
     "converting",
-    "experiments",
     "frontier",
     "main",
     "planning",
@@ -43,6 +42,7 @@ __all__ = [
     "sources",
     "speed",
     "studies",
+    "sweep",
     "transfer",
 ]
 

@@ -61,7 +61,7 @@ def analyze(
         return
     if out is None:
         raise GapruneError("analyze needs a folder for its result.", "Give one: --out DIR.")
-    from gaprune_viz.analysis.looking import look_first
+    from gaprune_viz.analysis.preflight import look_first
 
     look_first(run)
     from gaprune_viz.analysis import making
@@ -208,7 +208,7 @@ def explain(
     json_: Json = False,
 ) -> None:
     """Say why one weight is pruned or kept."""
-    from gaprune_viz.analysis.exact import scope_of
+    from gaprune_viz.analysis.exact_scores import scope_of
     from gaprune_viz.calibration.statistics import Statistics
 
     match = re.fullmatch(r"\s*(.+?)\[(\d+)\s*,\s*(\d+)\]\s*", weight)
@@ -237,7 +237,7 @@ def diagnose(
     json_: Json = False,
 ) -> None:
     """Say what decides the mask, counted over every weight."""
-    from gaprune_viz.analysis.exact import diagnose as decided
+    from gaprune_viz.analysis.exact_scores import diagnose as decided
     from gaprune_viz.calibration.description import NO_LABELS
     from gaprune_viz.masking.sentences import waking_sentence
 

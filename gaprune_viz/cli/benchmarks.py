@@ -84,7 +84,7 @@ def _give(
     """Write and print what was measured; nothing at all where nothing was."""
     if not scores:
         return
-    from gaprune_viz.cli.sweeps import write_csv
+    from gaprune_viz.cli.sweep_flags import write_csv
     from gaprune_viz.evaluation.mteb.model_card import attach, measured
     from gaprune_viz.evaluation.mteb.report import frame
 

@@ -44,7 +44,7 @@ def check(
 
     With --model, data are also counted in that model's tokens, and how many texts it would cut.
     """
-    from gaprune_viz.data.checking import refusal
+    from gaprune_viz.data.data_check import refusal
 
     try:
         if is_model(source):
@@ -64,7 +64,7 @@ def check(
 
 def is_model(source: str) -> bool:
     """Whether a name stands for a model: a folder with a model's files, the default, or an id of the Hub."""
-    from gaprune_viz.data.readers.opening import SUFFIXES
+    from gaprune_viz.data.readers.by_ending import SUFFIXES
 
     path = named(source)
     if path.is_dir():
@@ -77,9 +77,9 @@ def is_model(source: str) -> bool:
 
 def _model(spec: ModelSpec) -> tuple[list[str], dict[str, Any]]:
     try:
-        checking = importlib.import_module("gaprune_viz.models.checking")
+        checking = importlib.import_module("gaprune_viz.models.model_check")
     except ModuleNotFoundError as error:
-        if error.name != "gaprune_viz.models.checking":
+        if error.name != "gaprune_viz.models.model_check":
             raise
         raise GapruneError(
             f"{spec.model} is a model, and only data are checked here.", "`gaprune-viz plan --model` looks at a model."
@@ -97,7 +97,7 @@ def _plain(value: Any) -> str:
 def _data(
     source: str, flags: Flags, columns: str | None, left_out: float, against: Sequence[str]
 ) -> tuple[list[str], dict[str, Any]]:
-    from gaprune_viz.data.checking import check_data
+    from gaprune_viz.data.data_check import check_data
 
     # The spec knows the bounds of a share and the form of a mapping, and says what is wrong with them.
     spec = CalibrationSpec.parse({"domain": source, "domain_columns": columns, "left_out": left_out})

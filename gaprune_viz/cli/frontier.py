@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags, with_progress
-from gaprune_viz.cli.sweeps import split
+from gaprune_viz.cli.sweep_flags import split
 from gaprune_viz.config import ExecutorSpec, FrontierSpec, MaskSpec, RefitSpec, ScoreSpec, Settings
 
 

@@ -23,15 +23,15 @@ def plan_command(flags: Flags, json_: Json = False) -> None:
 
 def show_plan(run: RunSpec, json_: bool, refit: RefitSpec | None = None) -> None:
     """Predict a run, and a refit where it is on, and print it."""
-    from gaprune_viz.analysis.looking import look_first
+    from gaprune_viz.analysis.preflight import look_first
 
     look_first(run)
-    from gaprune_viz.analysis.planning import outlined, predict
+    from gaprune_viz.analysis.cost_estimate import outlined, predict
 
     outline = outlined(run)
     found, foreseen = predict(run, timed=True, outline=outline), None
     if refit is not None and refit.refit:
-        from gaprune_viz.pruning.refit.foreseen import foresee
+        from gaprune_viz.pruning.refit.cost_estimate import foresee
 
         foreseen = foresee(run, refit, outline)
     if json_:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags, with_progress
-from gaprune_viz.cli.sweeps import numbers, split
+from gaprune_viz.cli.sweep_flags import numbers, split
 from gaprune_viz.config import (
     CalibrationSpec,
     ExecutorSpec,
@@ -23,7 +23,7 @@ from gaprune_viz.config import (
 from gaprune_viz.errors import GapruneError
 
 if TYPE_CHECKING:
-    from gaprune_viz.experiments.foreseen import Foreseen
+    from gaprune_viz.experiments.cost_estimate import Foreseen
 
 INSIDE = ("model", "calibration", "retrain", "refit")
 LISTS = ("rows", "sparsities", "sample_sizes", "seeds")
@@ -70,12 +70,12 @@ def study(
     json_: Json = False,
 ) -> None:
     """Repeat the paper's table: criteria by sparsity, one-shot and retrained, with intervals. Run it again to go on."""
-    from gaprune_viz.experiments.study.report import write_report
+    from gaprune_viz.experiments.study.html_report import write_report
     from gaprune_viz.experiments.study.runner import run_study
 
     spec, executor = study_spec({**flags, **({"model": model} if model else {})}), build(ExecutorSpec, flags)
     if plan:
-        from gaprune_viz.experiments.study.foreseen import foresee_study
+        from gaprune_viz.experiments.study.cost_estimate import foresee_study
 
         show_foreseen(foresee_study(spec), executor, json_)
         return

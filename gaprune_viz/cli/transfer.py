@@ -9,7 +9,7 @@ import typer
 
 from gaprune_viz.cli.base import Flags, Json, app, build, print_json, spec_flags, with_progress
 from gaprune_viz.cli.studies import show_foreseen, whole_numbers
-from gaprune_viz.cli.sweeps import numbers, split
+from gaprune_viz.cli.sweep_flags import numbers, split
 from gaprune_viz.config import CalibrationSpec, ExecutorSpec, ModelSpec, RefitSpec, TransferSpec
 
 INSIDE = ("model", "calibration", "refit")
@@ -38,7 +38,7 @@ def transfer(
 
     spec, executor = transfer_spec({**flags, **({"model": model} if model else {})}), build(ExecutorSpec, flags)
     if plan:
-        from gaprune_viz.experiments.transfer.foreseen import foresee_transfer
+        from gaprune_viz.experiments.transfer.cost_estimate import foresee_transfer
 
         show_foreseen(foresee_transfer(spec), executor, json_)
         return

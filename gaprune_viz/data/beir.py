@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaprune_viz.config import LEFT_OUT
-from gaprune_viz.data.collections.places import CORPUS, QUERIES, TABLES, find, find_qrels, find_table
+from gaprune_viz.data.collections.file_discovery import CORPUS, QUERIES, TABLES, find, find_qrels, find_table
 from gaprune_viz.data.collections.qrels import read_qrels
 from gaprune_viz.data.collections.tables import Told, read_corpus, read_queries
 from gaprune_viz.data.shapes.passages import passage_text

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from gaprune_viz.data.files import MAX_ROWS, MIB
 from gaprune_viz.data.readers.table import Row, Table
+from gaprune_viz.data.text_files import MAX_ROWS, MIB
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.paths import named
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from gaprune_viz.config import LEFT_OUT
 from gaprune_viz.data.beir import read_beir
-from gaprune_viz.data.collections.opening import collection_folder, is_collection
+from gaprune_viz.data.collections.archives import collection_folder, is_collection
 from gaprune_viz.data.columns import FIELDS, TEXT, check_mapping, suggest
-from gaprune_viz.data.plain import text_columns
-from gaprune_viz.data.readers.opening import open_table
+from gaprune_viz.data.plain_texts import text_columns
+from gaprune_viz.data.readers.by_ending import open_table
 from gaprune_viz.data.readers.table import Table
 from gaprune_viz.data.schema import Notes, RawRow, ReadReport
 from gaprune_viz.data.shapes.pairs import collected

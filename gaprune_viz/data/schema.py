@@ -12,8 +12,8 @@ from typing import TypeVar
 import numpy as np
 
 from gaprune_viz.config import LEFT_OUT
-from gaprune_viz.data.files import MAX_ROWS, json_kind
-from gaprune_viz.data.leaving import Leaving
+from gaprune_viz.data.skipped_rows import Leaving
+from gaprune_viz.data.text_files import MAX_ROWS, json_kind
 from gaprune_viz.errors import GapruneError
 
 MAX_TEXT = 20_000

@@ -7,8 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from gaprune_viz.config import STARTER_DOMAINS
-from gaprune_viz.data.files import jsonl_objects
 from gaprune_viz.data.schema import Triplet
+from gaprune_viz.data.text_files import jsonl_objects
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.paths import assets
 

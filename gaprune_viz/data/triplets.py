@@ -8,15 +8,14 @@ from pathlib import Path
 
 from gaprune_viz.config import LEFT_OUT, STARTER_DOMAINS, CalibrationSpec, Fisher, column_mapping
 from gaprune_viz.data.beir import read_beir
-from gaprune_viz.data.collections.opening import collection_folder, is_collection
+from gaprune_viz.data.collections.archives import collection_folder, is_collection
 from gaprune_viz.data.columns import check_mapping
-from gaprune_viz.data.files import unreadable
 from gaprune_viz.data.hub import open_hub, parse_hub
 from gaprune_viz.data.mining import mine_rows
 from gaprune_viz.data.ontologies import ONTOLOGIES, ontology_triplets
-from gaprune_viz.data.plain import TextSet, read_texts, refuse_plain, text_columns
+from gaprune_viz.data.plain_texts import TextSet, read_texts, refuse_plain, text_columns
+from gaprune_viz.data.readers.by_ending import SUFFIXES, open_table
 from gaprune_viz.data.readers.encodings import tell
-from gaprune_viz.data.readers.opening import SUFFIXES, open_table
 from gaprune_viz.data.readers.table import Table
 from gaprune_viz.data.schema import Embed, Notes, RawRow, ReadReport, Triplet, TripletSet, assemble
 from gaprune_viz.data.shapes.pairs import collected
@@ -24,6 +23,7 @@ from gaprune_viz.data.shapes.rows import rows_of
 from gaprune_viz.data.sources.joining import Read, joined, refuse_small
 from gaprune_viz.data.sources.naming import sides_of
 from gaprune_viz.data.starter import starter_triplets
+from gaprune_viz.data.text_files import unreadable
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.workspace import UPLOAD_PREFIX, upload_path
 
@@ -76,7 +76,7 @@ def load_samples(
     seed: int = 0,
     left_out: float = LEFT_OUT,
 ) -> TripletSet | TextSet:
-    """Read, check and count triplets or plain texts (`data/plain.py` says which is which).
+    """Read, check and count triplets or plain texts (`data/plain_texts.py` says which is which).
 
     Args:
         source: as `load_triplets`; also a .txt file of one text a line, and the corpus.jsonl of a BEIR folder.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gaprune_viz.config import ModelSpec, RunSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.cached import CachedEncoder, embedding_cache
+from gaprune_viz.evaluation.embedding_cache import CachedEncoder, embedding_cache
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory

@@ -16,8 +16,8 @@ from gaprune_viz.evaluation.timing.workloads import in_turn, milliseconds, start
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
-from gaprune_viz.pruning.saving import weight_bytes
-from gaprune_viz.pruning.structured.silent import removable, shrink
+from gaprune_viz.pruning.model_folder import weight_bytes
+from gaprune_viz.pruning.structured.silent_neurons import removable, shrink
 
 TEXTS = 32
 ROUNDS = 5

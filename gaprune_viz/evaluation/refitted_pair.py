@@ -9,8 +9,8 @@ from pathlib import Path
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import RefitSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.cached import weights_hash
 from gaprune_viz.evaluation.comparison import PrunedPair
+from gaprune_viz.evaluation.embedding_cache import weights_hash
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.export import read_masks
 from gaprune_viz.pruning.refit.from_analysis import Provenance, refit_analysed, refit_document

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.chance import chance_of, remark
+from gaprune_viz.evaluation.chance_level import chance_of, remark
 from gaprune_viz.evaluation.ranking import RankedPassage, SideBySide, id_order, rank_of, side_by_side, similarity, top
 from gaprune_viz.evaluation.significance import RESAMPLES, paired_bootstrap, sign_flip_test
 from gaprune_viz.evaluation.task_sources import load_task

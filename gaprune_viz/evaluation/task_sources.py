@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gaprune_viz.config import IDENTICAL_IDS_MARK, STARTER_DOMAINS, IdenticalIds, task_source
 from gaprune_viz.data.beir import EVALUATION_SPLITS, BeirData, is_beir, queries_are_passages, read_beir
-from gaprune_viz.data.collections.opening import collection_folder, is_archive
+from gaprune_viz.data.collections.archives import collection_folder, is_archive
 from gaprune_viz.data.starter import starter_passages
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.tasks import BEIR_FOLDER, Passage, RetrievalTask

@@ -29,7 +29,7 @@ from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.evaluation.significance import paired_bootstrap, sign_flip_test
 from gaprune_viz.evaluation.tasks import RetrievalTask
 from gaprune_viz.experiments.cells import rounded
-from gaprune_viz.experiments.executors.opening import Team, opened
+from gaprune_viz.experiments.executors.from_address import Team, opened
 from gaprune_viz.experiments.search_bench import TEST, VALIDATION, SearchBench, measured_by_workers
 from gaprune_viz.models.encoder import EmbeddingModel
 

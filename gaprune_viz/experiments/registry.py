@@ -9,7 +9,7 @@ from typing import Any
 
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import SIDES, ExecutorSpec, Spec, StudySpec, TransferSpec
-from gaprune_viz.experiments.foreseen import Foreseen
+from gaprune_viz.experiments.cost_estimate import Foreseen
 
 Run = Callable[[Any, Path, ExecutorSpec], Generator[Progress, None, None]]
 
@@ -33,14 +33,14 @@ class Experiment:
 
 # Whoever lists them loads none of them.
 def _run_study(spec: StudySpec, folder: Path, executor: ExecutorSpec) -> Generator[Progress, None, None]:
-    from gaprune_viz.experiments.study.report import write_report
+    from gaprune_viz.experiments.study.html_report import write_report
     from gaprune_viz.experiments.study.runner import run_study
 
     write_report((yield from run_study(spec, folder, executor=executor)), folder)
 
 
 def _foresee_study(spec: StudySpec) -> Foreseen:
-    from gaprune_viz.experiments.study.foreseen import foresee_study
+    from gaprune_viz.experiments.study.cost_estimate import foresee_study
 
     return foresee_study(spec)
 
@@ -58,7 +58,7 @@ def _run_transfer(spec: TransferSpec, folder: Path, executor: ExecutorSpec) -> G
 
 
 def _foresee_transfer(spec: TransferSpec) -> Foreseen:
-    from gaprune_viz.experiments.transfer.foreseen import foresee_transfer
+    from gaprune_viz.experiments.transfer.cost_estimate import foresee_transfer
 
     return foresee_transfer(spec)
 

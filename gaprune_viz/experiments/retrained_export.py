@@ -14,7 +14,7 @@ from gaprune_viz.evaluation.comparison import load_pair
 from gaprune_viz.evaluation.refitted_pair import refitted_pair
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.experiments.learned import refuse_learned
-from gaprune_viz.experiments.training import Curve, train
+from gaprune_viz.experiments.tracked_retraining import Curve, train
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.export import RESULT_FILE, export, read_masks
 from gaprune_viz.pruning.model_card import model_card

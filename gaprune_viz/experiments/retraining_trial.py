@@ -13,11 +13,11 @@ from torch import Tensor
 from gaprune_viz.calibration.batching import Sample
 from gaprune_viz.calibration.progress import Phases, Progress, relayed
 from gaprune_viz.config import RetrainSpec
-from gaprune_viz.evaluation.cached import CachedEncoder, EmbeddingCache
+from gaprune_viz.evaluation.embedding_cache import CachedEncoder, EmbeddingCache
 from gaprune_viz.evaluation.retrieval import Evaluation, compare, evaluate
 from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.experiments.learned import refuse_learned
-from gaprune_viz.experiments.training import EVALUATE_EVERY, Curve, Update, texts_of, train, training_texts
+from gaprune_viz.experiments.tracked_retraining import EVALUATE_EVERY, Curve, Update, texts_of, train, training_texts
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.exact_scores import exact_scope, load_dense
 from gaprune_viz.calibration.progress import Progress, drain
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import SIDES, RecommendSpec, Settings
@@ -21,12 +21,12 @@ from gaprune_viz.evaluation.splits import validation_and_test
 from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.experiments.cells import content_key, study_cells
 from gaprune_viz.experiments.executors.coordinator import ran
-from gaprune_viz.experiments.executors.opening import Team
+from gaprune_viz.experiments.executors.from_address import Team
 from gaprune_viz.experiments.executors.tasks import Source, Task, refuse_failed
-from gaprune_viz.experiments.training import texts_of
+from gaprune_viz.experiments.tracked_retraining import texts_of
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.pruning.applying import masked
-from gaprune_viz.pruning.pruned import Latest, Pruned, pruned
+from gaprune_viz.pruning.mask_and_refit import Latest, Pruned, pruned
 
 FOLDER = "recommend"
 VALIDATION, TEST = "validation", "test"

@@ -1,11 +1,11 @@
 """The side that computes: `python -m gaprune_viz.jobs.host`.
 
 It loads the libraries once, then forks, so that work begins at once. An analysis or a sweep has a clean process of its
-own; all other work is done by one that stays (`lasting`), with models and masks from the time before. Where there is no
-safe fork the host computes itself: what lasts, one after another; an analysis or a sweep, and then it ends.
+own; all other work is done by one that stays (`persistent_process`), with models and masks from the time before. Where
+there is no safe fork the host computes itself: what lasts, one after another; an analysis or a sweep, and then it ends.
 
 A request is one line of JSON on standard input: the name of the work, its values, environment and working folder; every
-answer is one line of JSON (`answering`).
+answer is one line of JSON (`messages`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import Any, NoReturn, TextIO
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.progress import Progress, iterate
 from gaprune_viz.config import ExecutorSpec, RunSpec
-from gaprune_viz.experiments.executors import libraries
-from gaprune_viz.experiments.executors.libraries import FORKS
+from gaprune_viz.experiments.executors import library_loading
+from gaprune_viz.experiments.executors.library_loading import FORKS
 from gaprune_viz.experiments.registry import EXPERIMENTS
 from gaprune_viz.experiments.sweep import SweepPlan, sweep
-from gaprune_viz.jobs.answering import ErrorsTold, pack, take_over, tell
-from gaprune_viz.jobs.lasting import Lasting, serve, stop_when_asked
+from gaprune_viz.jobs.messages import ErrorsTold, pack, take_over, tell
+from gaprune_viz.jobs.persistent_process import Lasting, serve, stop_when_asked
 from gaprune_viz.models.memory import enough_memory
 
 # Of the system's priorities, 0 to 19: whoever moves a slider meanwhile comes first, and who waits for a ranking before
@@ -45,7 +45,7 @@ def main() -> None:
     # Ctrl-C at a terminal reaches all its processes; the page that asked decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _give_way(AWAITED)
-    libraries.load()
+    library_loading.load()
     if FORKS:
         _fork_for_each(answers)
     else:

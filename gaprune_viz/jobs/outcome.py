@@ -6,7 +6,7 @@ import signal
 from typing import Any
 
 from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.jobs.answering import unpack
+from gaprune_viz.jobs.messages import unpack
 
 
 class Unforeseen(RuntimeError):
@@ -17,7 +17,7 @@ def outcome(said: dict[str, Any]) -> Any:
     """What the work returned, or the error that ended it.
 
     Args:
-        said: all its answers (`answering`), put together.
+        said: all its answers (`messages`), put together.
 
     Raises:
         Cancelled: it was asked to stop.

@@ -23,11 +23,11 @@ from gaprune_viz.calibration.progress import Progress, drain
 from gaprune_viz.config import RunSpec
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.experiments.sweep import COLUMNS, SweepPlan
-from gaprune_viz.jobs.answering import unpack
+from gaprune_viz.jobs.messages import unpack
 from gaprune_viz.jobs.outcome import Unforeseen, outcome
-from gaprune_viz.jobs.preparing import Preparation
+from gaprune_viz.jobs.preloading import Preparation
 from gaprune_viz.jobs.threads import settle
-from gaprune_viz.jobs.works.desk import quiet
+from gaprune_viz.jobs.works.work_context import quiet
 
 POLL_SECONDS = 0.1
 # How long a process that was asked to stop may take to tidy up; killed, one that stays would lose what it has loaded.

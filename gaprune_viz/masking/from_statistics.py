@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gaprune_viz.calibration.sources.kept import SourceStatistics
+from gaprune_viz.calibration.sources.source_statistics import SourceStatistics
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import SIDES, Alignment, Allocation, ScoreSpec, Settings
 from gaprune_viz.criteria.alignment import align_matrix
@@ -20,10 +20,10 @@ from gaprune_viz.criteria.diagnostics import rank_correlation
 from gaprune_viz.criteria.fisher_estimate import estimate
 from gaprune_viz.criteria.registry import criterion, settled
 from gaprune_viz.criteria.scoring import alignment_of, kappa_of, lacking, numbers_of, score_weights, terms_of
-from gaprune_viz.criteria.sources.over import OVER_SOURCES, over_sources
+from gaprune_viz.criteria.sources.source_moments import OVER_SOURCES, over_sources
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.masks import MaskResult, make_masks_streaming, rank_of, sparsity_of, zeros_of
-from gaprune_viz.masking.neurons import WholeNeurons, waking_count
+from gaprune_viz.masking.neuron_masks import WholeNeurons, waking_count
 from gaprune_viz.masking.sentences import beyond_preview, explain_weight, plain_sentence
 
 

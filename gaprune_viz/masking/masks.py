@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gaprune_viz.config import Allocation, MaskSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.masking.neurons import capped
+from gaprune_viz.masking.neuron_masks import capped
 from gaprune_viz.masking.order_statistics import last_of, last_of_streamed, lowest
 
 ScoreOf = Callable[[str], Tensor]

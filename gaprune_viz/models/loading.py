@@ -9,10 +9,10 @@ import torch
 
 from gaprune_viz.config import ModelSpec, Pooling
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.models.device_placement import Placement, place, refuse_offloaded
 from gaprune_viz.models.encoder import COSINE, EmbeddingModel, transformer_of
 from gaprune_viz.models.files.adapters import merged
-from gaprune_viz.models.files.constructing import constructing
-from gaprune_viz.models.files.kinds import (
+from gaprune_viz.models.files.checkpoint_kinds import (
     ADAPTER,
     PLAIN,
     Look,
@@ -21,9 +21,9 @@ from gaprune_viz.models.files.kinds import (
     reader_folder,
     refuse_other_weights,
 )
+from gaprune_viz.models.files.construction import constructing
 from gaprune_viz.models.files.special_tokens import keep_promises
 from gaprune_viz.models.load_errors import plain_errors, works
-from gaprune_viz.models.placement import Placement, place, refuse_offloaded
 from gaprune_viz.models.probing import is_causal, padding_moves
 from gaprune_viz.models.prompts import REGISTRY, Prompts, prompts_of, told
 from gaprune_viz.models.sources import base_folder, downloaded, locate, weight_hash

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.blocks import find_blocks, is_conv1d, is_linear
-from gaprune_viz.models.files.constructing import constructing
+from gaprune_viz.models.files.construction import constructing
 from gaprune_viz.models.roles import ATTENTION_ROLES, MLP_ROLES, role_by_name
 
 Shape = tuple[int, int]

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from gaprune_viz.config import DEFAULT_MODEL, ModelSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.files.adapters import base_name
+from gaprune_viz.models.files.checkpoint_kinds import Look, folder_look, refuse_empty
 from gaprune_viz.models.files.hub_cache import entry_name, snapshot_in
-from gaprune_viz.models.files.kinds import Look, folder_look, refuse_empty
 from gaprune_viz.models.load_errors import plain_errors
 from gaprune_viz.storage.paths import named
 

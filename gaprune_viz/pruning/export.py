@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.exact_scores import exact_scope, load_dense
 from gaprune_viz.calibration.progress import Progress, drain
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import Settings
@@ -18,11 +18,11 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
+from gaprune_viz.pruning.mask_and_refit import pruned
 from gaprune_viz.pruning.model_card import model_card
+from gaprune_viz.pruning.model_folder import MASK_FILE, RESULT_FILE, save_model, write_words
 from gaprune_viz.pruning.packing import pack
-from gaprune_viz.pruning.pruned import pruned
 from gaprune_viz.pruning.refit.from_analysis import refit_document, update_document
-from gaprune_viz.pruning.saving import MASK_FILE, RESULT_FILE, save_model, write_words
 from gaprune_viz.pruning.structured.exporting import cutting
 from gaprune_viz.storage.json_files import stored_json
 from gaprune_viz.storage.workspace import whole_folder

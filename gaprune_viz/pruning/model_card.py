@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gaprune_viz.models.prompts import told
-from gaprune_viz.pruning.structured.card import PAPER, front_matter, structured_card
+from gaprune_viz.pruning.structured.model_card import PAPER, front_matter, structured_card
 
 
 def model_card(document: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.pruning.saving import MASK_FILE, RESULT_FILE
+from gaprune_viz.pruning.model_folder import MASK_FILE, RESULT_FILE
 from gaprune_viz.storage.workspace import whole_folder
 
 PACKED = ".packed.safetensors"

@@ -25,7 +25,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target, inventory
 from gaprune_viz.pruning.checkpoints import load_checkpoint, save_checkpoint
-from gaprune_viz.pruning.lessons import Lesson, batches_of, lesson_of, positives_of
+from gaprune_viz.pruning.retraining_batches import Lesson, batches_of, lesson_of, positives_of
 
 CHECKPOINT_EVERY = 25
 

@@ -20,7 +20,7 @@ from gaprune_viz.calibration.statistics import MatrixInfo
 from gaprune_viz.config import SIDES, Alignment, FisherEstimate
 from gaprune_viz.criteria.alignment import correlation, sign_agreement
 from gaprune_viz.criteria.criterion import WeightStatistics
-from gaprune_viz.criteria.sources.over import OVER_SOURCES, over_sources
+from gaprune_viz.criteria.sources.source_moments import OVER_SOURCES, over_sources
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.array_files import DAMAGED, read_arrays
 

@@ -19,10 +19,10 @@ from gaprune_viz.criteria.registry import criteria, criterion, settled
 from gaprune_viz.criteria.scoring import alignment_of, kappa_of, lacking, numbers_of
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.masking.sentences import plain_sentence
-from gaprune_viz.sketch.cutting import SketchCutting, within_rows
 from gaprune_viz.sketch.preview import Density, Overlaps, Points, Preview
 from gaprune_viz.sketch.ranked import SampleView, Scored
 from gaprune_viz.sketch.sample import Sketch
+from gaprune_viz.sketch.sampled_masks import SketchCutting, within_rows
 
 STARVED = 0.95
 SCORE_BINS = 96

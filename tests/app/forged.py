@@ -23,7 +23,7 @@ from gradio.state_holder import SessionState
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from gaprune_viz.app.frame import work
+from gaprune_viz.app.frame import long_work
 from gaprune_viz.app.widgets.events import COMPUTE
 from gaprune_viz.config import MaskSpec, ScoreSpec
 from tests.app.served import Caller
@@ -113,7 +113,7 @@ class Direct:
                 return
             if time.monotonic() > until and not answer.stopped:
                 answer.stopped = True
-                work.stop(request)
+                long_work.stop(request)
 
 
 def events(demo: gr.Blocks, *, heavy: bool) -> list[BlockFunction]:
@@ -262,7 +262,7 @@ def check_error(error: Exception, hidden: Sequence[str], *, shown: bool) -> None
 
 
 def ours(error: BaseException) -> bool:
-    """Whether it passed through our code; `sent` only looks at what gradio is to read."""
+    """Whether it passed through our code; `sent_values` only looks at what gradio is to read."""
     trace = error.__traceback__
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename

@@ -13,10 +13,10 @@ import pytest
 
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import Access, Visitor, visit
-from gaprune_viz.app.session.guard import address_of, guard, without_paths
+from gaprune_viz.app.session.event_guard import address_of, guard, without_paths
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
-from gaprune_viz.app.tabs.benchmark.choosing import chosen_names
+from gaprune_viz.app.tabs.benchmark.task_picker import chosen_names
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, ServeSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.workspace import keep_upload, upload_path, workspace

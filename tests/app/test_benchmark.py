@@ -9,15 +9,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gaprune_viz.app.frame import work
+from gaprune_viz.app.frame import long_work
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import Access, Visitor, visit, visitor
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.benchmark import events as benchmark_events
-from gaprune_viz.app.tabs.benchmark import training as training_events
-from gaprune_viz.app.tabs.benchmark.choosing import chosen_tasks
-from gaprune_viz.app.tabs.benchmark.retraining import FIELDS, spec_from
+from gaprune_viz.app.tabs.benchmark import retraining_events as training_events
+from gaprune_viz.app.tabs.benchmark.retraining_panel import FIELDS, spec_from
+from gaprune_viz.app.tabs.benchmark.task_picker import chosen_tasks
 from gaprune_viz.config import MaskSpec, RetrainSpec, ScoreSpec, ServeSpec, Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import compare_models, load_pair
@@ -109,7 +109,7 @@ def test_a_stopped_benchmark_keeps_the_scores_that_are_there(page: Page, held: H
     for step in steps:
         out |= step
         if tab.table in step:
-            work.stop(REQUEST)
+            long_work.stop(REQUEST)
     assert "Stopped" in plain(out[tab.progress])
     assert next(iter(out[tab.table]["value"]["Task"])) == "starter:chemistry"
     assert tab.csv not in out
@@ -117,9 +117,9 @@ def test_a_stopped_benchmark_keeps_the_scores_that_are_there(page: Page, held: H
 
 def test_stop_reaches_every_piece_of_work_that_a_handler_does() -> None:
     """On a new page the analysis is made first; what comes after it has the same flag."""
-    flag = work.begin(REQUEST)
-    list(work.watched(lambda report, stopped: 1, flag))
-    work.stop(REQUEST)
+    flag = long_work.begin(REQUEST)
+    list(long_work.watched(lambda report, stopped: 1, flag))
+    long_work.stop(REQUEST)
     assert flag.is_set()
 
 
@@ -152,7 +152,7 @@ def test_retraining_ends_with_a_model_that_a_benchmark_takes(page: Page, held: H
     assert result["Pruned"][0] == table["Domain: nDCG@10"][1]
     with pytest.raises(GapruneError, match="other settings"):
         asked = {"names": ["starter:chemistry"], "kept": kept}
-        work.asked("benchmark", STORE.analysis(view.analysis), Settings(), lambda *_: None, lambda: False, **asked)
+        long_work.asked("benchmark", STORE.analysis(view.analysis), Settings(), lambda *_: None, lambda: False, **asked)
     said = merged(run(page, held, view, picked(["starter:chemistry"]), "unknown", True))[tab.progress]
     assert "no longer kept" in plain(said)
 
@@ -163,7 +163,7 @@ def test_a_stopped_retraining_keeps_its_curve(page: Page, held: Held, view: View
     for step in retrain(page, held, view, steps=5_000, control=False):
         out |= step
         if panel.loss in step:
-            work.stop(REQUEST)
+            long_work.stop(REQUEST)
     assert "Stopped" in plain(out[panel.progress])
     assert out[panel.loss]["visible"]
     assert panel.table not in out

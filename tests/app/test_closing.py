@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from gaprune_viz.app import launch
-from gaprune_viz.app.session.closing import MOST_EVENTS, MOST_SESSIONS
+from gaprune_viz.app.session.page_closing import MOST_EVENTS, MOST_SESSIONS
 from gaprune_viz.config import ServeSpec
-from gaprune_viz.jobs.line import LINE
+from gaprune_viz.jobs.job_queue import LINE
 from tests.app.served import Caller, open_tab, wait_for
 
 TAB = "tab-0123456789"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gaprune_viz.analysis.compacting import compacted
-from gaprune_viz.analysis.exact import load_dense
-from gaprune_viz.app.frame import work
+from gaprune_viz.analysis.exact_scores import load_dense
+from gaprune_viz.app.frame import long_work
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE
@@ -43,7 +43,7 @@ def finished(steps: Any) -> Any:
 
 def test_nothing_is_run_for_a_comparison(page: Page, folder: Path) -> None:
     view = View(analysis=visitor().admit(folder))
-    seen, analysis = finished(work.full(page.frame, view, work.begin(REQUEST), page.frame.headline))
+    seen, analysis = finished(long_work.full(page.frame, view, long_work.begin(REQUEST), page.frame.headline))
     assert seen == view and not analysis.statistics.exact
     settings = Settings(mask=MaskSpec(sparsity=0.7))
     found = searching.compare_query(analysis, settings, "chemistry", None, "a loan", lambda *_: None, lambda: False)
@@ -54,14 +54,14 @@ def test_it_says_how_near_its_masks_are(page: Page, held: Held, folder: Path) ->
     view, settings = View(analysis=visitor().admit(folder)), Settings(mask=MaskSpec(sparsity=0.7))
     analysis = STORE.analysis(view.analysis)
     place = {"name": analysis.statistics.names[0], "row": 0, "column": 0}
-    work.asked("explain", analysis, settings, lambda *_: None, lambda: False, **place)
+    long_work.asked("explain", analysis, settings, lambda *_: None, lambda: False, **place)
     headline = plain(page.following.refresh(held(view=view, settings=settings))[page.frame.headline])
     assert mask_words(analysis) in headline and "mask from compact statistics (at most" in headline
 
 
 def test_a_sweep_needs_what_was_measured(page: Page, folder: Path) -> None:
     view = View(analysis=visitor().admit(folder))
-    _, analysis = finished(work.full(page.frame, view, work.begin(REQUEST), page.frame.headline, exact=True))
+    _, analysis = finished(long_work.full(page.frame, view, long_work.begin(REQUEST), page.frame.headline, exact=True))
     assert analysis.statistics.exact
     assert analysis.statistics.document["key"] == STORE.analysis(view.analysis).statistics.document["key"]
 
@@ -74,5 +74,5 @@ def test_altered_ones_are_told_of_and_the_run_is_made(page: Page, folder: Path, 
     data[len(data) // 2] ^= 1
     (altered / COMPACT_FILE).write_bytes(bytes(data))
     with pytest.warns(UserWarning, match="computed instead"):
-        seen, analysis = finished(work.full(page.frame, view, work.begin(REQUEST), page.frame.headline))
+        seen, analysis = finished(long_work.full(page.frame, view, long_work.begin(REQUEST), page.frame.headline))
     assert seen != view and analysis.statistics.exact

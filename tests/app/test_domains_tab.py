@@ -13,9 +13,9 @@ import pytest
 from gaprune_viz.app.frame.tab import Asked
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.tabs.domains import events
+from gaprune_viz.app.tabs.domains.finished_maps import MAPS
 from gaprune_viz.app.tabs.domains.layout import DomainsTab
-from gaprune_viz.app.tabs.domains.place import Place, sparsities_of
-from gaprune_viz.app.tabs.domains.shelf import MAPS
+from gaprune_viz.app.tabs.domains.selection import Place, sparsities_of
 from gaprune_viz.experiments.transfer.document import open_transfer
 from gaprune_viz.experiments.transfer.findings import has_refit, map_at, rows_of, verdict
 from gaprune_viz.experiments.transfer.markdown import transfer_markdown

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.testclient import TestClient
 
 from gaprune_viz.app.widgets import scripts
-from gaprune_viz.app.widgets.first import HEAD, First
+from gaprune_viz.app.widgets.early_scripts import HEAD, First
 
 PAGE = "<!doctype html><html><head><title>ä</title></head><body>{'<head>'}</body></html>"
 

@@ -11,7 +11,7 @@ import pytest
 
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import Access, Visitor, visit
-from gaprune_viz.app.tabs.benchmark import frontier
+from gaprune_viz.app.tabs.benchmark import frontier_panel
 from gaprune_viz.config import ServeSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.frontier.document import COMMAND, MOST_BYTES, open_frontier
@@ -57,7 +57,7 @@ DOCUMENT: dict[str, Any] = {
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace with one frontier."""
-    monkeypatch.setattr(frontier, "workspace", lambda: tmp_path)
+    monkeypatch.setattr(frontier_panel, "workspace", lambda: tmp_path)
     folder = tmp_path / "frontier-mine"
     folder.mkdir()
     (folder / "frontier.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
@@ -65,22 +65,22 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_without_any_the_command_is_told(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frontier, "workspace", lambda: tmp_path)
+    monkeypatch.setattr(frontier_panel, "workspace", lambda: tmp_path)
     panel = page.tabs["benchmark"].parts.frontier
     assert panel.pick.choices == []
-    drawn = frontier.draw(panel, {panel.pick: None, panel.load: "long-32"})
+    drawn = frontier_panel.draw(panel, {panel.pick: None, panel.load: "long-32"})
     assert COMMAND in plain(drawn[panel.text]) and not drawn[panel.figure]["visible"]
 
 
 def test_a_frontier_is_drawn(page: Page, here: Path) -> None:
     panel = page.tabs["benchmark"].parts.frontier
-    offered = frontier.offered(panel, {panel.pick: None})[panel.pick]
+    offered = frontier_panel.offered(panel, {panel.pick: None})[panel.pick]
     assert ("mine", "own:frontier-mine") in offered["choices"]
-    drawn = frontier.draw(panel, {panel.pick: "own:frontier-mine", panel.load: "long-32"})
+    drawn = frontier_panel.draw(panel, {panel.pick: "own:frontier-mine", panel.load: "long-32"})
     assert drawn[panel.figure]["visible"] and len(drawn[panel.table]["value"]) == 5
     assert "Nothing here is better in quality, time and size at once than" in plain(drawn[panel.text])
     assert "was not timed" in plain(
-        frontier.draw(panel, {panel.pick: "own:frontier-mine", panel.load: "other"})[panel.text]
+        frontier_panel.draw(panel, {panel.pick: "own:frontier-mine", panel.load: "other"})[panel.text]
     )
 
 
@@ -104,12 +104,12 @@ def test_what_nothing_beats_is_joined_and_told() -> None:
 @pytest.mark.parametrize("name", ["own:frontier-../x", "own:study-mine", "run:analysis-0", "bundled:../demo/spec", "x"])
 def test_nothing_else_is_opened(here: Path, name: str) -> None:
     with pytest.raises(GapruneError, match="That frontier is not here"):
-        frontier.place_of(name)
+        frontier_panel.place_of(name)
 
 
 def test_a_public_page_shows_nobody_elses(here: Path) -> None:
     with visit(Visitor(Access(ServeSpec(public=True)), "stranger")):
-        assert all(not name.startswith("own:") for _, name in frontier.frontier_choices())
+        assert all(not name.startswith("own:") for _, name in frontier_panel.frontier_choices())
 
 
 def broken(**changes: Any) -> str:

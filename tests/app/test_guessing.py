@@ -17,10 +17,10 @@ import httpx
 import pytest
 
 from gaprune_viz.app import launch
-from gaprune_viz.app.frame import work
+from gaprune_viz.app.frame import long_work
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import Access, Visitor, visit
-from gaprune_viz.app.session.gate import API, CLOSED, OPEN, OPEN_BELOW
+from gaprune_viz.app.session.http_gate import API, CLOSED, OPEN, OPEN_BELOW
 from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.export import events as export_events
 from gaprune_viz.app.tabs.retrieval import events as retrieval_events
@@ -28,7 +28,7 @@ from gaprune_viz.app.tabs.runs import events as runs_events
 from gaprune_viz.app.widgets.events import COMPUTE
 from gaprune_viz.config import ServeSpec, Settings
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.jobs.line import LINE
+from gaprune_viz.jobs.job_queue import LINE
 from gaprune_viz.storage.workspace import keep_upload, workspace
 from tests.app.conftest import Held
 from tests.app.served import Caller, wait_for
@@ -196,7 +196,7 @@ def test_her_job_goes_on_whatever_bob_cancels(hers: Hers, address: str) -> None:
     assert stops == list(STOPS)
     assert len(LINE) == 1
     caller.http.post(f"{caller.address}/gradio_api/queue/join", json={"data": [], "fn_index": 0, "session_hash": "x"})
-    work.stop(SimpleNamespace(session_hash=caller.session))  # type: ignore[arg-type]
+    long_work.stop(SimpleNamespace(session_hash=caller.session))  # type: ignore[arg-type]
     thread.join(60)
     assert "Cancelled." in str(told)
     wait_for(lambda: not LINE)

@@ -13,11 +13,11 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from gaprune_viz.app.frame import following, run_events, work
+from gaprune_viz.app.frame import long_work, run_events, updates
 from gaprune_viz.app.frame.address import matrix_at, params_of
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import DEMO, visitor
-from gaprune_viz.app.session.sent import check_sent
+from gaprune_viz.app.session.sent_values import check_sent
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.sidebar import FIELDS as RUN_FIELDS
@@ -37,7 +37,7 @@ from gaprune_viz.app.tuning.controls import (
 from gaprune_viz.config import CalibrationSpec, Fisher, MaskSpec, ModelSpec, RunSpec, ScoreSpec, Settings
 from gaprune_viz.config.presets import PRESETS
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.jobs.works.kept import KEPT
+from gaprune_viz.jobs.works.memory_cache import KEPT
 from tests.app.conftest import Held, merged, plain
 
 VIEW = View().model_dump()
@@ -70,12 +70,12 @@ def test_controls_hold_what_a_preset_says(name: str, page: Page) -> None:
     assert settings_from(values) == settings
     assert preset_of(settings) == name
     controls = {tuning.controls[field]: value for field, value in values.items()}
-    assert following.load_preset(page.frame, name) == {tuning.preset: name, **controls}
+    assert updates.load_preset(page.frame, name) == {tuning.preset: name, **controls}
 
 
 def test_the_custom_preset_changes_nothing(page: Page) -> None:
     assert preset_of(Settings(score=ScoreSpec(alpha=0.21))) == CUSTOM
-    assert following.load_preset(page.frame, CUSTOM) == {}
+    assert updates.load_preset(page.frame, CUSTOM) == {}
 
 
 def test_a_slider_is_answered_with_numbers_of_its_settings(page: Page, held: Held) -> None:
@@ -157,7 +157,7 @@ def test_only_the_open_tab_is_redrawn(active: str, page: Page, held: Held) -> No
 
 def test_knobs_that_a_criterion_does_not_read_are_greyed_out(page: Page, held: Held) -> None:
     controls = page.frame.tuning.controls
-    greyed = following.knobs(page.frame)["fn"]
+    greyed = updates.knobs(page.frame)["fn"]
     for criterion, active in (("magnitude", False), ("dai", True)):
         update = greyed(held(others={controls["criterion"]: criterion}))[controls["alpha"]]
         assert update["interactive"] is active
@@ -258,7 +258,7 @@ def test_a_cancelled_run_keeps_the_view(
     fields = {"model": str(tiny_bert), "domain": domain, "general": general, "seed": 99, "scope": "mlp"}
     steps = run(page, held(active="atlas", others=described(page, fields)))
     next(steps)
-    work.stop(REQUEST)
+    long_work.stop(REQUEST)
     out = merged(steps)
     assert "Cancelled" in plain(out[page.frame.sidebar.progress])
     assert page.frame.view not in out

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from gaprune_viz.app.frame.headline import headline_html
+from gaprune_viz.app.frame.summary_row import headline_html
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, live
 from gaprune_viz.app.tabs.learn import events
-from gaprune_viz.app.tabs.learn.story import story_html, told
+from gaprune_viz.app.tabs.learn.lesson_text import story_html, told
 from gaprune_viz.config import MaskSpec, Settings
 from gaprune_viz.config.presets import PRESETS
-from gaprune_viz.jobs.works.kept import KEPT
 from gaprune_viz.jobs.works.lesson import CUT_WHOLE, FISHER_ALONE, Trial, tried
-from gaprune_viz.masking.neurons import Losses, losses_of, mlps_of, waking, woken_neuron
+from gaprune_viz.jobs.works.memory_cache import KEPT
+from gaprune_viz.masking.neuron_masks import Losses, losses_of, mlps_of, waking, woken_neuron
 from tests.app.conftest import Held, plain
 
 REQUEST: Any = SimpleNamespace(session_hash="test")
@@ -161,7 +161,7 @@ def test_waking_neurons_are_placed(view: View) -> None:
 
 
 def test_the_matrix_tab_says_which_neurons_wake() -> None:
-    from gaprune_viz.figures.weights.inside import losses_html
+    from gaprune_viz.figures.weights.matrix_window import losses_html
 
     text = re.sub(r"\s+", " ", plain(losses_html("Layer 0, Up", 31, 1536, {0: 2, 1: 0, 2: 1})))
     assert "31 of 1,536 rows" in text

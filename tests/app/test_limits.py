@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from gaprune_viz.app.frame import work
+from gaprune_viz.app.frame import long_work
 from gaprune_viz.app.session.access import Access, Visitor, visit
 from gaprune_viz.app.session.limits import Limits, Window
 from gaprune_viz.config import ServeSpec
 from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.jobs.line import LINE, Line
+from gaprune_viz.jobs.job_queue import LINE, Line
 from tests.app.served import ANN, BOB, wait_for
 
 
@@ -33,14 +33,14 @@ def test_a_page_has_one_job_and_an_address_a_few() -> None:
 
 def test_a_waiting_job_says_its_place_and_can_leave() -> None:
     release = threading.Event()
-    running = work.watched(lambda report, stopped: release.wait(20), work.begin(None))
+    running = long_work.watched(lambda report, stopped: release.wait(20), long_work.begin(None))
     thread = threading.Thread(target=lambda: list(running))
     thread.start()
     wait_for(lambda: len(LINE) == 1)
     request: Any = SimpleNamespace(session_hash=BOB)
-    waiting = work.watched(lambda report, stopped: 1, work.begin(request))
+    waiting = long_work.watched(lambda report, stopped: 1, long_work.begin(request))
     assert next(waiting).stage == "Waiting: 1 job is ahead of this one"
-    work.stop(request)
+    long_work.stop(request)
     with pytest.raises(Cancelled):
         next(waiting)
     assert len(LINE) == 1
@@ -57,7 +57,7 @@ def test_a_job_has_an_end() -> None:
             report("Working", 1, 2)
 
     with visit(Visitor(access, ANN)), pytest.raises(GapruneError, match="longer than the 0 s"):
-        list(work.watched(endless, threading.Event()))
+        list(long_work.watched(endless, threading.Event()))
     wait_for(lambda: not LINE)
 
 

@@ -24,8 +24,8 @@ from gaprune_viz.config import SIDES, MaskSpec, Settings
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.jobs import process
 from gaprune_viz.jobs.works import searching as search
-from gaprune_viz.jobs.works.cache import Cache
-from gaprune_viz.jobs.works.kept import KEPT
+from gaprune_viz.jobs.works.lru_cache import Cache
+from gaprune_viz.jobs.works.memory_cache import KEPT
 from tests.app.conftest import Held, merged, plain, quiet
 from tests.beir_folders import write_beir
 

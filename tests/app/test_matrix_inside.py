@@ -19,8 +19,8 @@ from gaprune_viz.app.session.view import Shown, View
 from gaprune_viz.app.tabs.learn.view import live_formula
 from gaprune_viz.app.tabs.matrix.events import MatrixEvents
 from gaprune_viz.config.presets import PRESETS
-from gaprune_viz.figures.weights.inside import neurons_html
-from gaprune_viz.jobs.works.kept import KEPT
+from gaprune_viz.figures.weights.matrix_window import neurons_html
+from gaprune_viz.jobs.works.memory_cache import KEPT
 from gaprune_viz.sketch import inspection
 from gaprune_viz.sketch.example import closest_call
 from gaprune_viz.sketch.weight_kinds import kinds_of

@@ -15,7 +15,7 @@ import pytest
 from gaprune_viz.analysis.catalogue import delete_run, kept_runs, label_run
 from gaprune_viz.app import tour
 from gaprune_viz.app.frame.address import matrix_at, settings_of, view_of
-from gaprune_viz.app.frame.headline import headline_html
+from gaprune_viz.app.frame.summary_row import headline_html
 from gaprune_viz.app.page import Page, build
 from gaprune_viz.app.serving import address_parts
 from gaprune_viz.app.session.access import DEMO, visitor

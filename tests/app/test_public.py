@@ -15,9 +15,9 @@ import pytest
 from gradio_client import Client
 
 from gaprune_viz.app import launch
-from gaprune_viz.app.session.closing import MOST_SESSIONS, let_go
+from gaprune_viz.app.session.page_closing import MOST_SESSIONS, let_go
 from gaprune_viz.config import ServeSpec
-from gaprune_viz.jobs.line import LINE
+from gaprune_viz.jobs.job_queue import LINE
 from gaprune_viz.storage.workspace import workspace
 from tests.app.served import ANN, BOB, Caller, wait_for
 

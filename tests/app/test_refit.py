@@ -26,7 +26,7 @@ from gaprune_viz.evaluation.comparison import compare_models, load_pair, mask_on
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.jobs.works import searching
 from gaprune_viz.jobs.works.benchmarking import versions_of
-from gaprune_viz.jobs.works.kept import KEPT
+from gaprune_viz.jobs.works.memory_cache import KEPT
 from gaprune_viz.pruning.export import prune
 from tests.app.conftest import Held, merged, plain, quiet
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gaprune_viz.app.frame.headline import headline_html
+from gaprune_viz.app.frame.summary_row import headline_html
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gaprune_viz.app import launch
-from gaprune_viz.app.session import closing
+from gaprune_viz.app.session import page_closing
 from gaprune_viz.config import ServeSpec
 from gaprune_viz.models.memory import release
 from tests.app.served import Caller, open_tab, wait_for
@@ -32,8 +32,8 @@ def resident() -> float:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What closed tabs held is given back without the usual wait."""
-    monkeypatch.setattr(closing, "RELEASE_SECONDS", 0.1)
-    monkeypatch.setattr(closing, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(page_closing, "RELEASE_SECONDS", 0.1)
+    monkeypatch.setattr(page_closing, "LOOK_SECONDS", 0.1)
 
 
 def test_tabs_that_come_and_go_leave_memory_as_it_was(at_once: None) -> None:

@@ -16,8 +16,8 @@ from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.task_sources import load_task
-from gaprune_viz.jobs.works.cache import Cache
-from gaprune_viz.jobs.works.kept import Kept
+from gaprune_viz.jobs.works.lru_cache import Cache
+from gaprune_viz.jobs.works.memory_cache import Kept
 from tests.beir_folders import write_beir
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.app import endpoints
-from gaprune_viz.app.frame import timing
+from gaprune_viz.app.frame import cut_latency
 from gaprune_viz.app.frame.address import params_of, settings_of, settings_query
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import visitor
@@ -45,9 +45,9 @@ from gaprune_viz.evaluation.comparison import compare_models, load_pair
 from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import encode_task
-from gaprune_viz.jobs.works import inside, searching
+from gaprune_viz.jobs.works import matrix_window, searching
 from gaprune_viz.jobs.works.benchmarking import retrain, versions_of
-from gaprune_viz.jobs.works.kept import KEPT
+from gaprune_viz.jobs.works.memory_cache import KEPT
 from gaprune_viz.pruning.export import prune
 from tests.app.conftest import Held, merged, plain, quiet
 
@@ -175,14 +175,14 @@ def test_a_look_inside_shows_rows_and_columns_that_go(page: Page, held: Held, vi
     gone = ~masks[up.name].any(dim=1)
     assert int(gone.sum()) == 24
     assert bool((masks[up.name][~gone]).all()) and bool((masks[down.name].any(dim=0) == ~gone).all())
-    look = inside.look_inside(analysis, NEURONS, up.name, "pruned", None)
+    look = matrix_window.look_inside(analysis, NEURONS, up.name, "pruned", None)
     assert look.silent[0] == 24 and look.losses.rows[up.name] == 24 and look.losses.woken == 0
     row = int(gone.nonzero()[0])
-    told = inside.explain(analysis, NEURONS, up.name, row, 3)
+    told = matrix_window.explain(analysis, NEURONS, up.name, row, 3)
     assert not told["kept"] and f"part of neuron {row} of layer 0" in told["reason"]
     assert told["rank"] <= 24 and told["group_size"] == 48
     query = next(m for m in analysis.statistics.matrices if m.role == "query")
-    assert "nothing of this matrix goes" in inside.explain(analysis, NEURONS, query.name, 0, 0)["reason"]
+    assert "nothing of this matrix goes" in matrix_window.explain(analysis, NEURONS, query.name, 0, 0)["reason"]
     tab = page.tabs["inside"].parts
     drawn = merged(MatrixEvents(tab, page.frame).look(held(view=view, settings=NEURONS), REQUEST))
     said = plain(drawn[tab.picture])
@@ -235,7 +235,7 @@ def test_what_takes_no_structure_says_so(view: View) -> None:
 
 def test_the_machine_is_measured_once_and_kept(page: Page, held: Held, view: View) -> None:
     values = held(view=view, settings=LAYERS)
-    ended = merged(timing.measure(page.frame)(values, REQUEST))
+    ended = merged(cut_latency.measure(page.frame)(values, REQUEST))
     assert 'role="alert"' not in str(ended)
     told = endpoints.tune(view.analysis, "paper", {"structure": "layers"})["cut"]["milliseconds"]
     assert told is not None and set(told["dense"]) == set(told["cut"])

@@ -12,12 +12,12 @@ import pytest
 from gaprune_viz.app.frame import experiment
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import Access, Visitor, visit
-from gaprune_viz.app.tabs.study.running import described
-from gaprune_viz.app.tabs.study.shelf import study_choices
+from gaprune_viz.app.tabs.study.finished_studies import study_choices
+from gaprune_viz.app.tabs.study.run_panel import described
 from gaprune_viz.config import ExecutorSpec, Sampling, ServeSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.study.document import open_study
-from gaprune_viz.jobs import watching
+from gaprune_viz.jobs import watched_work
 from tests.app.conftest import Held, told
 from tests.beir_folders import write_beir
 
@@ -77,7 +77,7 @@ def test_a_study_is_foreseen_run_stopped_and_gone_on_with(page: Page, asked: Cal
     for step in run(values, REQUEST):
         stopped += told([step], panel.progress)
         if any("%" in text for text in stopped):
-            watching.stop(SESSION)
+            watched_work.stop(SESSION)
     assert "Finished cells are kept" in stopped[-1]
     for step in run(values, REQUEST):
         cells += [step[panel.cells]["value"]] if panel.cells in step else []

@@ -12,7 +12,7 @@ import pytest
 
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.tabs.study import events as study_events
-from gaprune_viz.app.tabs.study.shelf import study_choices
+from gaprune_viz.app.tabs.study.finished_studies import study_choices
 from gaprune_viz.app.tabs.study.walk import FIRST, STOPS
 from gaprune_viz.config import Allocation, Settings
 from gaprune_viz.config.presets import preset

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from gaprune_viz.app.frame import work
+from gaprune_viz.app.frame import long_work
 from gaprune_viz.app.page import Page, compose, wire
 from gaprune_viz.app.session.access import DEMO, visitor
 from gaprune_viz.app.session.store import STORE
@@ -150,7 +150,7 @@ def test_a_stopped_sweep_keeps_its_cells(page: Page, held: Held, place: tuple[Pa
     for step in steps:
         if "random, sparsity 15 %" in str(step.get(tab.progress, "")):
             break
-    work.stop(REQUEST)
+    long_work.stop(REQUEST)
     found = merged(steps)
     assert "Stopped" in found[tab.progress]
     assert tab.swept not in found

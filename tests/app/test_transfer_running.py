@@ -13,13 +13,13 @@ from gaprune_viz.app.frame import experiment
 from gaprune_viz.app.page import Page
 from gaprune_viz.app.session.access import Access, Visitor, visit
 from gaprune_viz.app.tabs.domains import events
-from gaprune_viz.app.tabs.domains.place import Place
-from gaprune_viz.app.tabs.domains.running import described
-from gaprune_viz.app.tabs.domains.shelf import MAPS
+from gaprune_viz.app.tabs.domains.finished_maps import MAPS
+from gaprune_viz.app.tabs.domains.run_panel import described
+from gaprune_viz.app.tabs.domains.selection import Place
 from gaprune_viz.config import Sampling, ServeSpec, TransferSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.transfer.document import open_transfer
-from gaprune_viz.jobs import watching
+from gaprune_viz.jobs import watched_work
 from tests.app.conftest import Held, plain, told
 from tests.beir_folders import write_beir
 
@@ -83,7 +83,7 @@ def test_a_map_is_foreseen_run_stopped_gone_on_with_and_opened(page: Page, asked
     for step in run(values, REQUEST):
         stopped += told([step], panel.progress)
         if any("%" in text for text in stopped):
-            watching.stop(SESSION)
+            watched_work.stop(SESSION)
     assert "Finished cells are kept" in stopped[-1]
     for step in run(values, REQUEST):
         cells += [step[panel.cells]["value"]] if panel.cells in step else []

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from gaprune_viz.app.frame import work
+from gaprune_viz.app.frame import long_work
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.jobs.outcome import Unforeseen
@@ -25,15 +25,15 @@ def test_watched_work_reports_and_raises() -> None:
     def drive(job: Iterator[Progress]) -> Iterator[Progress]:
         box.append((yield from job))  # type: ignore[misc]
 
-    flag = work.begin(None)
-    steps.extend(drive(work.watched(good, flag)))
+    flag = long_work.begin(None)
+    steps.extend(drive(long_work.watched(good, flag)))
     assert box == [7]
 
     def bad(report: Any, stopped: Any) -> int:
         raise GapruneError("No.", "Try again.")
 
     with pytest.raises(GapruneError, match="No"):
-        list(work.watched(bad, flag))
+        list(long_work.watched(bad, flag))
 
     def endless(report: Any, stopped: Any) -> int:
         while not stopped():
@@ -42,8 +42,8 @@ def test_watched_work_reports_and_raises() -> None:
         time.sleep(1)
         return 1
 
-    flag = work.begin(None)
-    job = work.watched(endless, flag)
+    flag = long_work.begin(None)
+    job = long_work.watched(endless, flag)
     next(job)
     flag.set()
     with pytest.raises(Cancelled):
@@ -63,7 +63,7 @@ def test_what_was_not_foreseen_is_told_in_its_place(error: Exception, said: str,
         raise error
 
     with pytest.raises(GapruneError) as raised:
-        list(work.watched(broken, work.begin(None)))
+        list(long_work.watched(broken, long_work.begin(None)))
     assert said in raised.value.message
     assert raised.value.hint
     assert "Traceback" in caplog.text

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from gaprune_viz.config.playing import PlaySpec
+from gaprune_viz.config.autoplay import PlaySpec
 from tests.browser.conftest import opened, quiet
 from tests.browser.steps import CELLS, LONG, SECOND, open_tab, slider
 

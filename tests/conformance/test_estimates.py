@@ -14,9 +14,9 @@ from torch import Tensor
 
 from gaprune_viz.calibration.batching import Given
 from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
-from gaprune_viz.calibration.estimates import Estimate, effective_samples
+from gaprune_viz.calibration.fisher_kinds import Estimate, effective_samples
+from gaprune_viz.calibration.hooks import Recorder
 from gaprune_viz.calibration.progress import drain
-from gaprune_viz.calibration.recording import Recorder
 from gaprune_viz.config import Fisher, Scope
 from gaprune_viz.data.schema import PlainText, Triplet
 from gaprune_viz.models.encoder import EmbeddingModel

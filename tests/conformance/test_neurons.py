@@ -15,10 +15,10 @@ from torch.nn import functional as F
 
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.calibration.collecting import Side, collect
+from gaprune_viz.calibration.distributed import Workers
 from gaprune_viz.calibration.domain_pass import DomainStatistics, calibrate
-from gaprune_viz.calibration.estimates import Estimate
-from gaprune_viz.calibration.neurons import gates_of
-from gaprune_viz.calibration.processes import Workers
+from gaprune_viz.calibration.fisher_kinds import Estimate
+from gaprune_viz.calibration.neuron_activity import gates_of
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.calibration.statistics import NEURON_FIELDS, Statistics, tensor_shapes
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope

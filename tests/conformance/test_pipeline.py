@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.exact_scores import exact_scope
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.opening import open_analysis
 from gaprune_viz.calibration.domain_pass import calibrate

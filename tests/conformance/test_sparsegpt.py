@@ -21,7 +21,7 @@ from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.refit.batches import batches_of
-from gaprune_viz.pruning.refit.updating import Updated, update
+from gaprune_viz.pruning.refit.sequential_pruning import Updated, update
 
 SPARSEGPT = criterion("sparsegpt")
 

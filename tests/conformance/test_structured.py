@@ -26,7 +26,7 @@ from gaprune_viz.models.blocks import find_blocks
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import find_targets, inventory
-from gaprune_viz.pruning.saving import save_model
+from gaprune_viz.pruning.model_folder import save_model
 from gaprune_viz.pruning.structured.biases import biased, correct_biases
 from gaprune_viz.pruning.structured.cutting import Cut, kept_units, masks_of, plan_cut
 from gaprune_viz.pruning.structured.finishing import smaller

@@ -18,9 +18,9 @@ from gaprune_viz.calibration.statistics import Statistics, fields_of
 from gaprune_viz.config import ModelSpec, Scope
 from gaprune_viz.data.schema import Triplet
 from gaprune_viz.errors import GapruneError
+from gaprune_viz.models.device_placement import needed_bytes, refuse_offloaded
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
-from gaprune_viz.models.placement import needed_bytes, refuse_offloaded
 from gaprune_viz.models.targets import find_targets
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.exact_scores import exact_scope
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.opening import Analysis, open_analysis
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Settings
-from gaprune_viz.evaluation.cached import CachedEncoder
+from gaprune_viz.evaluation.embedding_cache import CachedEncoder
 from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import encode_task

@@ -29,7 +29,7 @@ def words(page: str) -> str:
 def names(folder: Path) -> Iterator[tuple[str, str]]:
     """Every place where a name is given, with one that is a path."""
     from gaprune_viz.app.session.access import Access
-    from gaprune_viz.app.tabs.study.shelf import place_of
+    from gaprune_viz.app.tabs.study.finished_studies import place_of
     from gaprune_viz.config import CalibrationSpec, ServeSpec, Settings
     from gaprune_viz.data.beir import read_beir
     from gaprune_viz.data.hub import parse_hub
@@ -66,7 +66,7 @@ def texts(folder: Path) -> Iterator[tuple[str, str]]:
     import json
 
     from gaprune_viz.app.frame.address import params_of, settings_of
-    from gaprune_viz.app.session.guard import refusal
+    from gaprune_viz.app.session.event_guard import refusal
     from gaprune_viz.data.preview import inspect_upload
     from gaprune_viz.errors import GapruneError
     from gaprune_viz.evaluation.ranking import RankedPassage, SideBySide

@@ -3,7 +3,7 @@
 The page is served on 127.0.0.1 in a process of its own. Each person is a session that moves the sparsity slider and
 checks that the answer is for the value that it sent, and for its own analysis. Meanwhile another runs an analysis, or
 keeps another kind of heavy work going.
-Then people stand in line for one heavy job each (`line`).
+Then people stand in line for one heavy job each (`job_queue`).
 
     python tests/reliability/load.py [--people 20] [--moves 15] [--minutes 0] [--beside analysis] [--json]
 """

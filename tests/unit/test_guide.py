@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.exact_scores import exact_scope, load_dense
 from gaprune_viz.analysis.opening import open_analysis
 from gaprune_viz.config import ScoreSpec, Settings
 from gaprune_viz.criteria.criterion import Criterion

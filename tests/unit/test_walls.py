@@ -78,7 +78,7 @@ def test_an_error_is_caught_by_its_name(path: Path) -> None:
 
 
 # It runs by itself and imports nothing of the package.
-ALONE = {"experiments/frontier/elsewhere.py"}
+ALONE = {"experiments/frontier/fresh_process.py"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)

@@ -9,9 +9,9 @@ import numpy as np
 
 from gaprune_viz.analysis.opening import Analysis, open_analysis
 from gaprune_viz.calibration.description import ALIGNMENT_OFF
-from gaprune_viz.calibration.sources.kept import SourceInfo, SourceStatistics
+from gaprune_viz.calibration.sources.source_statistics import SourceInfo, SourceStatistics
 from gaprune_viz.config import SIDES, SOURCE_SHARPNESS, RunSpec
-from gaprune_viz.criteria.sources.weights import cosines_of, cosines_with, inner_products, weights_by_alignment
+from gaprune_viz.criteria.sources.source_weights import cosines_of, cosines_with, inner_products, weights_by_alignment
 from gaprune_viz.data.sources.naming import sides_of, written
 from gaprune_viz.errors import GapruneError
 

@@ -10,7 +10,7 @@ import gradio as gr
 from gaprune_viz.app.session.view import Shown, View
 from gaprune_viz.app.sidebar import Sidebar
 from gaprune_viz.app.tuning.bar import TuningBar
-from gaprune_viz.app.tuning.timing import TimingBar
+from gaprune_viz.app.tuning.cut_latency_row import TimingBar
 from gaprune_viz.app.widgets.events import Values
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import gradio as gr
 
-from gaprune_viz.app.frame.work import Stopped, begin, steps, stopping, watched
+from gaprune_viz.app.frame.long_work import Stopped, begin, steps, stopping, watched
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.widgets.elements import html
@@ -22,12 +22,12 @@ from gaprune_viz.app.widgets.events import HEAVY, Changes, Steps, Values, listen
 from gaprune_viz.config import ExecutorSpec, ModelSpec, Spec
 from gaprune_viz.config.fields import field_info
 from gaprune_viz.errors import Cancelled, GapruneError
-from gaprune_viz.experiments.foreseen import Foreseen
+from gaprune_viz.experiments.cost_estimate import Foreseen
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.progress import progress_html
 from gaprune_viz.jobs import process
-from gaprune_viz.jobs.experimenting import Finished, experiment
-from gaprune_viz.jobs.watching import Report, Work, driven
+from gaprune_viz.jobs.experiment_process import Finished, experiment
+from gaprune_viz.jobs.watched_work import Report, Work, driven
 
 # A table is sent anew as a whole.
 DRAW_SECONDS = 2.0

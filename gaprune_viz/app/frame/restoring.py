@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 
 from gaprune_viz.app.frame.address import LONGEST, analysis_at, look_query, matrix_at, params_of, settings_of, view_of
-from gaprune_viz.app.frame.following import Following, knobs
 from gaprune_viz.app.frame.tab import Asked
-from gaprune_viz.app.session.guard import warn
+from gaprune_viz.app.frame.updates import Following, knobs
+from gaprune_viz.app.session.event_guard import warn
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View, run_line
 from gaprune_viz.app.widgets.events import (

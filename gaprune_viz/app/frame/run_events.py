@@ -9,9 +9,9 @@ import gradio as gr
 
 from gaprune_viz.app.frame.address import look_query
 from gaprune_viz.app.frame.components import Frame
-from gaprune_viz.app.frame.following import Following
-from gaprune_viz.app.frame.headline import headline_html
-from gaprune_viz.app.frame.work import Stopped, analysis_of, begin, steps, stopping, watched
+from gaprune_viz.app.frame.long_work import Stopped, analysis_of, begin, steps, stopping, watched
+from gaprune_viz.app.frame.summary_row import headline_html
+from gaprune_viz.app.frame.updates import Following
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import Shown, run_line
@@ -19,11 +19,11 @@ from gaprune_viz.app.widgets.events import HEAVY, Changes, Steps, Values, listen
 from gaprune_viz.calibration.memory_plan import Plan
 from gaprune_viz.config import RefitSpec, RunSpec
 from gaprune_viz.errors import Cancelled, GapruneError
+from gaprune_viz.figures.cost_estimate import plan_html
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.progress import progress_html
-from gaprune_viz.figures.plan import plan_html
 from gaprune_viz.jobs import process
-from gaprune_viz.jobs.watching import Report, Work, driven
+from gaprune_viz.jobs.watched_work import Report, Work, driven
 
 DRAWN = ("at_once", "open", "on_matrix", "on_run")
 """What tabs draw of a new analysis; of `open` only the open tab."""

@@ -1,7 +1,7 @@
 """Who asks, and what they may see: ids instead of paths, and in public mode only what is listed or one's own.
 
-The current visitor is kept in a context variable, so that no part of the page can forget to ask. `guard` sets it around
-every event; without one, as in a script, the rules are those of a private page.
+The current visitor is kept in a context variable, so that no part of the page can forget to ask. `event_guard` sets it
+around every event; without one, as in a script, the rules are those of a private page.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gaprune_viz.config import STARTER_DOMAINS, Fisher, ModelSpec, RunSpec, Serv
 from gaprune_viz.data.sources.naming import places_of, sides_of
 from gaprune_viz.data.triplets import check_source
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.jobs.line import Owner
+from gaprune_viz.jobs.job_queue import Owner
 from gaprune_viz.models.sources import HUB_ID, name_and_revision
 from gaprune_viz.storage.paths import assets, named
 from gaprune_viz.storage.workspace import UPLOAD_PREFIX, workspace

@@ -1,7 +1,7 @@
 """What the page keeps between clicks, each kind in a bounded cache: analyses, previews, tasks, what masks do.
 
 Sessions hold ids only; what lives here is shared between people who look at the same thing. Models, masks and
-embeddings are in the process that computes (`jobs.works.kept`).
+embeddings are in the process that computes (`jobs.works.memory_cache`).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.mteb.estimate import Speed
 from gaprune_viz.evaluation.task_sources import load_task, task_stamp
 from gaprune_viz.evaluation.tasks import RetrievalTask
-from gaprune_viz.evaluation.timing.curve import Curve
-from gaprune_viz.jobs.works.cache import Cache
-from gaprune_viz.jobs.works.kept import Counted, Under, dense_under, kept_under, masks_under
-from gaprune_viz.jobs.works.remembered import curve_of, kept_outline
-from gaprune_viz.masking.neurons import Losses
+from gaprune_viz.evaluation.timing.latency_curve import Curve
+from gaprune_viz.jobs.works.disk_cache import curve_of, kept_outline
+from gaprune_viz.jobs.works.lru_cache import Cache
+from gaprune_viz.jobs.works.memory_cache import Counted, Under, dense_under, kept_under, masks_under
+from gaprune_viz.masking.neuron_masks import Losses
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.sources import parameter_count
-from gaprune_viz.pruning.structured.foreseen import Foreseen, preview_cut
 from gaprune_viz.pruning.structured.outline import Outline, named_targets, outline_of
+from gaprune_viz.pruning.structured.size_estimate import Foreseen, preview_cut
 from gaprune_viz.sketch.preview import Preview
 
 

@@ -19,9 +19,9 @@ from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.formatting import percent
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
-from gaprune_viz.masking.neurons import Losses
+from gaprune_viz.masking.neuron_masks import Losses
 from gaprune_viz.models.prompts import told
-from gaprune_viz.pruning.structured.foreseen import Foreseen
+from gaprune_viz.pruning.structured.size_estimate import Foreseen
 from gaprune_viz.sketch.preview import Overlaps, Preview
 
 

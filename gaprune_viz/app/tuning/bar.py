@@ -9,12 +9,12 @@ from typing import Any
 
 import gradio as gr
 
+from gaprune_viz.app.tuning.autoplay import play_html
 from gaprune_viz.app.tuning.controls import CUSTOM, FIELDS, held_by, info_of, settings_from, shown
-from gaprune_viz.app.tuning.playing import play_html
 from gaprune_viz.app.widgets.elements import html
 from gaprune_viz.app.widgets.events import Changes, Values
 from gaprune_viz.config import Settings
-from gaprune_viz.config.playing import PLAY_HELP
+from gaprune_viz.config.autoplay import PLAY_HELP
 from gaprune_viz.config.presets import PRESETS, Preset
 from gaprune_viz.criteria.registry import criteria
 

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from gaprune_viz.jobs.line import MOST_WAITING
+from gaprune_viz.jobs.job_queue import MOST_WAITING
 
 Values = Mapping[Any, Any]
 Changes = dict[Any, Any]
@@ -34,7 +34,7 @@ LIGHT: dict[str, Any] = {
 # browser sends one at a time (`gv.send`) and is told when the answer has come (`arrived`).
 CARRIES: dict[str, Any] = {**LIGHT, "trigger_mode": "multiple"}
 ONCE: dict[str, Any] = {**LIGHT, "trigger_mode": "once"}
-# Heavy work stands in a line of its own (`jobs.line`), where its place is shown; gradio's queue lets all of it in.
+# Heavy work stands in a line of its own (`jobs.job_queue`), where its place is shown; gradio's queue lets all of it in.
 HEAVY: dict[str, Any] = {
     "show_progress": "hidden",
     "concurrency_id": COMPUTE,

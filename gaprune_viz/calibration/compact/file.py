@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gaprune_viz.calibration.compact.coding import (
+from gaprune_viz.calibration.compact.log_quantization import (
     Packed,
     pack,
     packed_signs,

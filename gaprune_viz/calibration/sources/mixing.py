@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gaprune_viz.calibration.collecting import SideResult
-from gaprune_viz.calibration.sources.kept import mapped
+from gaprune_viz.calibration.sources.source_statistics import mapped
 from gaprune_viz.calibration.statistics import METADATA, TENSOR_FILE, fields_of, tensor_shapes
 from gaprune_viz.config import SIDES
 from gaprune_viz.models.targets import Target

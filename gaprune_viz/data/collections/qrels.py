@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gaprune_viz.data.collections.tables import Told
-from gaprune_viz.data.files import parse_json, text_lines, too_many_rows, whole_text
-from gaprune_viz.data.leaving import Leaving
+from gaprune_viz.data.readers.by_ending import open_table
 from gaprune_viz.data.readers.limits import MAX_ROWS
-from gaprune_viz.data.readers.opening import open_table
 from gaprune_viz.data.readers.streams import plain_ending
+from gaprune_viz.data.skipped_rows import Leaving
+from gaprune_viz.data.text_files import parse_json, text_lines, too_many_rows, whole_text
 from gaprune_viz.errors import GapruneError
 
 MAX_JUDGEMENTS = 10 * MAX_ROWS

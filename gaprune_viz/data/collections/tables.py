@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from gaprune_viz.data.files import json_kind
-from gaprune_viz.data.leaving import Leaving
+from gaprune_viz.data.readers.by_ending import open_table
 from gaprune_viz.data.readers.csv_table import open_csv
-from gaprune_viz.data.readers.opening import open_table
 from gaprune_viz.data.readers.streams import plain_ending
 from gaprune_viz.data.readers.table import Row
 from gaprune_viz.data.schema import HALF_CHARACTER, Notes, until_broken
 from gaprune_viz.data.shapes.passages import TEXTS
+from gaprune_viz.data.skipped_rows import Leaving
+from gaprune_viz.data.text_files import json_kind
 from gaprune_viz.errors import GapruneError
 
 IDS = ("_id", "id", "docid", "doc_id", "pid", "corpus-id", "corpus_id")

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gaprune_viz.data.files import MAX_ROWS, MIB, too_many_rows
-from gaprune_viz.data.readers.flat_tables import unpacked_bytes
+from gaprune_viz.data.readers.flatbuffers import unpacked_bytes
 from gaprune_viz.data.readers.limits import MAX_UNCOMPRESSED_BYTES
 from gaprune_viz.data.readers.streams import seekable
 from gaprune_viz.data.readers.table import Row, Table, refuse_many_columns
+from gaprune_viz.data.text_files import MAX_ROWS, MIB, too_many_rows
 from gaprune_viz.errors import GapruneError
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gaprune_viz.data.files import MAX_ROWS, raw_lines, too_many_rows
 from gaprune_viz.data.readers.encodings import Remarks, tell
 from gaprune_viz.data.readers.streams import plain_ending
 from gaprune_viz.data.readers.table import Row, Table, refuse_many_columns, refuse_same_names
+from gaprune_viz.data.text_files import MAX_ROWS, raw_lines, too_many_rows
 from gaprune_viz.errors import GapruneError
 
 TRIPLE = ("query", "positive", "negative")

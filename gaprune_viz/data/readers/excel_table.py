@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gaprune_viz.data.files import MAX_ROWS, MIB, too_many_rows
 from gaprune_viz.data.readers.streams import seekable
 from gaprune_viz.data.readers.table import MAX_COLUMNS, Row, Table, refuse_many_columns, refuse_same_names
+from gaprune_viz.data.text_files import MAX_ROWS, MIB, too_many_rows
 from gaprune_viz.errors import GapruneError
 
 MAX_WORKBOOK_BYTES = 64 * MIB

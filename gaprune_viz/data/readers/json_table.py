@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from gaprune_viz.data.files import (
+from gaprune_viz.data.readers.encodings import Remarks
+from gaprune_viz.data.readers.table import SET, Row, Table
+from gaprune_viz.data.text_files import (
     MAX_ROWS,
     check_depth,
     jsonl_values,
@@ -16,8 +18,6 @@ from gaprune_viz.data.files import (
     too_many_rows,
     whole_text,
 )
-from gaprune_viz.data.readers.encodings import Remarks
-from gaprune_viz.data.readers.table import SET, Row, Table
 from gaprune_viz.errors import GapruneError
 
 _SPACE = re.compile(r"[ \t\r\n]*")

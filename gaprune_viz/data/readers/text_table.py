@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaprune_viz.data.files import raw_lines
 from gaprune_viz.data.readers.encodings import Remarks
 from gaprune_viz.data.readers.table import Table
+from gaprune_viz.data.text_files import raw_lines
 
 
 def open_text(path: Path) -> Table:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from gaprune_viz.data.beir import BeirData
 from gaprune_viz.data.columns import POSITIVES, negative_columns
-from gaprune_viz.data.leaving import Leaving
 from gaprune_viz.data.schema import MAX_ROWS, Notes, RawRow, check_text, until_broken
+from gaprune_viz.data.skipped_rows import Leaving
 from gaprune_viz.errors import GapruneError
 
 SCORES = (

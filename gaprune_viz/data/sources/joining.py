@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from gaprune_viz.config import BETWEEN_SOURCES, LEAST_OF_SOURCE
-from gaprune_viz.data.plain import TextSet
+from gaprune_viz.data.plain_texts import TextSet
 from gaprune_viz.data.schema import ReadReport, TripletSet
 from gaprune_viz.data.sources.naming import Source
 from gaprune_viz.errors import GapruneError

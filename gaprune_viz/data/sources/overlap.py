@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 
-from gaprune_viz.data.plain import TextSet
+from gaprune_viz.data.plain_texts import TextSet
 from gaprune_viz.data.schema import PlainText, Samples, TripletSet
 from gaprune_viz.errors import GapruneError
 

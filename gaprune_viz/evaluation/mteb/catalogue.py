@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from gaprune_viz.config import STARTER_DOMAINS, STARTER_LABELS, task_source
-from gaprune_viz.data.collections.opening import is_archive
+from gaprune_viz.data.collections.archives import is_archive
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.mteb.finmteb import SETS, finmteb_task
 from gaprune_viz.evaluation.task_sources import load_task

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mteb.models.abs_encoder import AbsEncoder
     from mteb.types import PromptType
 
-    from gaprune_viz.evaluation.mteb.variants import Variant
+    from gaprune_viz.evaluation.mteb.model_versions import Variant
     from gaprune_viz.evaluation.tasks import Progress, Stop
 
 

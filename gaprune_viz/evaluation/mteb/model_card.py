@@ -12,9 +12,9 @@ from typing import Any
 from gaprune_viz.config import STARTER_DOMAINS
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import PrunedPair
+from gaprune_viz.evaluation.mteb.model_versions import Variant, whole
 from gaprune_viz.evaluation.mteb.report import DENSE, records
 from gaprune_viz.evaluation.mteb.running import Score
-from gaprune_viz.evaluation.mteb.variants import Variant, whole
 from gaprune_viz.pruning.export import RESULT_FILE
 from gaprune_viz.storage.json_files import stored_json
 from gaprune_viz.storage.workspace import write_whole

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mteb import AbsTask
 
     from gaprune_viz.evaluation.mteb.catalogue import BenchmarkTask
-    from gaprune_viz.evaluation.mteb.variants import Variant
+    from gaprune_viz.evaluation.mteb.model_versions import Variant
     from gaprune_viz.evaluation.tasks import Stop
 
 Report = Callable[[str, int, int], None]

@@ -11,7 +11,7 @@ from typing import Any
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.executors import worker
-from gaprune_viz.experiments.executors.opening import Team
+from gaprune_viz.experiments.executors.from_address import Team
 from gaprune_viz.experiments.executors.tasks import Answer, Bench, Failure, Source, Task, unique
 
 POLL_SECONDS = 0.5

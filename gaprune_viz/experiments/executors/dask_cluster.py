@@ -12,7 +12,7 @@ from typing import Any
 
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.executors import worker
-from gaprune_viz.experiments.executors.pool import Verdict
+from gaprune_viz.experiments.executors.protocol import Verdict
 from gaprune_viz.experiments.executors.tasks import Seen, Sight
 
 CONNECT_SECONDS = 10

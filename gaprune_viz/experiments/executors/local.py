@@ -19,12 +19,12 @@ from typing import Any
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.executors import worker
 from gaprune_viz.experiments.executors.devices import GPUS, gpus, share
-from gaprune_viz.experiments.executors.libraries import FORKS
-from gaprune_viz.experiments.executors.pool import Verdict
+from gaprune_viz.experiments.executors.library_loading import FORKS
+from gaprune_viz.experiments.executors.protocol import Verdict
 from gaprune_viz.experiments.executors.tasks import Seen, Sight
 
 START_SECONDS = 120
-PRELOADED = "gaprune_viz.experiments.executors.preloaded"
+PRELOADED = "gaprune_viz.experiments.executors.forkserver_preload"
 
 
 class LocalPool:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gaprune_viz.analysis.exact import load_dense
+from gaprune_viz.analysis.exact_scores import load_dense
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import SIDES, FrontierSpec
@@ -23,13 +23,13 @@ from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import TaskEmbeddings
 from gaprune_viz.evaluation.timing.workloads import milliseconds, texts_of
 from gaprune_viz.experiments.cells import content_key, study_cells
-from gaprune_viz.experiments.frontier import elsewhere
+from gaprune_viz.experiments.frontier import fresh_process
 from gaprune_viz.experiments.frontier.rows import Row
-from gaprune_viz.experiments.frontier.static import save_static
-from gaprune_viz.models.files.constructing import constructing
+from gaprune_viz.experiments.frontier.static_model import save_static
+from gaprune_viz.models.files.construction import constructing
 from gaprune_viz.pruning.export import RESULT_FILE, is_structured, pruning
+from gaprune_viz.pruning.model_folder import save_model, weight_bytes
 from gaprune_viz.pruning.packing import packed_file_bytes
-from gaprune_viz.pruning.saving import save_model, weight_bytes
 from gaprune_viz.storage.workspace import whole_folder
 
 MODELS = "models"
@@ -127,7 +127,7 @@ class FrontierBench:
                 "texts": texts,
                 "out": out,
             }
-            command = [sys.executable, "-I", str(Path(elsewhere.__file__))]
+            command = [sys.executable, "-I", str(Path(fresh_process.__file__))]
             ran = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True)
             if ran.returncode:
                 last = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1]
@@ -154,7 +154,7 @@ class FrontierBench:
                 st = SentenceTransformer(str(self.place(row)), device="cpu", local_files_only=True).eval()
             if not row.static:
                 st.max_seq_length = self.dense.max_length
-            models[row.name] = elsewhere.eight_bits(st) if row.int8 else st
+            models[row.name] = fresh_process.eight_bits(st) if row.int8 else st
         found = milliseconds(models, self.samples(), self.spec.rounds)
         document = {"milliseconds": found, "threads": torch.get_num_threads(), "rounds": self.spec.rounds}
         return self.store.write(self.times_key(rows), document)

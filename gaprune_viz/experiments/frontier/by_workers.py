@@ -9,11 +9,11 @@ from typing import Any
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import FrontierSpec
 from gaprune_viz.experiments.executors.coordinator import ran
-from gaprune_viz.experiments.executors.opening import Team
+from gaprune_viz.experiments.executors.from_address import Team
 from gaprune_viz.experiments.executors.tasks import Source, Task, refuse_failed
 from gaprune_viz.experiments.frontier.bench import FrontierBench
 from gaprune_viz.experiments.frontier.rows import Row
-from gaprune_viz.experiments.training import finishing_texts, texts_of
+from gaprune_viz.experiments.tracked_retraining import finishing_texts, texts_of
 
 
 def measured_by_workers(team: Team, bench: FrontierBench, rows: list[Row]) -> Generator[Progress, None, None]:

@@ -13,8 +13,8 @@ import numpy as np
 from gaprune_viz.config import SIDES
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.frontier.document import KIND
-from gaprune_viz.figures.experiments.frontier import TIMED, frontier_svg
 from gaprune_viz.figures.experiments.frontier_plot import dominates, size_of, threads_of
+from gaprune_viz.figures.experiments.frontier_svg import TIMED, frontier_svg
 from gaprune_viz.storage.workspace import write_whole
 
 LOADS = {

@@ -13,8 +13,8 @@ from gaprune_viz.config import SIDES, ExecutorSpec, FrontierSpec
 from gaprune_viz.data.triplets import calibration_samples
 from gaprune_viz.evaluation.significance import paired_bootstrap
 from gaprune_viz.evaluation.tasks import RetrievalTask
-from gaprune_viz.experiments.executors.in_turn import done_in_turn
-from gaprune_viz.experiments.executors.opening import opened
+from gaprune_viz.experiments.executors.from_address import opened
+from gaprune_viz.experiments.executors.serial import done_in_turn
 from gaprune_viz.experiments.frontier.bench import FrontierBench
 from gaprune_viz.experiments.frontier.by_workers import Whole, measured_by_workers, tasks_of
 from gaprune_viz.experiments.frontier.document import FRONTIER_FORMAT, write_document

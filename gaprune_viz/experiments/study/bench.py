@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.exact_scores import exact_scope
 from gaprune_viz.analysis.making import analyze_once
 from gaprune_viz.calibration.progress import Progress, relayed
 from gaprune_viz.calibration.statistics import SPEC_FILE, Statistics
@@ -21,13 +21,13 @@ from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.experiments.cells import content_key, study_cells
 from gaprune_viz.experiments.learned import refuse_learned
 from gaprune_viz.experiments.study.plan import Cell, calibration_of
-from gaprune_viz.experiments.training import train
+from gaprune_viz.experiments.tracked_retraining import train
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
-from gaprune_viz.pruning.pruned import Latest, Pruned, pruned
+from gaprune_viz.pruning.mask_and_refit import Latest, Pruned, pruned
 
 Scoped = tuple[ExactScope, tuple[Target, ...]]
 

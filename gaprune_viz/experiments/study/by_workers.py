@@ -10,11 +10,11 @@ from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import SPEC_FILE
 from gaprune_viz.config import CalibrationSpec, StudySpec
 from gaprune_viz.experiments.executors.coordinator import ran
-from gaprune_viz.experiments.executors.opening import Team
+from gaprune_viz.experiments.executors.from_address import Team
 from gaprune_viz.experiments.executors.tasks import Failure, Source, Task
 from gaprune_viz.experiments.study.bench import Bench
 from gaprune_viz.experiments.study.plan import Cell, calibration_of
-from gaprune_viz.experiments.training import TRAINING, analysis_texts, texts_of, training_texts
+from gaprune_viz.experiments.tracked_retraining import TRAINING, analysis_texts, texts_of, training_texts
 
 Argument = Cell | CalibrationSpec
 """A cell, or the calibration of an analysis."""

@@ -5,7 +5,7 @@ from gaprune_viz.experiments.sweep.by_workers import COLUMNS
 from gaprune_viz.experiments.sweep.collapse import LEVELS, Collapse, collapses
 from gaprune_viz.experiments.sweep.differences import CellDifference, difference
 from gaprune_viz.experiments.sweep.plan import SweepPlan
-from gaprune_viz.experiments.sweep.run import sweep
+from gaprune_viz.experiments.sweep.runner import sweep
 
 __all__ = [
     "COLUMNS",

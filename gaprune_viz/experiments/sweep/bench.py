@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.exact_scores import exact_scope, load_dense
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import Settings
-from gaprune_viz.evaluation.cached import CachedEncoder, by_its_own_weights, embedding_cache
 from gaprune_viz.evaluation.comparison import COMPARED
+from gaprune_viz.evaluation.embedding_cache import CachedEncoder, by_its_own_weights, embedding_cache
 from gaprune_viz.evaluation.retrieval import Evaluation, compare, evaluate
 from gaprune_viz.evaluation.tasks import RetrievalTask, encode_task
 from gaprune_viz.experiments.cells import sweep_cells
 from gaprune_viz.masking.from_statistics import ExactScope
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
-from gaprune_viz.pruning.pruned import Latest, pruned
+from gaprune_viz.pruning.mask_and_refit import Latest, pruned
 from gaprune_viz.pruning.structured.making import plan
 
 # The first ten decide the overlap of two rankings; nothing here looks further down.

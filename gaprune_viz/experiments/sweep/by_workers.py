@@ -15,12 +15,12 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.comparison import COMPARED
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.experiments.executors.coordinator import ran
-from gaprune_viz.experiments.executors.opening import Team
+from gaprune_viz.experiments.executors.from_address import Team
 from gaprune_viz.experiments.executors.tasks import Source, Task, refuse_failed
 from gaprune_viz.experiments.sweep.bench import Bench
-from gaprune_viz.experiments.sweep.places import analysed, bench_of, place_label
+from gaprune_viz.experiments.sweep.cell_places import analysed, bench_of, place_label
 from gaprune_viz.experiments.sweep.plan import Place, SweepPlan
-from gaprune_viz.experiments.training import analysis_texts, finishing_texts, texts_of
+from gaprune_viz.experiments.tracked_retraining import analysis_texts, finishing_texts, texts_of
 from gaprune_viz.models.encoder import EmbeddingModel
 
 DENSE, ANALYSIS, CELL = "dense", "analysis", "cell"

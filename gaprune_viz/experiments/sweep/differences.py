@@ -12,7 +12,7 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.significance import paired_bootstrap, sign_flip_test
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import RetrievalTask
-from gaprune_viz.experiments.sweep.places import bench_of, place_label
+from gaprune_viz.experiments.sweep.cell_places import bench_of, place_label
 from gaprune_viz.experiments.sweep.plan import Place, SweepPlan
 
 

@@ -28,7 +28,7 @@ from gaprune_viz.masking.masks import MaskResult
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.applying import census, masked
-from gaprune_viz.pruning.pruned import Latest, Pruned, pruned
+from gaprune_viz.pruning.mask_and_refit import Latest, Pruned, pruned
 
 
 class Bench:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import TransferSpec
 from gaprune_viz.experiments.executors.coordinator import ran
-from gaprune_viz.experiments.executors.opening import Team
+from gaprune_viz.experiments.executors.from_address import Team
 from gaprune_viz.experiments.executors.tasks import Source, Task, refuse_failed
-from gaprune_viz.experiments.training import analysis_texts, texts_of
+from gaprune_viz.experiments.tracked_retraining import analysis_texts, texts_of
 from gaprune_viz.experiments.transfer.bench import Bench
 from gaprune_viz.experiments.transfer.calibrations import Arm, arm_of
 from gaprune_viz.experiments.transfer.plan import Cell

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.exact_scores import exact_scope
 from gaprune_viz.analysis.making import analyze_once
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import SPEC_FILE, Statistics

@@ -9,8 +9,8 @@ from typing import Any
 
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.config import ExecutorSpec, TransferSpec
-from gaprune_viz.experiments.executors.in_turn import done_in_turn
-from gaprune_viz.experiments.executors.opening import opened
+from gaprune_viz.experiments.executors.from_address import opened
+from gaprune_viz.experiments.executors.serial import done_in_turn
 from gaprune_viz.experiments.executors.tasks import refuse_other
 from gaprune_viz.experiments.transfer.bench import Bench
 from gaprune_viz.experiments.transfer.by_workers import Whole, measured_by_workers, share, tasks_of

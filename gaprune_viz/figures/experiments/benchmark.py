@@ -12,9 +12,9 @@ import plotly.graph_objects as go
 
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import MISSING, count, p_value, shortened, signed
-from gaprune_viz.figures.kit.frame import axis, empty, framed, plain
+from gaprune_viz.figures.kit.plotly_frame import axis, empty, framed, plain
 from gaprune_viz.figures.kit.progress import duration
-from gaprune_viz.figures.kit.shapes import Estimate
+from gaprune_viz.figures.kit.protocols import Estimate
 
 DENSE = "dense"
 METRIC_LABELS = {

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gaprune_viz.figures.kit import scales
-from gaprune_viz.figures.kit.frame import axis, framed, plain
+from gaprune_viz.figures.kit.plotly_frame import axis, framed, plain
 from gaprune_viz.figures.weights.structures import LOADS
 
 Document = Mapping[str, Any]

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import MISSING, p_value, percent, signed
-from gaprune_viz.figures.kit.frame import axis, empty, framed, plain
+from gaprune_viz.figures.kit.plotly_frame import axis, empty, framed, plain
 
 # Every version has its own colour and marker; the side is a solid or a dashed line.
 LOOKS = {"retrained": (scales.PRUNED, "circle"), "dense, retrained": (scales.DENSE, "square")}

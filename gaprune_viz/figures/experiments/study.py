@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from gaprune_viz.figures.experiments.sweep import LINE_COLORS, MARKERS, SIDES
+from gaprune_viz.figures.experiments.sweep_plots import LINE_COLORS, MARKERS, SIDES
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import MISSING, percent
-from gaprune_viz.figures.kit.frame import axis, empty, framed, plain
 from gaprune_viz.figures.kit.metrics import CRITERION_LABELS
+from gaprune_viz.figures.kit.plotly_frame import axis, empty, framed, plain
 
 PERCENT_OF_DENSE = "nDCG@10, % of dense"
 LEGEND_HEIGHT = 110

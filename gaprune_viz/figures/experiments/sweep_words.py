@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from gaprune_viz.config import ENOUGH
-from gaprune_viz.figures.experiments.sweep import SIDES, column_label, kind_of, place_label, row_label, share
+from gaprune_viz.figures.experiments.sweep_plots import SIDES, column_label, kind_of, place_label, row_label, share
 from gaprune_viz.figures.kit.formatting import percent
 
 CAUTION = "The best of many cells on the same queries flatters itself: choose on other queries than you report."

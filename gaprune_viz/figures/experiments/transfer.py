@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 from gaprune_viz.figures.experiments.grid import Grid, GridCell, grid_html
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import MISSING, signed
-from gaprune_viz.figures.kit.frame import axis, framed, plain
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS, ROLE_ORDER
+from gaprune_viz.figures.kit.plotly_frame import axis, framed, plain
 
 Map = Mapping[str, Any]
 LEAST_SPAN = 1.0

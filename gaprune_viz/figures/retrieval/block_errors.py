@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gaprune_viz.figures.kit import scales
-from gaprune_viz.figures.kit.frame import axis, framed, plain
+from gaprune_viz.figures.kit.plotly_frame import axis, framed, plain
 
 LOOKS = {"mask_only": ("Mask only", scales.PRUNED, "circle"), "refit": ("Refitted", scales.REFITTED, "square")}
 TITLE = "Error of each block's output"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gaprune_viz.figures.kit.formatting import MINUS, MISSING, percent, signed
 from gaprune_viz.figures.kit.panels import Card, stat_cards
-from gaprune_viz.figures.kit.shapes import Geometry
+from gaprune_viz.figures.kit.protocols import Geometry
 
 COLUMNS = ("Measure", "Dense", "Pruned", "Difference", "How to read it")
 TITLE = "Shape of the embedding space"

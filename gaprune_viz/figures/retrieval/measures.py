@@ -13,7 +13,7 @@ import pandas as pd
 
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import MISSING, number, p_value, percent, signed
-from gaprune_viz.figures.kit.shapes import Comparison
+from gaprune_viz.figures.kit.protocols import Comparison
 
 MEASURES = {
     "ndcg_at_10": "nDCG@10",

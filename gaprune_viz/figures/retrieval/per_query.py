@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import shortened, signed
-from gaprune_viz.figures.kit.frame import axis, empty, framed, plain
+from gaprune_viz.figures.kit.plotly_frame import axis, empty, framed, plain
 from gaprune_viz.figures.retrieval.measures import MEASURES
 
 

@@ -9,7 +9,7 @@ from html import escape
 import pandas as pd
 
 from gaprune_viz.figures.kit.formatting import MISSING, shortened, signed
-from gaprune_viz.figures.kit.shapes import RankedPassage, SideBySide
+from gaprune_viz.figures.kit.protocols import RankedPassage, SideBySide
 from gaprune_viz.figures.retrieval.measures import SIDES
 
 TITLE_LENGTH = 110

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import percent, shortened
-from gaprune_viz.figures.kit.frame import axis, empty, framed, plain
-from gaprune_viz.figures.kit.shapes import TaskMap
+from gaprune_viz.figures.kit.plotly_frame import axis, empty, framed, plain
+from gaprune_viz.figures.kit.protocols import TaskMap
 
 SYMBOLS = {"passage": "circle", "query": "diamond"}
 TEXT_LENGTH = 70

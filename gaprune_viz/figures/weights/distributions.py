@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import number, percent
-from gaprune_viz.figures.kit.frame import axis, empty, framed, layer_ticks, log_ticks
+from gaprune_viz.figures.kit.plotly_frame import axis, empty, framed, layer_ticks, log_ticks
 from gaprune_viz.figures.weights.matrix import matrix_detail, matrix_detail_table
 from gaprune_viz.figures.weights.profiles import layer_profile, layer_table, row_profile, row_table
 from gaprune_viz.figures.weights.terms import scatter_table, scatter_terms

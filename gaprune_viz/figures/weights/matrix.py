@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import number, percent
-from gaprune_viz.figures.kit.frame import HEIGHT, axis, framed, log_ticks, matrix_name, plain
+from gaprune_viz.figures.kit.plotly_frame import HEIGHT, axis, framed, log_ticks, matrix_name, plain
 
 # Bins with less than this share of the matrix are left off the ends of the axis.
 SHOWN_SHARE = 5e-4

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import number, percent
-from gaprune_viz.figures.kit.frame import HEIGHT, axis, empty, framed, layer_ticks
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS, ROLE_ORDER
+from gaprune_viz.figures.kit.plotly_frame import HEIGHT, axis, empty, framed, layer_ticks
 
 FRACTION_TICKS = {
     "tickmode": "array",

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import percent, shortened, signed
-from gaprune_viz.figures.kit.frame import axis, empty, framed, plain
+from gaprune_viz.figures.kit.plotly_frame import axis, empty, framed, plain
 
 SIDE_COLORS = {"domain": scales.DOMAIN, "general": scales.GENERAL}
 MOST_LAYERS, PANELS_ACROSS = 12, 3

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from gaprune_viz.figures.kit import scales
 from gaprune_viz.figures.kit.formatting import count, number
-from gaprune_viz.figures.kit.frame import HEIGHT, axis, empty, framed
+from gaprune_viz.figures.kit.plotly_frame import HEIGHT, axis, empty, framed
 
 MOST_POINTS = 3_000
 

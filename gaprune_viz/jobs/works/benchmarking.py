@@ -15,12 +15,12 @@ from gaprune_viz.criteria.registry import settled
 from gaprune_viz.data.triplets import calibration_triplets
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.mteb.catalogue import BenchmarkTask, find_tasks
+from gaprune_viz.evaluation.mteb.model_versions import Variant, under_mask, whole
 from gaprune_viz.evaluation.mteb.running import Failure, run
-from gaprune_viz.evaluation.mteb.variants import Variant, under_mask, whole
 from gaprune_viz.evaluation.tasks import RetrievalTask
 from gaprune_viz.experiments.retraining_trial import DENSE, Trial, try_retraining
-from gaprune_viz.jobs.works.desk import Desk, Report, Stopped
-from gaprune_viz.jobs.works.kept import KEPT
+from gaprune_viz.jobs.works.memory_cache import KEPT
+from gaprune_viz.jobs.works.work_context import Desk, Report, Stopped
 
 # A curve is sent whole, so more often would cost more than it shows.
 TELL_SECONDS = 1.0

@@ -13,11 +13,11 @@ from gaprune_viz.criteria.registry import settled
 from gaprune_viz.data.starter import starter_passages
 from gaprune_viz.errors import Cancelled, GapruneError
 from gaprune_viz.evaluation.latency import TEXTS, measure_speed
-from gaprune_viz.evaluation.timing.curve import Curve, measure_curve
-from gaprune_viz.jobs.watching import driven
-from gaprune_viz.jobs.works.desk import Report, Stopped
-from gaprune_viz.jobs.works.kept import KEPT
-from gaprune_viz.jobs.works.remembered import keep_curve
+from gaprune_viz.evaluation.timing.latency_curve import Curve, measure_curve
+from gaprune_viz.jobs.watched_work import driven
+from gaprune_viz.jobs.works.disk_cache import keep_curve
+from gaprune_viz.jobs.works.memory_cache import KEPT
+from gaprune_viz.jobs.works.work_context import Report, Stopped
 from gaprune_viz.pruning.export import pruning
 from gaprune_viz.storage.workspace import workspace
 

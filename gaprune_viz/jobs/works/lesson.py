@@ -9,9 +9,9 @@ from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
 from gaprune_viz.evaluation.ranking import SideBySide
 from gaprune_viz.evaluation.retrieval import Comparison
 from gaprune_viz.jobs.works import searching as search
-from gaprune_viz.jobs.works.desk import Report, Stopped
-from gaprune_viz.jobs.works.kept import KEPT
-from gaprune_viz.masking.neurons import Losses, mlps_of, waking
+from gaprune_viz.jobs.works.memory_cache import KEPT
+from gaprune_viz.jobs.works.work_context import Report, Stopped
+from gaprune_viz.masking.neuron_masks import Losses, mlps_of, waking
 
 FISHER_ALONE = Settings(
     score=ScoreSpec(criterion="obd_joint"), mask=MaskSpec(sparsity=0.5, allocation=Allocation.GLOBAL)

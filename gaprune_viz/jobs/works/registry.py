@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gaprune_viz.analysis.planning import outlined, predict
+from gaprune_viz.analysis.cost_estimate import outlined, predict
 from gaprune_viz.analysis.sources.alignment import SourceAlignment, source_alignment
 from gaprune_viz.calibration.memory_plan import Plan
 from gaprune_viz.config import RefitSpec, RetrainSpec, RunSpec, Settings
 from gaprune_viz.evaluation.mteb.estimate import Speed
 from gaprune_viz.evaluation.mteb.running import Failure
-from gaprune_viz.evaluation.timing.curve import Curve
-from gaprune_viz.experiments.foreseen import Foreseen
+from gaprune_viz.evaluation.timing.latency_curve import Curve
+from gaprune_viz.experiments.cost_estimate import Foreseen
 from gaprune_viz.experiments.registry import EXPERIMENTS
-from gaprune_viz.jobs.works import benchmarking, exporting, inside, lesson, searching
-from gaprune_viz.jobs.works.desk import Desk
-from gaprune_viz.jobs.works.kept import KEPT
-from gaprune_viz.pruning.refit.foreseen import foresee
+from gaprune_viz.jobs.works import benchmarking, exporting, lesson, matrix_window, searching
+from gaprune_viz.jobs.works.memory_cache import KEPT
+from gaprune_viz.jobs.works.work_context import Desk
+from gaprune_viz.pruning.refit.cost_estimate import foresee
 from gaprune_viz.sketch.inspection import Window
 
 Given = dict[str, Any]
@@ -75,14 +75,16 @@ def _lesson(desk: Desk, analysis: str, settings: Given, whole: bool) -> lesson.T
     return lesson.tried(KEPT.analysis(analysis), desk.report, desk.stopped, whole=whole)
 
 
-def _look(desk: Desk, analysis: str, settings: Given, name: str, what: str, window: list[int] | None) -> inside.Look:
+def _look(
+    desk: Desk, analysis: str, settings: Given, name: str, what: str, window: list[int] | None
+) -> matrix_window.Look:
     desk.report("Making the exact mask", 0, 0)
-    return inside.look_inside(*_on(analysis, settings), name, what, Window(*window) if window else None)
+    return matrix_window.look_inside(*_on(analysis, settings), name, what, Window(*window) if window else None)
 
 
 def _explain(desk: Desk, analysis: str, settings: Given, name: str, row: int, column: int) -> dict[str, Any]:
     desk.report("Making the exact mask", 0, 0)
-    return inside.explain(*_on(analysis, settings), name, row, column)
+    return matrix_window.explain(*_on(analysis, settings), name, row, column)
 
 
 def _export(desk: Desk, analysis: str, settings: Given, file: str) -> str:

@@ -18,9 +18,9 @@ from gaprune_viz.evaluation.ranking import SideBySide, id_order, side_by_side, s
 from gaprune_viz.evaluation.retrieval import Comparison, compare, evaluate
 from gaprune_viz.evaluation.spacemap import TaskMap, task_map
 from gaprune_viz.evaluation.tasks import COSINE, RetrievalTask, TaskEmbeddings, encode_task
-from gaprune_viz.jobs.works.desk import Report, Stopped, quiet
-from gaprune_viz.jobs.works.kept import KEPT
-from gaprune_viz.jobs.works.reading import encoder_of, reading
+from gaprune_viz.jobs.works.encoder_choice import encoder_of, reading
+from gaprune_viz.jobs.works.memory_cache import KEPT
+from gaprune_viz.jobs.works.work_context import Report, Stopped, quiet
 from gaprune_viz.models.encoder import check_finite
 
 # How many of the dense model's best passages live mode ranks anew.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.models.files.constructing import constructing
+from gaprune_viz.models.files.construction import constructing
 from gaprune_viz.models.files.hub_cache import entry_name
 from gaprune_viz.models.load_errors import plain_errors
 from gaprune_viz.storage.workspace import whole_folder, workspace

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.models.files.kinds import pickled
+from gaprune_viz.models.files.checkpoint_kinds import pickled
 from gaprune_viz.storage.workspace import whole_folder
 
 MARKER = "gaprune-converted.json"

@@ -20,7 +20,7 @@ from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.refit.block_errors import block_errors
 from gaprune_viz.pruning.refit.refit import Refit, prepared, refit
-from gaprune_viz.pruning.refit.updating import Updated, quotas_of, update
+from gaprune_viz.pruning.refit.sequential_pruning import Updated, quotas_of, update
 
 
 @dataclass(frozen=True)

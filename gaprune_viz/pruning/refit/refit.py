@@ -25,8 +25,8 @@ from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.refit.batches import TOKEN_BUDGET, Batch, batches_of
 from gaprune_viz.pruning.refit.fitting import LayerFit, StageFit, fit, ridge_for, shortage
 from gaprune_viz.pruning.refit.passes import BlockPasses, Seen
-from gaprune_viz.pruning.refit.planning import RefitPlan, plan_refit, reach_work, solve_work, sums_work
 from gaprune_viz.pruning.refit.replay import Call, capture
+from gaprune_viz.pruning.refit.resource_plan import RefitPlan, plan_refit, reach_work, solve_work, sums_work
 from gaprune_viz.pruning.refit.stages import Block, Layout, layout_of
 
 STAGE = "Refitting"

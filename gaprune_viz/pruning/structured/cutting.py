@@ -14,8 +14,8 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.blocks import find_blocks, is_conv1d
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import Target
+from gaprune_viz.pruning.structured.config_support import Shape, changes_of, refuse_inexpressible
 from gaprune_viz.pruning.structured.counting import NOUNS, no_cut, units_after
-from gaprune_viz.pruning.structured.expressing import Shape, changes_of, refuse_inexpressible
 from gaprune_viz.pruning.structured.units import Group, Slab, groups_of
 
 

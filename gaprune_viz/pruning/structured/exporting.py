@@ -6,17 +6,17 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.exact_scores import exact_scope, load_dense
 from gaprune_viz.calibration.progress import Progress
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import Evidence, Settings, Structure
 from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.models.encoder import EmbeddingModel
-from gaprune_viz.pruning.saving import RESULT_FILE, save_model, weight_bytes, write_words
-from gaprune_viz.pruning.structured.card import structured_card
+from gaprune_viz.pruning.model_folder import RESULT_FILE, save_model, weight_bytes, write_words
 from gaprune_viz.pruning.structured.cutting import Cut
 from gaprune_viz.pruning.structured.making import Made, Planned, plan
-from gaprune_viz.pruning.structured.refusing import refuse_settings
+from gaprune_viz.pruning.structured.model_card import structured_card
+from gaprune_viz.pruning.structured.preconditions import refuse_settings
 from gaprune_viz.storage.workspace import whole_folder
 from gaprune_viz.versions import versions
 

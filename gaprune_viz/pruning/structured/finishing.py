@@ -20,8 +20,8 @@ from gaprune_viz.models.targets import Target
 from gaprune_viz.pruning.refit.refit import refit
 from gaprune_viz.pruning.retraining import RetrainStep, retrain
 from gaprune_viz.pruning.structured.biases import biased, correct_biases
-from gaprune_viz.pruning.structured.choosing import Judge, Texts
 from gaprune_viz.pruning.structured.cutting import Cut, masks_of, take_out
+from gaprune_viz.pruning.structured.holdout_choice import Judge, Texts
 
 # Texts of each side whose tokens a bias is the mean of.
 BIAS_TEXTS = 128

@@ -19,10 +19,10 @@ from gaprune_viz.masking.masks import MaskResult
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.refit.from_analysis import memory_of
-from gaprune_viz.pruning.structured.choosing import split_texts
 from gaprune_viz.pruning.structured.cutting import Cut, kept_units, masks_of, plan_cut
 from gaprune_viz.pruning.structured.finishing import Tried, finished, refuse_unfinishable, smaller
-from gaprune_viz.pruning.structured.refusing import refuse_settings, refuse_unanalysed
+from gaprune_viz.pruning.structured.holdout_choice import split_texts
+from gaprune_viz.pruning.structured.preconditions import refuse_settings, refuse_unanalysed
 from gaprune_viz.pruning.structured.units import unit_sums
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gaprune_viz.analysis.compacting import compacted, difference
-from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.exact_scores import exact_scope, load_dense
 from gaprune_viz.analysis.opening import open_analysis, verify_analysis
 from gaprune_viz.calibration.compact.file import COMPACT_FILE, STEPS
 from gaprune_viz.calibration.progress import drain

@@ -24,8 +24,8 @@ from gaprune_viz.calibration.statistics import SPEC_FILE, TENSOR_FILE, Statistic
 from gaprune_viz.cli import _out_of_memory
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.jobs import watching
-from gaprune_viz.jobs.line import Owner
+from gaprune_viz.jobs import watched_work
+from gaprune_viz.jobs.job_queue import Owner
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.memory import is_out_of_memory, plain_kernels, recover
 from gaprune_viz.storage import checksums
@@ -215,7 +215,7 @@ print(len(open_analysis(Path(sys.argv[1])).summary))
             raise error
 
         with pytest.raises(GapruneError, match="Memory ran out"):
-            list(watching.watched(work, threading.Event(), Owner("test")))
+            list(watched_work.watched(work, threading.Event(), Owner("test")))
         with pytest.raises(RuntimeError, match="shapes"):
             _out_of_memory(RuntimeError("shapes do not match"))
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gaprune_viz.analysis.exact import diagnose, exact_scope, load_dense
+from gaprune_viz.analysis.cost_estimate import predict
+from gaprune_viz.analysis.exact_scores import diagnose, exact_scope, load_dense
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.opening import Analysis, open_analysis
-from gaprune_viz.analysis.planning import predict
-from gaprune_viz.app.frame.headline import headline_html
+from gaprune_viz.app.frame.summary_row import headline_html
 from gaprune_viz.app.session.view import Live, Shown, View, run_line
 from gaprune_viz.app.tabs.atlas import view as atlas
 from gaprune_viz.app.tabs.distributions import view as distributions

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from gaprune_viz.analysis.cost_estimate import predict
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.opening import open_analysis
-from gaprune_viz.analysis.planning import predict
 from gaprune_viz.app.session.view import run_line
 from gaprune_viz.calibration.description import check_described
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.cli.planning import plan_document, plan_lines
 from gaprune_viz.config import CalibrationSpec, ModelSpec, RunSpec
-from gaprune_viz.figures.plan import plan_html
+from gaprune_viz.figures.cost_estimate import plan_html
 from gaprune_viz.models.prompts import Registered
 
 

@@ -14,17 +14,17 @@ import torch
 from safetensors.torch import load_file
 
 from gaprune_viz.analysis.compacting import compacted
-from gaprune_viz.analysis.exact import diagnose, exact_scope, load_dense
+from gaprune_viz.analysis.cost_estimate import predict
+from gaprune_viz.analysis.exact_scores import diagnose, exact_scope, load_dense
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.opening import open_analysis, verify_analysis
-from gaprune_viz.analysis.planning import predict
 from gaprune_viz.analysis.sources.alignment import reweighed, source_alignment
 from gaprune_viz.calibration.description import resting_on
 from gaprune_viz.calibration.progress import drain
-from gaprune_viz.calibration.sources.kept import SOURCES_FILE, SourceStatistics
+from gaprune_viz.calibration.sources.source_statistics import SOURCES_FILE, SourceStatistics
 from gaprune_viz.calibration.statistics import TENSOR_FILE, Statistics
 from gaprune_viz.config import CalibrationSpec, Fisher, ModelSpec, RunSpec, Sampling, Scope, ScoreSpec, Settings
-from gaprune_viz.criteria.sources.over import OVER_SOURCES
+from gaprune_viz.criteria.sources.source_moments import OVER_SOURCES
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.storage.workspace import folder_bytes
 from tests.conftest import DOMAIN_TRIPLETS, GENERAL_TRIPLETS, write_triplets

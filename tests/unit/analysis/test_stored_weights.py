@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gaprune_viz.analysis.exact import diagnose, exact_scope, load_dense, scope_of
+from gaprune_viz.analysis.exact_scores import diagnose, exact_scope, load_dense, scope_of
 from gaprune_viz.analysis.stored_weights import stored_weights
 from gaprune_viz.calibration.statistics import MatrixInfo, Statistics
 from gaprune_viz.config import ModelSpec, RunSpec, Settings

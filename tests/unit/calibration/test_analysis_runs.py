@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gaprune_viz.analysis.exact import load_dense
+from gaprune_viz.analysis.exact_scores import load_dense
 from gaprune_viz.analysis.making import analysis_key, analyze
 from gaprune_viz.analysis.samples import choose_data
 from gaprune_viz.calibration.progress import drain

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gaprune_viz.calibration.compact import coding
+from gaprune_viz.calibration.compact import log_quantization
 from gaprune_viz.calibration.compact.file import COMPACT_FILE, STEPS, CompactStatistics, write_compact
 from gaprune_viz.calibration.statistics import FIELDS, Statistics
 from gaprune_viz.errors import GapruneError
@@ -23,15 +23,15 @@ STEP_COUNTS = arrays(np.float64, st.integers(1, 300), elements=st.floats(-40_000
 @given(STEP_COUNTS, st.randoms(use_true_random=False))
 def test_numbers_of_steps_come_back_rounded(steps: np.ndarray, chance: object) -> None:
     zeros = np.array([chance.random() < 0.2 for _ in steps])  # type: ignore[attr-defined]
-    found, told = coding.unpack(coding.pack(steps, zeros), len(steps))
+    found, told = log_quantization.unpack(log_quantization.pack(steps, zeros), len(steps))
     assert (told == zeros).all()
-    expected = np.clip(np.rint(steps), -coding.FARTHEST, coding.FARTHEST)
+    expected = np.clip(np.rint(steps), -log_quantization.FARTHEST, log_quantization.FARTHEST)
     assert (found[~zeros] == expected[~zeros]).all()
 
 
 def test_small_numbers_take_a_byte_or_less() -> None:
     rng = np.random.default_rng(0)
-    packed = coding.pack(rng.normal(0, 8, 100_000), np.zeros(100_000, bool))
+    packed = log_quantization.pack(rng.normal(0, 8, 100_000), np.zeros(100_000, bool))
     assert not len(packed.others) and not len(packed.zeros)
     # The entropy of a normal of 8 steps: log2(8 * sqrt(2 pi e)) = 5.05 bits.
     assert len(packed.body) / 100_000 * 8 == pytest.approx(5.05, abs=0.1)
@@ -39,29 +39,29 @@ def test_small_numbers_take_a_byte_or_less() -> None:
 
 def test_signs_come_back() -> None:
     values = np.random.default_rng(1).normal(size=1_003)
-    assert (coding.unpacked_signs(coding.packed_signs(values), 1_003) == np.sign(values)).all()
+    assert (log_quantization.unpacked_signs(log_quantization.packed_signs(values), 1_003) == np.sign(values)).all()
 
 
 def test_the_rank_one_form_is_in_logarithms() -> None:
     values = np.outer([1.0, 2.0, 0.0], [3.0, 1.0])
-    rows, columns = coding.rank_one(values)
+    rows, columns = log_quantization.rank_one(values)
     assert np.exp(rows[:2, None] + columns) == pytest.approx(values[:2])
     assert rows[2] == 0
 
 
 @pytest.mark.parametrize("body", [b"", b"no deflate at all", zlib.compress(bytes(100))])
 def test_damaged_parts_are_refused(body: bytes) -> None:
-    packed = coding.pack(np.arange(10.0), np.zeros(10, bool))
-    wrong = coding.Packed(np.frombuffer(body, np.uint8), packed.others, packed.zeros)
+    packed = log_quantization.pack(np.arange(10.0), np.zeros(10, bool))
+    wrong = log_quantization.Packed(np.frombuffer(body, np.uint8), packed.others, packed.zeros)
     with pytest.raises(GapruneError, match="compact statistics are damaged"):
-        coding.unpack(wrong, 10)
+        log_quantization.unpack(wrong, 10)
 
 
 def test_more_than_there_may_be_is_not_unpacked() -> None:
     press = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     bomb = np.frombuffer(press.compress(bytes(50_000_000)) + press.flush(), np.uint8)
     with pytest.raises(GapruneError, match="damaged"):
-        coding.unpack(coding.Packed(bomb, np.empty(0, np.int16), np.empty(0, np.uint8)), 1_000)
+        log_quantization.unpack(log_quantization.Packed(bomb, np.empty(0, np.int16), np.empty(0, np.uint8)), 1_000)
 
 
 @pytest.fixture(scope="module")

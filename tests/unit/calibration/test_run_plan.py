@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gaprune_viz.analysis.cost_estimate import CALIBRATING, CHOOSING, WRITING, predict
 from gaprune_viz.analysis.making import analyze
-from gaprune_viz.analysis.planning import CALIBRATING, CHOOSING, WRITING, predict
 from gaprune_viz.calibration.batching import plan_steps
 from gaprune_viz.calibration.memory_plan import Passes, Plan, Speed, passes_of, plan, split
 from gaprune_viz.calibration.progress import drain
@@ -189,7 +189,7 @@ def test_every_sample_is_in_one_share(minilm: EmbeddingModel, tiny_triplets: tup
 def test_figures_read_no_tensor(tiny_analysis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Summary, histograms and sketch are enough for everything that is drawn."""
     from gaprune_viz.analysis.opening import open_analysis
-    from gaprune_viz.app.frame.headline import headline_html
+    from gaprune_viz.app.frame.summary_row import headline_html
     from gaprune_viz.app.session.view import Live, Shown, View
     from gaprune_viz.app.tabs.atlas import view as atlas
     from gaprune_viz.app.tabs.distributions import view as distributions

@@ -75,7 +75,7 @@ def test_what_is_wrong_is_said_before_any_work(
         raise AssertionError("a model was loaded")
 
     monkeypatch.setattr("gaprune_viz.analysis.making.load_model", refuse)
-    monkeypatch.setattr("gaprune_viz.analysis.planning.load_model", refuse)
+    monkeypatch.setattr("gaprune_viz.analysis.cost_estimate.load_model", refuse)
     for command in (("analyze", "--out", tmp_path / "out"), ("plan",)):
         line = run(*command, *flags, *(part for place in domain for part in ("--domain", place))).refusal()
         assert said in line

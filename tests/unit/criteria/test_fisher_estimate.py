@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.exact_scores import exact_scope, load_dense
 from gaprune_viz.analysis.opening import Analysis, open_analysis
 from gaprune_viz.config import SIDES, FisherEstimate, MaskSpec, ScoreSpec, Settings
 from gaprune_viz.criteria.criterion import ResolvedScore, WeightStatistics

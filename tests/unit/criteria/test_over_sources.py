@@ -15,8 +15,8 @@ from gaprune_viz.config import SOURCE_SHARPNESS
 from gaprune_viz.criteria.criterion import ResolvedScore, WeightStatistics
 from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.criteria.scoring import score_weights, terms_of
-from gaprune_viz.criteria.sources.over import OVER_SOURCES, over_sources
-from gaprune_viz.criteria.sources.weights import cosines_of, cosines_with, inner_products, weights_by_alignment
+from gaprune_viz.criteria.sources.source_moments import OVER_SOURCES, over_sources
+from gaprune_viz.criteria.sources.source_weights import cosines_of, cosines_with, inner_products, weights_by_alignment
 from gaprune_viz.errors import GapruneError
 
 # Three sources, four weights. Over their means, 2, 4 and 1, the Fisher information is 1 2 0 1, 2 0 1 1 and 3 1 2 1.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gaprune_viz.data.collections import opening
+from gaprune_viz.data.collections import archives
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.task_sources import load_task
 from tests.unit.data.sea import zipped
@@ -44,20 +44,20 @@ def test_an_archive_that_gets_too_large_is_stopped_as_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zipped(tmp_path / "sea.zip")
-    monkeypatch.setattr(opening, "MAX_FILE_BYTES", 500)
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 500)
     with pytest.raises(GapruneError, match="when unpacked"):
         load_task(str(tmp_path / "sea.zip"))
     monkeypatch.undo()
-    monkeypatch.setattr(opening, "MAX_UNCOMPRESSED_BYTES", 2_000)
+    monkeypatch.setattr(archives, "MAX_UNCOMPRESSED_BYTES", 2_000)
     with pytest.raises(GapruneError, match="when unpacked"):
         load_task(str(tmp_path / "sea.zip"))
 
 
 def test_an_archive_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zipped(tmp_path / "sea.zip")
-    monkeypatch.setattr(opening, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 2)
     with pytest.raises(GapruneError, match="more than 2 files"):
         load_task(str(tmp_path / "sea.zip"))
-    monkeypatch.setattr(opening, "_DIRECTORY_BYTES", 100)
+    monkeypatch.setattr(archives, "_DIRECTORY_BYTES", 100)
     with pytest.raises(GapruneError, match="lists more files"):
         load_task(str(tmp_path / "sea.zip"))

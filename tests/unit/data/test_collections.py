@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from gaprune_viz.data.beir import BeirData, read_beir
-from gaprune_viz.data.collections import opening
+from gaprune_viz.data.collections import archives
 from gaprune_viz.data.preview import inspect_upload
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
@@ -202,7 +202,7 @@ def test_a_collection(
             assert expected in str(caught.value)
             assert caught.value.hint
         return
-    with opening.collection_folder(place) as folder:
+    with archives.collection_folder(place) as folder:
         expected(read_beir(folder, ("test", "dev")))
     task, found, preview = (reader() for reader in readers)
     assert getattr(task, "qrels", None)

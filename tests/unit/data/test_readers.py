@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gaprune_viz.data.files import jsonl_objects
 from gaprune_viz.data.schema import Triplet
+from gaprune_viz.data.text_files import jsonl_objects
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
 from tests.unit.data.loading import AS_TRIPLETS, GOOD, LINE, load, refused

@@ -9,7 +9,7 @@ import pytest
 from gaprune_viz.config import STARTER_DOMAINS, MaskSpec, Scope
 from gaprune_viz.data.starter import SPLITS, StarterPassage, starter_passages, starter_triplets
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.cached import CachedEncoder
+from gaprune_viz.evaluation.embedding_cache import CachedEncoder
 from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import encode_task

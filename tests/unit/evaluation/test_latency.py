@@ -16,7 +16,7 @@ from gaprune_viz.evaluation.latency import NO_GAIN, measure_speed, write_shrunk
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.export import prune
-from gaprune_viz.pruning.structured.silent import neurons_of, removable, shrink
+from gaprune_viz.pruning.structured.silent_neurons import neurons_of, removable, shrink
 from tests.tiny_models import INTERMEDIATE, texts
 
 

@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 
 from gaprune_viz.config import ModelSpec
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.cached import CachedEncoder, EmbeddingCache
+from gaprune_viz.evaluation.embedding_cache import CachedEncoder, EmbeddingCache
 from gaprune_viz.evaluation.geometry import measure
 from gaprune_viz.evaluation.ranking import similarity
 from gaprune_viz.evaluation.retrieval import Passage, RetrievalTask, TaskEmbeddings, encode_task, evaluate
@@ -83,7 +83,7 @@ def test_vectors_of_one_similarity_are_not_those_of_another(tiny_bert: Path, tmp
 
 def test_mteb_compares_as_the_model_does(tiny_bert: Path, tmp_path: Path) -> None:
     from gaprune_viz.evaluation.mteb.encoder import encoder_for
-    from gaprune_viz.evaluation.mteb.variants import whole
+    from gaprune_viz.evaluation.mteb.model_versions import whole
 
     folder = made(tiny_bert, having(similarity_fn_name="dot"), tmp_path / "dot")
     encoder = encoder_for(whole("dense", load_model(ModelSpec(model=str(folder), device="cpu"))))

@@ -10,7 +10,7 @@ import pytest
 
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.cells import CellStore
-from gaprune_viz.experiments.foreseen import Foreseen
+from gaprune_viz.experiments.cost_estimate import Foreseen
 from gaprune_viz.storage import workspace
 from gaprune_viz.storage.workspace import write_first
 

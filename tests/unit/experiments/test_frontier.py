@@ -24,7 +24,7 @@ from gaprune_viz.evaluation.tasks import encode_task
 from gaprune_viz.experiments.frontier.bench import FrontierBench
 from gaprune_viz.experiments.frontier.rows import rows_of
 from gaprune_viz.experiments.frontier.runner import run_frontier
-from gaprune_viz.experiments.frontier.static import SIF, save_static, static_vectors
+from gaprune_viz.experiments.frontier.static_model import SIF, save_static, static_vectors
 from gaprune_viz.models.loading import load_model
 from tests.beir_folders import write_beir
 from tests.commands import Run

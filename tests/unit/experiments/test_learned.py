@@ -24,7 +24,7 @@ from gaprune_viz.config import (
 from gaprune_viz.data.schema import PlainText, Triplet
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.evaluation.cached import embedding_cache
+from gaprune_viz.evaluation.embedding_cache import embedding_cache
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import Passage, RetrievalTask
 from gaprune_viz.experiments.frontier.runner import run_frontier

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.exact_scores import exact_scope, load_dense
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import RecommendSpec, ScoreSpec, Settings

@@ -20,9 +20,9 @@ from gaprune_viz.config.presets import preset
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.study.document import STUDY_FILE, open_study
 from gaprune_viz.experiments.study.findings import findings
+from gaprune_viz.experiments.study.html_report import write_report
 from gaprune_viz.experiments.study.markdown import studies_markdown
 from gaprune_viz.experiments.study.plan import cells, row_settings
-from gaprune_viz.experiments.study.report import write_report
 from gaprune_viz.experiments.study.runner import run_study
 from gaprune_viz.experiments.study.tables import frame
 from tests.beir_folders import write_beir

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gaprune_viz.analysis.planning import Outline
+from gaprune_viz.analysis.cost_estimate import Outline
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.cli.studies import study_spec
 from gaprune_viz.config import RefitSpec, RunSpec, StudySpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.splits import validation_and_test
-from gaprune_viz.experiments.study import foreseen
+from gaprune_viz.experiments.study import cost_estimate
 from gaprune_viz.experiments.study.comparisons import contests, gains, verdicts
+from gaprune_viz.experiments.study.cost_estimate import foresee_study
 from gaprune_viz.experiments.study.document import check_study, open_study
-from gaprune_viz.experiments.study.foreseen import foresee_study
+from gaprune_viz.experiments.study.html_report import write_report
 from gaprune_viz.experiments.study.markdown import studies_markdown
 from gaprune_viz.experiments.study.plan import cells
-from gaprune_viz.experiments.study.report import write_report
 from gaprune_viz.experiments.study.runner import run_study
 from tests.beir_folders import write_beir
 
@@ -55,7 +55,7 @@ def test_what_a_study_takes_counts_every_refit(
         assert {len(samples) for samples in outline.sides.values()} == {run.calibration.samples}
         return SimpleNamespace(seconds=1e6)
 
-    monkeypatch.setattr(foreseen, "foresee", foresee)
+    monkeypatch.setattr(cost_estimate, "foresee", foresee)
     given = {
         **{"model": str(tiny_bert), "device": "cpu", "samples": 8, "sampling": "random", "scope": "linear"},
         **{"domain": str(tiny_triplets[0]), "general": str(tiny_triplets[1]), "task": str(write_beir(tmp_path, 0))},

@@ -15,8 +15,8 @@ from gaprune_viz.calibration.progress import drain
 from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
 from gaprune_viz.experiments.cells import SWEEP_CELLS
 from gaprune_viz.experiments.sweep import COLUMNS, SweepPlan, sweep
-from gaprune_viz.figures.experiments.sweep import places_of, sweep_curves, sweep_map, sweep_table
-from gaprune_viz.figures.experiments.sweep_map import sweep_map_html
+from gaprune_viz.figures.experiments.sweep_grid import sweep_map_html
+from gaprune_viz.figures.experiments.sweep_plots import places_of, sweep_curves, sweep_map, sweep_table
 from gaprune_viz.figures.experiments.sweep_words import sweep_sentences
 from tests.commands import Run
 from tests.unit.experiments.sweeping import cells, criteria_plan, traces
@@ -107,7 +107,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(analysis: Path, tasks: tuple[str, 
 
 
 def test_the_model_is_dense_again_after_every_cell(analysis: Path, tasks: tuple[str, str]) -> None:
-    from gaprune_viz.analysis.exact import load_dense
+    from gaprune_viz.analysis.exact_scores import load_dense
     from gaprune_viz.calibration.statistics import Statistics
 
     model = load_dense(Statistics.open(analysis))

@@ -26,8 +26,8 @@ from gaprune_viz.config import (
 from gaprune_viz.criteria.registry import settled
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.sweep import SweepPlan, difference, sweep
-from gaprune_viz.figures.experiments.sweep import sweep_curves, sweep_map
-from gaprune_viz.figures.experiments.sweep_map import sweep_map_html
+from gaprune_viz.figures.experiments.sweep_grid import sweep_map_html
+from gaprune_viz.figures.experiments.sweep_plots import sweep_curves, sweep_map
 from gaprune_viz.figures.experiments.sweep_words import sweep_sentences
 from tests.unit.experiments.sweeping import cells, criteria_plan, traces
 
@@ -111,7 +111,7 @@ def test_samples_by_seeds_are_analyses_of_their_own(
 
     monkeypatch.setattr("gaprune_viz.calibration.domain_pass.calibrate", refuse)
     pd.testing.assert_frame_equal(drain(sweep(sampled, plan)), frame, check_exact=True)
-    monkeypatch.setattr("gaprune_viz.analysis.exact.load_dense", refuse)
+    monkeypatch.setattr("gaprune_viz.analysis.exact_scores.load_dense", refuse)
     found = difference(sampled, plan, (4, 1), (12, 0))
     assert found[0].first == own["ndcg_at_10"].iloc[0]
     drawn = {trace.name: trace for trace in traces(sweep_curves(frame, "domain")) if trace.name}

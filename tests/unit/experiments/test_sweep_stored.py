@@ -12,7 +12,7 @@ from gaprune_viz.calibration.progress import drain
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.cells import SWEEP_CELLS, SWEEP_FORMAT
 from gaprune_viz.experiments.sweep import SweepPlan, difference, sweep
-from gaprune_viz.figures.experiments.sweep_map import difference_html
+from gaprune_viz.figures.experiments.sweep_grid import difference_html
 from tests.unit.experiments.sweeping import cells, criteria_plan
 
 

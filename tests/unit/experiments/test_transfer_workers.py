@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from gaprune_viz.analysis.planning import Outline
+from gaprune_viz.analysis.cost_estimate import Outline
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.cli.transfer import transfer_spec
 from gaprune_viz.config import ExecutorSpec, RefitSpec, RunSpec, TransferSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.executors import coordinator
 from gaprune_viz.experiments.registry import EXPERIMENTS
-from gaprune_viz.experiments.transfer import foreseen
+from gaprune_viz.experiments.transfer import cost_estimate
 from gaprune_viz.experiments.transfer.bench import Bench
 from gaprune_viz.experiments.transfer.by_workers import tasks_of
 from gaprune_viz.experiments.transfer.calibrations import Arm
+from gaprune_viz.experiments.transfer.cost_estimate import distinct, foresee_transfer
 from gaprune_viz.experiments.transfer.document import TRANSFER_FILE, open_transfer
-from gaprune_viz.experiments.transfer.foreseen import distinct, foresee_transfer
 from gaprune_viz.experiments.transfer.plan import Cell, cells
 from gaprune_viz.experiments.transfer.runner import run_transfer
 from tests.beir_folders import write_beir
@@ -169,7 +169,7 @@ def test_what_a_map_takes_counts_its_refits(spec: TransferSpec, monkeypatch: pyt
         assert {len(samples) for samples in outline.sides.values()} == {4}
         return SimpleNamespace(seconds=1e6)
 
-    monkeypatch.setattr(foreseen, "foresee", foresee)
+    monkeypatch.setattr(cost_estimate, "foresee", foresee)
     assert foresee_transfer(spec.with_(refit=RefitSpec())).seconds < 1e6 and asked == []
     # Of both criteria, calibrated on both sources; the control is of masks alone.
     assert 4e6 <= foresee_transfer(spec).seconds < 5e6

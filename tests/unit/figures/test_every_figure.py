@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from gaprune_viz.figures.kit import frame, scales
+from gaprune_viz.figures.kit import plotly_frame, scales
 from gaprune_viz.figures.retrieval.per_query import per_query_figure
 from gaprune_viz.figures.weights import distributions
 
@@ -98,8 +98,8 @@ def test_every_figure_is_fit_for_the_page(name: str) -> None:
 @pytest.mark.parametrize(
     "figure",
     [
-        frame.framed(200, "<i>a</i>", "<a href='x'>b</a>"),
-        frame.empty("<i>a</i>", "<a href='x'>b</a>"),
+        plotly_frame.framed(200, "<i>a</i>", "<a href='x'>b</a>"),
+        plotly_frame.empty("<i>a</i>", "<a href='x'>b</a>"),
         distributions.matrix_detail(histograms(1), 0, "<a href='x'>b</a>"),
         per_query_figure(per_query([0.1]).assign(query="<a href='x'>b</a>")),
     ],
@@ -111,5 +111,5 @@ def test_text_in_figures_is_escaped(figure: go.Figure) -> None:
 
 
 def test_log_ticks_are_whole_powers_and_few() -> None:
-    ticks = frame.log_ticks(-9.4, 2.2, most=6)
+    ticks = plotly_frame.log_ticks(-9.4, 2.2, most=6)
     assert ticks["tickvals"] == [-9, -7, -5, -3, -1, 1] and ticks["ticktext"][0] == "10⁻⁹"

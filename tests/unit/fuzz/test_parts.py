@@ -19,7 +19,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gaprune_viz.analysis.opening import open_analysis
-from gaprune_viz.app.frame.headline import headline_html
+from gaprune_viz.app.frame.summary_row import headline_html
 from gaprune_viz.app.session.view import Live, Shown, View, run_line
 from gaprune_viz.app.tabs.atlas import view as atlas
 from gaprune_viz.config import Settings

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
-from gaprune_viz.data.checking import check_data
+from gaprune_viz.data.data_check import check_data
 from gaprune_viz.data.preview import inspect_upload
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError

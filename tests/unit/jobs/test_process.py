@@ -24,7 +24,7 @@ from gaprune_viz.experiments.cells import SWEEP_CELLS
 from gaprune_viz.experiments.sweep import SweepPlan
 from gaprune_viz.experiments.sweep import sweep as sweep_here
 from gaprune_viz.jobs import process
-from gaprune_viz.jobs.answering import unpack
+from gaprune_viz.jobs.messages import unpack
 from gaprune_viz.jobs.process import analysis, ready, sweep
 from tests.app.served import wait_for
 from tests.beir_folders import write_beir

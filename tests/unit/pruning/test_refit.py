@@ -20,7 +20,7 @@ from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.applying import masked
 from gaprune_viz.pruning.refit.batches import batches_of
-from gaprune_viz.pruning.refit.foreseen import foresee
+from gaprune_viz.pruning.refit.cost_estimate import foresee
 from gaprune_viz.pruning.refit.refit import Refit, plan_of_refit, refit
 
 SPEC = RefitSpec(refit=True, ridge=0.05)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.exact_scores import exact_scope, load_dense
 from gaprune_viz.calibration.progress import drain
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import MaskSpec, ModelSpec, RefitSpec, Settings
@@ -19,7 +19,7 @@ from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.export import MASK_FILE, RESULT_FILE, prune, pruning
-from gaprune_viz.pruning.pruned import pruned
+from gaprune_viz.pruning.mask_and_refit import pruned
 from gaprune_viz.pruning.refit.from_analysis import Provenance, errors_analysed
 from tests.commands import Run
 

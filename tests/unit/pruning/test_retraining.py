@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaprune_viz.analysis.exact import exact_scope
+from gaprune_viz.analysis.exact_scores import exact_scope
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import MaskSpec, ModelSpec, RetrainSpec, Settings
 from gaprune_viz.data.schema import Triplet
@@ -18,8 +18,8 @@ from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model
-from gaprune_viz.pruning.lessons import batches_of, lesson_of, positives_of
 from gaprune_viz.pruning.retraining import batch_loss, clone, own_targets, retrain
+from gaprune_viz.pruning.retraining_batches import batches_of, lesson_of, positives_of
 
 SPEC = RetrainSpec(steps=6, batch_size=4, learning_rate=1e-3, warmup=2)
 

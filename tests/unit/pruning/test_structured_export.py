@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gaprune_viz.analysis.exact import diagnose
+from gaprune_viz.analysis.exact_scores import diagnose
 from gaprune_viz.calibration.statistics import Statistics
 from gaprune_viz.config import Evidence, MaskSpec, ScoreSpec, Settings, Structure, StructureSpec
 from gaprune_viz.criteria.registry import settled

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gaprune_viz.calibration.statistics import MatrixInfo, MatrixStatistics
 from gaprune_viz.config import SKETCH_CAP, SKETCH_PER_MATRIX, Alignment
 from gaprune_viz.criteria.alignment import align
-from gaprune_viz.criteria.sources.over import over_sources
+from gaprune_viz.criteria.sources.source_moments import over_sources
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.sketch.building import SEGMENT, SketchBuilder, allot
 from gaprune_viz.sketch.sample import Sample, Sketch

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gaprune_viz.analysis.exact import exact_scope, load_dense
+from gaprune_viz.analysis.exact_scores import exact_scope, load_dense
 from gaprune_viz.analysis.opening import Analysis, open_analysis
 from gaprune_viz.config import Allocation, MaskSpec, ScoreSpec, Settings
 from gaprune_viz.config.presets import PRESETS

@@ -8,15 +8,15 @@ import gradio as gr
 
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
+from gaprune_viz.app.frame.long_work import Stopped, asked, begin, heavy_job, heavy_listener, steps, stopping, watched
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import Stopped, asked, begin, heavy_job, heavy_listener, steps, stopping, watched
 from gaprune_viz.app.session.downloads import csv_button
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import View
-from gaprune_viz.app.tabs.benchmark.choosing import chosen_names, chosen_tasks, nothing_yet
-from gaprune_viz.app.tabs.benchmark.frontier import wire_frontier
+from gaprune_viz.app.tabs.benchmark.frontier_panel import wire_frontier
 from gaprune_viz.app.tabs.benchmark.layout import BenchmarkTab
-from gaprune_viz.app.tabs.benchmark.training import run_retraining
+from gaprune_viz.app.tabs.benchmark.retraining_events import run_retraining
+from gaprune_viz.app.tabs.benchmark.task_picker import chosen_names, chosen_tasks, nothing_yet
 from gaprune_viz.app.widgets.events import Changes, Steps, Values, listener
 from gaprune_viz.config import Settings
 from gaprune_viz.errors import Cancelled, GapruneError
@@ -26,7 +26,7 @@ from gaprune_viz.evaluation.mteb.running import Failure, Score
 from gaprune_viz.figures.experiments.benchmark import benchmark_figure, benchmark_table, estimate_text
 from gaprune_viz.figures.kit import panels
 from gaprune_viz.figures.kit.progress import progress_html
-from gaprune_viz.jobs.watching import Report
+from gaprune_viz.jobs.watched_work import Report
 
 PARTIAL = "Stopped. The scores that were finished are below."
 

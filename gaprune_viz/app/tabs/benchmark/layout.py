@@ -8,9 +8,9 @@ import gradio as gr
 
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.session.view import Shown
-from gaprune_viz.app.tabs.benchmark.choosing import LONGEST_NAMES
-from gaprune_viz.app.tabs.benchmark.frontier import FrontierPanel, build_frontier
-from gaprune_viz.app.tabs.benchmark.retraining import RetrainPanel, build_retraining
+from gaprune_viz.app.tabs.benchmark.frontier_panel import FrontierPanel, build_frontier
+from gaprune_viz.app.tabs.benchmark.retraining_panel import RetrainPanel, build_retraining
+from gaprune_viz.app.tabs.benchmark.task_picker import LONGEST_NAMES
 from gaprune_viz.app.widgets.elements import html, with_files
 from gaprune_viz.config import STARTER_DOMAINS
 from gaprune_viz.evaluation.mteb.catalogue import GROUPS, STARTER_PREFIX

@@ -8,7 +8,7 @@ import gradio as gr
 
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.session.guard import warn
+from gaprune_viz.app.session.event_guard import warn
 from gaprune_viz.app.session.runs import run_choices
 from gaprune_viz.app.tabs.compare.layout import CompareTab
 from gaprune_viz.app.tabs.compare.view import NAMES, board_html, choices_of, pinned

@@ -11,7 +11,7 @@ from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.session.view import Shown
 from gaprune_viz.app.tabs.data.view import FIELDS, SEVERAL
 from gaprune_viz.app.widgets.elements import html
-from gaprune_viz.data.readers.opening import SUFFIXES
+from gaprune_viz.data.readers.by_ending import SUFFIXES
 from gaprune_viz.figures.kit import panels
 
 SIDES = {"domain": "Domain", "general": "General data"}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.config import ModelSpec
-from gaprune_viz.data.checking import DataReport, TextPair, check_data, texts_of
+from gaprune_viz.data.data_check import DataReport, TextPair, check_data, texts_of
 from gaprune_viz.data.preview import UploadPreview, inspect_upload
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.figures.kit import panels

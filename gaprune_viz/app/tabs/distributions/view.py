@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from gaprune_viz.app.session.view import Live, Shown, place_of
 from gaprune_viz.calibration.description import NO_LABELS
 from gaprune_viz.figures.kit import panels
-from gaprune_viz.figures.kit.frame import empty
-from gaprune_viz.figures.weights import distributions, inside, terms
+from gaprune_viz.figures.kit.plotly_frame import empty
+from gaprune_viz.figures.weights import distributions, matrix_window, terms
 from gaprune_viz.figures.weights.structures import scores_note
 from gaprune_viz.sketch.weight_kinds import kinds_of
 
@@ -77,7 +77,7 @@ def kinds_figure(shown: Shown, only: str) -> go.Figure:
         return empty("Kinds of weights", _decides(now.cut.noun))
     kinds = kinds_of(now.analysis.live, now.preview, _matrix_index(shown, only))
     where = "the whole scope" if only == SCOPE else shown.selected
-    return inside.kinds_figure(kinds.ratio_edges, kinds.alignment_edges, kinds.counts, kinds.pruned, where)
+    return matrix_window.kinds_figure(kinds.ratio_edges, kinds.alignment_edges, kinds.counts, kinds.pruned, where)
 
 
 def kinds_html(shown: Shown, only: str) -> str:
@@ -87,7 +87,8 @@ def kinds_html(shown: Shown, only: str) -> str:
         return panels.notice(scores_note(now.cut.noun))
     if not now.analysis.live.aligned:
         return panels.notice(f"Kinds of weights are off: {NO_LABELS}, so nothing agrees or conflicts.")
-    return inside.kinds_table_html(kinds_of(now.analysis.live, now.preview, _matrix_index(shown, only)).quadrants)
+    kinds = kinds_of(now.analysis.live, now.preview, _matrix_index(shown, only))
+    return matrix_window.kinds_table_html(kinds.quadrants)
 
 
 def _decides(noun: str) -> str:

@@ -11,11 +11,11 @@ import gradio as gr
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.analysis.sources.alignment import SourceAlignment
 from gaprune_viz.app.frame.components import Frame
+from gaprune_viz.app.frame.long_work import asked, heavy_job, heavy_listener, stopping
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import asked, heavy_job, heavy_listener, stopping
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import Shown, View
-from gaprune_viz.app.tabs.domains.sections import Section
+from gaprune_viz.app.tabs.domains.analysis_sections import Section
 from gaprune_viz.app.widgets.elements import html
 from gaprune_viz.app.widgets.events import Changes, Steps, Values
 from gaprune_viz.config import Settings

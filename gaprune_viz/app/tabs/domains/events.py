@@ -10,14 +10,14 @@ import gradio as gr
 
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.experiment import Described, wire_experiment
-from gaprune_viz.app.frame.following import knobs
 from gaprune_viz.app.frame.tab import Asked, Wiring
-from gaprune_viz.app.session.guard import warn
+from gaprune_viz.app.frame.updates import knobs
+from gaprune_viz.app.session.event_guard import warn
 from gaprune_viz.app.tabs.domains import view
+from gaprune_viz.app.tabs.domains.finished_maps import MAPS, opened
 from gaprune_viz.app.tabs.domains.layout import EMPTY, DomainsTab
-from gaprune_viz.app.tabs.domains.place import CELL, FILE, REFIT, SHUFFLED, Place, sparsities_of
-from gaprune_viz.app.tabs.domains.running import described
-from gaprune_viz.app.tabs.domains.shelf import MAPS, opened
+from gaprune_viz.app.tabs.domains.run_panel import described
+from gaprune_viz.app.tabs.domains.selection import CELL, FILE, REFIT, SHUFFLED, Place, sparsities_of
 from gaprune_viz.app.widgets.events import CARRIES, Changes, Values, arrived, listener, sent_with
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.transfer.findings import by_chance, has_refit, rows_of

@@ -10,10 +10,10 @@ import gradio as gr
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.session.view import Shown
 from gaprune_viz.app.tabs.domains.agreement import AGREEMENT
-from gaprune_viz.app.tabs.domains.place import MASK, REAL, REFIT, SHUFFLED
-from gaprune_viz.app.tabs.domains.running import RunningPanel, build_running
-from gaprune_viz.app.tabs.domains.sections import Section
-from gaprune_viz.app.tabs.domains.shelf import MAPS
+from gaprune_viz.app.tabs.domains.analysis_sections import Section
+from gaprune_viz.app.tabs.domains.finished_maps import MAPS
+from gaprune_viz.app.tabs.domains.run_panel import RunningPanel, build_running
+from gaprune_viz.app.tabs.domains.selection import MASK, REAL, REFIT, SHUFFLED
 from gaprune_viz.app.widgets.elements import html, with_files
 from gaprune_viz.app.widgets.events import Changes
 from gaprune_viz.app.widgets.scripts import of_element

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from gaprune_viz.app.tabs.domains.place import REFIT, SHUFFLED, Place
+from gaprune_viz.app.tabs.domains.selection import REFIT, SHUFFLED, Place
 from gaprune_viz.config import Settings, TransferSpec
 from gaprune_viz.experiments.transfer.findings import (
     by_chance,

@@ -9,8 +9,8 @@ import gradio as gr
 
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
+from gaprune_viz.app.frame.long_work import asked, heavy_job, heavy_listener, stopping
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import asked, heavy_job, heavy_listener, stopping
 from gaprune_viz.app.session.downloads import new_zip
 from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.export.layout import ExportTab

@@ -9,13 +9,13 @@ import gradio as gr
 
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
-from gaprune_viz.app.frame.following import knobs
+from gaprune_viz.app.frame.long_work import asked, heavy_job, heavy_listener, stopping
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import asked, heavy_job, heavy_listener, stopping
+from gaprune_viz.app.frame.updates import knobs
 from gaprune_viz.app.session.view import View
 from gaprune_viz.app.tabs.learn.layout import LearnTab
-from gaprune_viz.app.tabs.learn.lesson import Lesson
-from gaprune_viz.app.tabs.learn.story import story_html
+from gaprune_viz.app.tabs.learn.lesson_panel import Lesson
+from gaprune_viz.app.tabs.learn.lesson_text import story_html
 from gaprune_viz.app.widgets.events import ONCE, Changes, Steps, Values, listener
 from gaprune_viz.config import Settings
 from gaprune_viz.criteria.registry import settled

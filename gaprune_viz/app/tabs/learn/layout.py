@@ -10,7 +10,7 @@ import gradio as gr
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.session.view import Shown
 from gaprune_viz.app.tabs.learn import view
-from gaprune_viz.app.tabs.learn.lesson import Lesson, build_lesson
+from gaprune_viz.app.tabs.learn.lesson_panel import Lesson, build_lesson
 from gaprune_viz.app.tabs.learn.texts import ABOUT, CITE, WORDS
 from gaprune_viz.app.tour import STEPS
 from gaprune_viz.app.widgets.elements import html

@@ -10,15 +10,15 @@ import gradio as gr
 
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
+from gaprune_viz.app.frame.long_work import asked, heavy_job, heavy_listener, stopping
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import asked, heavy_job, heavy_listener, stopping
 from gaprune_viz.app.session.view import View, selected_name
 from gaprune_viz.app.tabs.matrix.layout import MatrixTab
 from gaprune_viz.app.tabs.matrix.view import FIRST, Inside, drawn, place_in_table, state_of, window_of
 from gaprune_viz.app.tabs.matrix.weight import weight_html
 from gaprune_viz.app.widgets.events import HEAVY, HEAVY_LAST, Changes, Listener, Steps, Values, sent_with
 from gaprune_viz.config import Settings
-from gaprune_viz.figures.weights.inside import QUANTITIES
+from gaprune_viz.figures.weights.matrix_window import QUANTITIES
 from gaprune_viz.sketch import inspection
 from gaprune_viz.sketch.inspection import Window
 

@@ -15,7 +15,7 @@ from gaprune_viz.app.widgets.elements import html, with_files
 from gaprune_viz.app.widgets.events import Changes
 from gaprune_viz.app.widgets.scripts import of_element
 from gaprune_viz.figures.kit import panels
-from gaprune_viz.figures.weights.inside import QUANTITIES
+from gaprune_viz.figures.weights.matrix_window import QUANTITIES
 
 
 @dataclass(frozen=True)

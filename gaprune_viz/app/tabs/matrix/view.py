@@ -14,8 +14,8 @@ from gaprune_viz.config import Settings
 from gaprune_viz.criteria.registry import criterion
 from gaprune_viz.figures.kit.metrics import ROLE_LABELS
 from gaprune_viz.figures.kit.panels import notice
-from gaprune_viz.figures.weights.inside import inside_html, losses_html, neurons_html, unit_figure
-from gaprune_viz.jobs.works.inside import Look
+from gaprune_viz.figures.weights.matrix_window import inside_html, losses_html, neurons_html, unit_figure
+from gaprune_viz.jobs.works.matrix_window import Look
 from gaprune_viz.masking.sentences import beyond_preview
 from gaprune_viz.sketch.inspection import Window
 

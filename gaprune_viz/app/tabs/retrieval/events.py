@@ -11,10 +11,10 @@ import gradio as gr
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.address import settings_query
 from gaprune_viz.app.frame.components import Frame
+from gaprune_viz.app.frame.long_work import asked, heavy_job, heavy_listener, stopping
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import asked, heavy_job, heavy_listener, stopping
-from gaprune_viz.app.session.guard import session_of
-from gaprune_viz.app.session.searching import LONGEST_QUERY
+from gaprune_viz.app.session.event_guard import session_of
+from gaprune_viz.app.session.search_queries import LONGEST_QUERY
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.structures import cut_note
 from gaprune_viz.app.session.view import View

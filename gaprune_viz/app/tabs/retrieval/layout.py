@@ -9,7 +9,7 @@ import gradio as gr
 
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.tab import Asked
-from gaprune_viz.app.session.searching import LONGEST_QUERY, query_choices
+from gaprune_viz.app.session.search_queries import LONGEST_QUERY, query_choices
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.view import Shown
 from gaprune_viz.app.widgets.elements import bell, html, with_files

@@ -14,8 +14,8 @@ import gradio as gr
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.address import settings_query
 from gaprune_viz.app.frame.components import Frame
-from gaprune_viz.app.frame.work import asked, heavy_job
-from gaprune_viz.app.session.guard import session_of
+from gaprune_viz.app.frame.long_work import asked, heavy_job
+from gaprune_viz.app.session.event_guard import session_of
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.session.structures import cut_words
 from gaprune_viz.app.session.view import View, mask_words

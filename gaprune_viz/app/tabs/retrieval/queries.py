@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
-from gaprune_viz.app.session.guard import warn
-from gaprune_viz.app.session.searching import query_choices
+from gaprune_viz.app.session.event_guard import warn
+from gaprune_viz.app.session.search_queries import query_choices
 from gaprune_viz.app.session.store import STORE
 from gaprune_viz.app.tabs.retrieval.layout import RetrievalTab
 from gaprune_viz.app.widgets.events import Changes, Values, sent_with

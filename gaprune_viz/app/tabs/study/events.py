@@ -8,11 +8,11 @@ import gradio as gr
 
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.frame.experiment import wire_experiment
-from gaprune_viz.app.frame.following import knobs
 from gaprune_viz.app.frame.tab import Wiring
+from gaprune_viz.app.frame.updates import knobs
+from gaprune_viz.app.tabs.study.finished_studies import STUDIES, place_of, study_choices
 from gaprune_viz.app.tabs.study.layout import StudyTab
-from gaprune_viz.app.tabs.study.running import described
-from gaprune_viz.app.tabs.study.shelf import STUDIES, place_of, study_choices
+from gaprune_viz.app.tabs.study.run_panel import described
 from gaprune_viz.app.tabs.study.walk import FIRST, STOPS, stop_of, table_of
 from gaprune_viz.app.widgets.events import CARRIES, Changes, listener
 from gaprune_viz.config import RefitSpec, Settings

@@ -9,8 +9,8 @@ import gradio as gr
 
 from gaprune_viz.app.frame.components import Frame
 from gaprune_viz.app.session.view import Shown
-from gaprune_viz.app.tabs.study.running import RunningPanel, build_running
-from gaprune_viz.app.tabs.study.shelf import study_choices
+from gaprune_viz.app.tabs.study.finished_studies import study_choices
+from gaprune_viz.app.tabs.study.run_panel import RunningPanel, build_running
 from gaprune_viz.app.tabs.study.walk import FIRST, STOPS
 from gaprune_viz.app.widgets.elements import html, with_files
 from gaprune_viz.figures.kit import panels

@@ -10,9 +10,9 @@ import pandas as pd
 
 from gaprune_viz.analysis.opening import Analysis
 from gaprune_viz.app.frame.components import Frame
-from gaprune_viz.app.frame.following import knobs
+from gaprune_viz.app.frame.long_work import heavy_job, heavy_listener, stopping
 from gaprune_viz.app.frame.tab import Wiring
-from gaprune_viz.app.frame.work import heavy_job, heavy_listener, stopping
+from gaprune_viz.app.frame.updates import knobs
 from gaprune_viz.app.session.access import visitor
 from gaprune_viz.app.session.downloads import csv_button
 from gaprune_viz.app.session.store import STORE
@@ -23,11 +23,11 @@ from gaprune_viz.app.widgets.events import CARRIES, Changes, Steps, Values, arri
 from gaprune_viz.config import SWEEP_KINDS, Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.sweep import SweepPlan, difference
-from gaprune_viz.figures.experiments.sweep import place_label, places_of, sweep_curves, sweep_table
-from gaprune_viz.figures.experiments.sweep_map import difference_html, sweep_map_html
+from gaprune_viz.figures.experiments.sweep_grid import difference_html, sweep_map_html
+from gaprune_viz.figures.experiments.sweep_plots import place_label, places_of, sweep_curves, sweep_table
 from gaprune_viz.figures.experiments.sweep_words import sweep_sentences
 from gaprune_viz.figures.kit import panels
-from gaprune_viz.jobs import process, watching
+from gaprune_viz.jobs import process, watched_work
 
 Swept = dict[str, Any]
 CELL = "cell-"
@@ -97,7 +97,7 @@ def run_sweep(tab: SweepTab, frame: Frame) -> Callable[..., Steps]:
             _may(plan, analysis)
             STORE.check_model(analysis.run.model)
             steps = process.sweep(analysis.folder, plan, stopped, gives_way=visitor().public)
-            table = watching.driven(steps, report, stopped)
+            table = watched_work.driven(steps, report, stopped)
             swept = {
                 "analysis": shown.analysis,
                 "plan": plan.document(),

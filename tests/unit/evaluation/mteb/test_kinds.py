@@ -13,8 +13,8 @@ import pytest
 from gaprune_viz.config import ModelSpec
 from gaprune_viz.evaluation.mteb import catalogue, finmteb
 from gaprune_viz.evaluation.mteb.catalogue import BenchmarkTask
+from gaprune_viz.evaluation.mteb.model_versions import whole
 from gaprune_viz.evaluation.mteb.running import Failure, run
-from gaprune_viz.evaluation.mteb.variants import whole
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.models.encoder import EmbeddingModel
 from gaprune_viz.models.loading import load_model

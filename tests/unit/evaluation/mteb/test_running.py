@@ -20,9 +20,9 @@ from gaprune_viz.evaluation.mteb import catalogue, finmteb
 from gaprune_viz.evaluation.mteb.catalogue import find_tasks, of_collection
 from gaprune_viz.evaluation.mteb.encoder import encoder_for
 from gaprune_viz.evaluation.mteb.estimate import estimate, measure_speed, size_of
+from gaprune_viz.evaluation.mteb.model_versions import Variant, whole
 from gaprune_viz.evaluation.mteb.report import COLUMNS, frame, records
 from gaprune_viz.evaluation.mteb.running import Failure, Score, run
-from gaprune_viz.evaluation.mteb.variants import Variant, whole
 from gaprune_viz.evaluation.retrieval import METRICS, compare
 from gaprune_viz.evaluation.task_sources import load_task
 from gaprune_viz.evaluation.tasks import Passage, RetrievalTask

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gaprune_viz.config import ModelSpec, Structure
-from gaprune_viz.evaluation.timing.curve import SHARES, Curve, measure_curve, widths
+from gaprune_viz.evaluation.timing.latency_curve import SHARES, Curve, measure_curve, widths
 from gaprune_viz.evaluation.timing.workloads import BATCHES, LONG_WORDS, texts_of
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.pruning.structured.outline import Units, outline_of

@@ -13,10 +13,10 @@ import pytest
 
 from gaprune_viz.calibration.progress import drain, iterate
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.experiments.executors import coordinator, opening, worker
+from gaprune_viz.experiments.executors import coordinator, from_address, worker
 from gaprune_viz.experiments.executors.coordinator import ran
-from gaprune_viz.experiments.executors.opening import Team
-from gaprune_viz.experiments.executors.pool import Verdict
+from gaprune_viz.experiments.executors.from_address import Team
+from gaprune_viz.experiments.executors.protocol import Verdict
 from gaprune_viz.experiments.executors.tasks import Failure, Seen, Sight, refuse_failed
 from tests.benches import SmallBench, kept, source, task
 
@@ -83,8 +83,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def team(folder: Path, pool: Threads | None = None) -> Iterator[Team]:
     pool = pool or Threads()
-    with opening._marked((folder,), None) as sight:
-        opening._check(pool, sight)
+    with from_address._marked((folder,), None) as sight:
+        from_address._check(pool, sight)
         yield Team(pool, sight)
     pool.close()
     assert not list(folder.glob(".executor-*"))

@@ -18,7 +18,7 @@ from gaprune_viz.config import ExecutorSpec, RecommendSpec, RunSpec, StudySpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.executors import coordinator, dask_cluster
 from gaprune_viz.experiments.executors.coordinator import ran
-from gaprune_viz.experiments.executors.opening import opened
+from gaprune_viz.experiments.executors.from_address import opened
 from gaprune_viz.experiments.recommend import recommend
 from gaprune_viz.experiments.study.document import STUDY_FILE
 from gaprune_viz.experiments.study.runner import run_study

@@ -18,8 +18,8 @@ from gaprune_viz.errors import GapruneError
 from gaprune_viz.experiments.executors import coordinator
 from gaprune_viz.experiments.executors.coordinator import ran
 from gaprune_viz.experiments.executors.devices import GPUS, THREADS, share, take_threads
+from gaprune_viz.experiments.executors.from_address import opened
 from gaprune_viz.experiments.executors.local import LocalPool
-from gaprune_viz.experiments.executors.opening import opened
 from tests.benches import SmallBench, kept, source, task
 
 pytestmark = pytest.mark.slow

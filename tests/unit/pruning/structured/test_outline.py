@@ -19,8 +19,8 @@ from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.export import prune
 from gaprune_viz.pruning.structured.cutting import kept_units, plan_cut
 from gaprune_viz.pruning.structured.finishing import smaller
-from gaprune_viz.pruning.structured.foreseen import Foreseen, foresee, preview_cut
 from gaprune_viz.pruning.structured.outline import STRUCTURES, TOKENS, Outline, named_targets, outline_of
+from gaprune_viz.pruning.structured.size_estimate import Foreseen, foresee, preview_cut
 
 FAMILIES = ("bert", "modernbert", "qwen3", "gpt2")
 SHARES = (0.0, 0.2, 0.4, 0.5, 0.7)
