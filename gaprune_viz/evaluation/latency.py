@@ -101,6 +101,7 @@ def write_shrunk(model: EmbeddingModel, place: Path) -> EmbeddingModel:
     spec = ModelSpec(
         model=model.source,
         device=str(model.device),
+        dtype=model.spec.dtype,
         query_prompt=model.query_prompt,
         passage_prompt=model.passage_prompt,
         max_length=model.max_length,

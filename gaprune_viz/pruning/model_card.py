@@ -75,6 +75,8 @@ def _prompts(dense: dict[str, Any]) -> str:
 
 def _stayed(document: dict[str, Any]) -> str:
     """What became of the weights that stayed."""
+    if "retrained" in document:
+        return "retrained, as told below"
     if (refitted := document.get("refit")) is not None:
         return _refitted(refitted)
     told = document.get("update")

@@ -30,7 +30,7 @@ from gaprune_viz.data.triplets import load_triplets
 from tests.browser.conftest import FLAGS, NAMES
 
 SIZES = {390: 844, 1280: 860, 2560: 1_440}
-# All 78 pictures together take less than 7 MB; the widest are kept at two thirds of their size.
+# All 78 pictures together take less than 7.5 MB; the widest are kept at two thirds of their size.
 QUALITY = 27
 WIDEST = 1_707
 FOOT = 54  # pixels below the page's last part

@@ -20,7 +20,7 @@ from gaprune_viz.config import SIDES, FrontierSpec
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.retrieval import Evaluation, evaluate
 from gaprune_viz.evaluation.task_sources import load_task
-from gaprune_viz.evaluation.tasks import TaskEmbeddings
+from gaprune_viz.evaluation.tasks import COSINE, TaskEmbeddings
 from gaprune_viz.evaluation.timing.workloads import milliseconds, texts_of
 from gaprune_viz.experiments.cells import content_key, study_cells
 from gaprune_viz.experiments.frontier import fresh_process
@@ -58,6 +58,7 @@ class FrontierBench:
                 "analysis": self.statistics.document["key"],
                 "weights": self.dense.weight_hash,
                 "tasks": {side: task.content_hash for side, task in self.tasks.items()},
+                **({} if self.similarity(row) == COSINE else {"similarity": self.similarity(row)}),
             }
         )
 
@@ -118,12 +119,14 @@ class FrontierBench:
             texts["query"][side] = list(task.queries.values())
             texts["passage"][side] = [passage.embedding_text for passage in task.corpus]
         with tempfile.TemporaryDirectory() as out:
+            by = self.similarity(row)
             given = {
                 "folder": str(self.place(row)),
                 "int8": row.int8,
                 # A static model reads whole texts.
                 "max_length": None if row.static else self.dense.max_length,
                 "prompts": {"query": self.dense.query_prompt, "passage": self.dense.passage_prompt},
+                "unit": by == COSINE,
                 "texts": texts,
                 "out": out,
             }
@@ -137,8 +140,12 @@ class FrontierBench:
             answers = {}
             for side, task in self.tasks.items():
                 queries, corpus = (np.load(Path(out) / f"{side}-{kind}.npy") for kind in ("query", "passage"))
-                answers[side] = evaluate(task, *TaskEmbeddings(queries, corpus))
+                answers[side] = evaluate(task, *TaskEmbeddings(queries, corpus, by))
         return answers, json.loads(ran.stdout.strip().splitlines()[-1])
+
+    def similarity(self, row: Row) -> str:
+        """By what a row's embeddings are compared: as its model says, a static one by the cosine."""
+        return COSINE if row.static else self.dense.similarity
 
     def times_key(self, rows: list[Row]) -> str:
         """The name of the cell that holds all times: they count beside each other only."""

@@ -46,7 +46,7 @@ def main() -> None:
     loaded = time.monotonic() - began
     for kind, prompt in given["prompts"].items():
         for name, texts in given["texts"][kind].items():
-            vectors = model.encode(texts, prompt=prompt or None, normalize_embeddings=True, show_progress_bar=False)
+            vectors = model.encode(texts, prompt=prompt, normalize_embeddings=given["unit"], show_progress_bar=False)
             np.save(os.path.join(given["out"], f"{name}-{kind}.npy"), vectors)  # noqa: PTH118
     ours = [name for name in sys.modules if name.split(".")[0] == "gaprune_viz"]
     print(json.dumps({"bytes": held_bytes(model), "loaded": loaded, "ours": ours}))

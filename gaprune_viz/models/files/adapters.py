@@ -72,7 +72,8 @@ def merged(folder: Path, find_base: Callable[[str, Path], Path]) -> tuple[Path, 
 
 
 def _digest(folder: Path, base: Path) -> str:
-    digest = hashlib.sha256()
+    # What was merged in the base's own precision was another merge.
+    digest = hashlib.sha256(b"float32")
     for place in (folder, base):
         for path in sorted([*place.rglob("*.safetensors"), *place.rglob("*.json")]):
             digest.update(path.relative_to(place).as_posix().encode())
@@ -83,6 +84,7 @@ def _digest(folder: Path, base: Path) -> str:
 
 def _merge(folder: Path, base: Path, out: Path) -> None:
     # An extra: not everybody has it.
+    import torch
     from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
     from safetensors.torch import load_file
     from transformers import AutoModel, AutoModelForCausalLM
@@ -96,7 +98,12 @@ def _merge(folder: Path, base: Path, out: Path) -> None:
     inner = base / _transformer_folder(base)
     with constructing():
         model: Any = kind.from_pretrained(
-            str(inner), dtype="auto", use_safetensors=True, trust_remote_code=False, local_files_only=True
+            # In half precision most of what an adapter adds would be rounded away.
+            str(inner),
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
         )
     config.task_type, config.base_model_name_or_path = None, str(inner)
     whole: Any = get_peft_model(model, config)

@@ -10,12 +10,13 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
-from gaprune_viz.config import MaskSpec, ModelSpec, Settings
+from gaprune_viz.config import Dtype, MaskSpec, ModelSpec, Settings
 from gaprune_viz.errors import GapruneError
 from gaprune_viz.evaluation.latency import NO_GAIN, measure_speed, write_shrunk
 from gaprune_viz.models.loading import load_model
 from gaprune_viz.models.targets import inventory
 from gaprune_viz.pruning.export import prune
+from gaprune_viz.pruning.model_folder import weight_bytes
 from gaprune_viz.pruning.structured.silent_neurons import neurons_of, removable, shrink
 from tests.tiny_models import INTERMEDIATE, texts
 
@@ -37,6 +38,18 @@ def test_silent_neurons_go_without_a_trace(family: str, tiny_model_folder: Calla
         list(texts()), normalize_embeddings=True
     )
     np.testing.assert_allclose(plain, model.encode(texts()), atol=1e-5)
+
+
+def test_what_is_shrunk_stays_in_its_format(tiny_bert: Path, tmp_path: Path) -> None:
+    model = load_model(ModelSpec(model=str(tiny_bert), device="cpu", dtype=Dtype.BFLOAT16))
+    for layer in neurons_of(inventory(model).targets):
+        layer.down.weight[:, :8] = 0
+    model.st.save_pretrained(str(tmp_path / "masked"))
+    masked = load_model(ModelSpec(model=str(tmp_path / "masked"), device="cpu", dtype=Dtype.BFLOAT16))
+    smaller = write_shrunk(masked, tmp_path / "smaller")
+    assert {p.dtype for p in smaller.backbone.parameters()} == {torch.bfloat16}
+    assert weight_bytes(tmp_path / "smaller") < weight_bytes(tmp_path / "masked")
+    np.testing.assert_allclose(smaller.encode(texts()), masked.encode(texts()), atol=1e-2)
 
 
 def test_a_model_without_silent_neurons_stays(tiny_bert: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from sentence_transformers import SentenceTransformer
 
 from gaprune_viz.analysis.making import analyze
+from gaprune_viz.analysis.opening import open_analysis
 from gaprune_viz.calibration.progress import Progress, drain
 from gaprune_viz.config import SIDES, CalibrationSpec, ExecutorSpec, FrontierSpec, ModelSpec, RunSpec, Sampling, Scope
 from gaprune_viz.config.frontier import FRONTIER_ROWS
@@ -149,6 +150,27 @@ def test_rows_are_of_one_analysis_and_one_spec(analysis: Path, tmp_path: Path) -
     assert keys[0].keys() == keys[1].keys() == set(FRONTIER_ROWS)
     cut = {"neurons-25", "neurons-25-int8", "neurons-50", "neurons-50-int8", "layers"}
     assert {name for name in FRONTIER_ROWS if keys[0][name] != keys[1][name]} == cut
+
+
+def test_a_model_is_ranked_by_its_own_similarity_and_an_empty_prompt_stays_empty(
+    analysis: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    folder, task = tmp_path / "dotted", str(write_beir(tmp_path / "small", 1))
+    st = SentenceTransformer(str(tiny_bert), device="cpu", local_files_only=True)
+    st.similarity_fn_name = "dot"
+    st.prompts, st.default_prompt_name = {"loud": "salt and water and metal: "}, "loud"
+    st.save_pretrained(str(folder), create_model_card=False)
+    calibration = open_analysis(analysis).run.calibration
+    model = ModelSpec(model=str(folder), device="cpu", query_prompt="", passage_prompt="")
+    run = drain(analyze(RunSpec(model=model, calibration=calibration), tmp_path / "run"))
+    spec = FrontierSpec(task=task, general_task=task, steps=0, rounds=1, rows=("dense", "static"))
+    bench = FrontierBench(run, spec, tmp_path / "out")
+    found = drain(bench.measured(rows_of(spec)[0]))["per_query"]["domain"]
+    loaded = load_task(task)
+    own = encode_task(bench.dense, loaded)
+    assert own.similarity == "dot"
+    np.testing.assert_allclose(found, evaluate(loaded, *own).scores["ndcg_at_10"], atol=1e-6)
+    assert [bench.similarity(row) for row in rows_of(spec)] == ["dot", "cosine"]
 
 
 def test_seeds_of_a_source_are_told_together(run: Run, tmp_path: Path) -> None:

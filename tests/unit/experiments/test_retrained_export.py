@@ -63,6 +63,7 @@ def test_the_card_and_the_document_tell_the_curve(retrained: Path, task: str) ->
     assert [point["step"] for point in told["curve"]["points"]] == [0, 4]
     assert told["triplets"] == 12
     card = (retrained / "README.md").read_text()
+    assert "retrained, as told below" in card and "as they were" not in card
     assert "## Retrained" in card and f"| 4 | {told['curve']['points'][-1]['ndcg_at_10']['domain']:.4f} |" in card
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
 
@@ -136,6 +136,17 @@ def test_an_adapter_is_merged_into_its_base(adapted: tuple[Path, Path, np.ndarra
     assert load(folder).weight_hash == model.weight_hash
     assert load(folder).source == model.source
     assert parameter_count(ModelSpec(model=str(folder))) > parameter_count(ModelSpec(model=str(base)))
+
+
+def test_an_adapter_of_a_base_in_half_precision_loses_nothing(adapted: tuple[Path, Path, np.ndarray]) -> None:
+    folder, base, _ = adapted
+    half = {name: tensor.bfloat16() for name, tensor in load_file(base / "model.safetensors").items()}
+    save_file({name: tensor.float() for name, tensor in half.items()}, base / "model.safetensors", {"format": "pt"})
+    wide = load(folder).encode(TEXTS)
+    save_file(half, base / "model.safetensors", {"format": "pt"})
+    change(base / "config.json", dtype="bfloat16")
+    np.testing.assert_allclose(load(folder).encode(TEXTS), wide, atol=1e-6)
+    assert next(load(folder, dtype="bfloat16").backbone.parameters()).dtype is torch.bfloat16
 
 
 def test_an_adapter_of_a_model_that_writes_text(tiny_model_folder: Callable[..., Path], tmp_path: Path) -> None:
