@@ -14,7 +14,7 @@ from gaprune_viz.data.schema import Triplet, TripletSet
 from gaprune_viz.data.triplets import load_triplets
 from gaprune_viz.errors import GapruneError
 from tests.unit.data.test_beir import bag_of_words
-from tests.unit.data.test_files import FILES
+from tests.unit.data.test_text_files import FILES
 from tests.unit.data.two_triplets import TRIPLETS, A, B, check_both_ways, lines, named, passed, said, table
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
