@@ -39,7 +39,7 @@ class WeightStatistics:
         alignment: s in [-1, 1].
         grad_domain: mean gradient on domain data.
         act_domain: root mean square of the input feature on domain data: [in] beside a matrix, [n] beside a sample.
-        source_agreement, source_least, source_mean, source_spread: over the sources (`sources/over.py`).
+        source_agreement, source_least, source_mean, source_spread: over the sources (`sources/source_moments.py`).
         flat_index: int64 position (row * in + column) of each weight; may be None for a whole matrix.
         matrix_index: position of the matrix in the scope: one number, or int64 [n] beside a sample of many matrices.
     """

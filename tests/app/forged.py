@@ -266,7 +266,7 @@ def ours(error: BaseException) -> bool:
     trace = error.__traceback__
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if "gaprune_viz/app" in name and not name.endswith("sent.py"):
+        if "gaprune_viz/app" in name and not name.endswith("sent_values.py"):
             return True
         trace = trace.tb_next
     return False
