@@ -14,12 +14,15 @@ import warnings
 
 
 def eight_bits(model):  # type: ignore[no-untyped-def]
-    """Linear layers that multiply in eight bits: weights once, activations as they come (torch's own, dynamic)."""
+    """Linear layers that multiply in eight bits: weights once, activations as they come (torch's own, dynamic).
+
+    All else is in single precision: torch's layers in eight bits take and give nothing else.
+    """
     import torch
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+        return torch.ao.quantization.quantize_dynamic(model.float(), {torch.nn.Linear}, dtype=torch.qint8)
 
 
 def held_bytes(model) -> int:  # type: ignore[no-untyped-def]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gaprune_viz.config import FrontierSpec, MaskSpec, Settings, Structure, StructureSpec
+from gaprune_viz.config import Dtype, FrontierSpec, MaskSpec, Settings, Structure, StructureSpec
 from gaprune_viz.config.frontier import LAYER_SHARE, NEURON_SHARES, WEIGHT_SHARES
+
+FORMATS = {Dtype.FLOAT32: "fp32", Dtype.BFLOAT16: "bf16", Dtype.FLOAT16: "fp16"}
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,19 @@ class Row:
         return {"settings": settings, "int8": self.int8, "static": self.static}
 
 
-def rows_of(spec: FrontierSpec) -> list[Row]:
-    """The rows that are asked for, the dense model first."""
+def rows_of(spec: FrontierSpec, dtype: Dtype = Dtype.FLOAT32) -> list[Row]:
+    """The rows that are asked for, the dense model first.
+
+    Args:
+        dtype: the format in which the dense model's weights are. It is in that row's label, which is no part of keys.
+    """
 
     def cut(structure: Structure, share: float) -> Settings:
         whole = StructureSpec(structure=structure, steps=spec.steps)
         refit = spec.settings.refit.with_(refit=spec.settings.refit.refit and structure is not Structure.LAYERS)
         return spec.settings.with_(mask=MaskSpec(sparsity=share), structure=whole, refit=refit)
 
-    found = [Row("dense", "dense, fp32"), Row("dense-int8", "dense, int8", int8=True)]
+    found = [Row("dense", f"dense, {FORMATS[dtype]}"), Row("dense-int8", "dense, int8", int8=True)]
     for share in NEURON_SHARES:
         row = Row(f"neurons-{share:.0%}".rstrip("%"), f"{share:.0%} of the neurons out", cut(Structure.NEURONS, share))
         found += [row, Row(f"{row.name}-int8", f"{row.label}, int8", row.settings, int8=True)]

@@ -48,14 +48,17 @@ def run_frontier(
     """
     with opened(executor, (analysis, folder)) as team:
         yield Progress("Loading the model", 0, 1, 0.0)
-        bench, rows = FrontierBench(analysis, spec, folder), rows_of(spec)
+        bench = FrontierBench(analysis, spec, folder)
+        rows = rows_of(spec, bench.dense.spec.dtype)
         if tasks_of(bench, rows):
             # Once, here, and not in every worker: the texts of a BEIR folder are found with the model.
             _refuse_learned(bench)
         if team is not None:
             yield from measured_by_workers(team, bench, rows)
     yield from done_in_turn(Whole(bench), tasks_of(bench, rows))
-    cells = [cell for row in rows if (cell := bench.store.read(bench.key(row))) is not None]
+    # Cells of before may have another label than their row has now.
+    found = [(bench.store.read(bench.key(row)), row.label) for row in rows]
+    cells = [{**cell, "label": label} for cell, label in found if cell is not None]
     yield Progress("Timing all of them in turn", 0, 1, 0.0)
     times = bench.store.read(bench.times_key(rows)) or bench.times(rows)
     calibration = bench.statistics.document["run"]["calibration"]

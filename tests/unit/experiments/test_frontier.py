@@ -17,7 +17,17 @@ from sentence_transformers import SentenceTransformer
 from gaprune_viz.analysis.making import analyze
 from gaprune_viz.analysis.opening import open_analysis
 from gaprune_viz.calibration.progress import Progress, drain
-from gaprune_viz.config import SIDES, CalibrationSpec, ExecutorSpec, FrontierSpec, ModelSpec, RunSpec, Sampling, Scope
+from gaprune_viz.config import (
+    SIDES,
+    CalibrationSpec,
+    Dtype,
+    ExecutorSpec,
+    FrontierSpec,
+    ModelSpec,
+    RunSpec,
+    Sampling,
+    Scope,
+)
 from gaprune_viz.config.frontier import FRONTIER_ROWS
 from gaprune_viz.evaluation.retrieval import evaluate
 from gaprune_viz.evaluation.task_sources import load_task
@@ -158,7 +168,8 @@ def test_a_model_is_ranked_by_its_own_similarity_and_an_empty_prompt_stays_empty
     folder, task = tmp_path / "dotted", str(write_beir(tmp_path / "small", 1))
     st = SentenceTransformer(str(tiny_bert), device="cpu", local_files_only=True)
     st.similarity_fn_name = "dot"
-    st.prompts, st.default_prompt_name = {"loud": "salt and water and metal: "}, "loud"
+    loud: dict[str, str | None] = {"loud": "salt and water and metal: "}
+    st.prompts, st.default_prompt_name = loud, "loud"
     st.save_pretrained(str(folder), create_model_card=False)
     calibration = open_analysis(analysis).run.calibration
     model = ModelSpec(model=str(folder), device="cpu", query_prompt="", passage_prompt="")
@@ -171,6 +182,23 @@ def test_a_model_is_ranked_by_its_own_similarity_and_an_empty_prompt_stays_empty
     assert own.similarity == "dot"
     np.testing.assert_allclose(found, evaluate(loaded, *own).scores["ndcg_at_10"], atol=1e-6)
     assert [bench.similarity(row) for row in rows_of(spec)] == ["dot", "cosine"]
+
+
+def test_a_model_in_half_precision_is_called_so_and_multiplies_in_eight_bits(
+    analysis: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    task = str(write_beir(tmp_path / "small", 1))
+    model = ModelSpec(model=str(tiny_bert), device="cpu", dtype=Dtype.BFLOAT16)
+    run = drain(analyze(RunSpec(model=model, calibration=open_analysis(analysis).run.calibration), tmp_path / "run"))
+    spec = FrontierSpec(task=task, general_task=task, steps=0, rounds=1, rows=("dense", "dense-int8"))
+    document = drain(run_frontier(run, spec, tmp_path / "out"))
+    assert [row["label"] for row in document["rows"]] == ["dense, bf16", "dense, int8"]
+    # A cell that was written under another label is found, and its row is called as it should be.
+    bench = FrontierBench(run, spec, tmp_path / "out")
+    assert rows_of(spec)[0].label == "dense, fp32"
+    cell = tmp_path / "out" / "cells" / f"{bench.key(rows_of(spec)[0])}.json"
+    cell.write_text(cell.read_text(encoding="utf-8").replace("dense, bf16", "dense, fp32"), encoding="utf-8")
+    assert drain(run_frontier(run, spec, tmp_path / "out"))["rows"] == document["rows"]
 
 
 def test_seeds_of_a_source_are_told_together(run: Run, tmp_path: Path) -> None:
