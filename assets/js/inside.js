@@ -14,6 +14,7 @@ const read = (frame) => {
     rows: numbers(data.rows),
     columns: numbers(data.columns),
     colors: data.colors.split(',').map(rgb),
+    unknown: rgb(window.gv.color('unknown')),
     low: Number(data.low),
     high: Number(data.high),
     log: data.log === '1',
@@ -25,7 +26,7 @@ const read = (frame) => {
 
 const colorOf = (grid, value) => {
   const shown = grid.log ? Math.log10(value) : value;
-  if (!Number.isFinite(shown)) return rgb(window.gv.color('unknown'));
+  if (!Number.isFinite(shown)) return grid.unknown;
   const span = grid.high - grid.low;
   const place = span > 0 ? Math.min(1, Math.max(0, (shown - grid.low) / span)) : 0.5;
   const position = place * (grid.colors.length - 1);

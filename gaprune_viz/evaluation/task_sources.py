@@ -37,9 +37,8 @@ def load_task(source: str, *, split: str | Sequence[str] = EVALUATION_SPLITS) ->
 
         return ontology_task(source)
     source, identical = task_source(source)
-    path = upload_path(source) if source.startswith(UPLOAD_PREFIX) else named(source)
-    # An empty name would mean the working directory.
-    if not source.strip() or not (is_archive(path) or is_beir(path)):
+    path = _collection_at(source)
+    if path is None:
         raise GapruneError(
             f"{source!r} is neither a starter collection nor a BEIR folder.",
             f"Use a starter name ({', '.join(STARTER_DOMAINS)}), ontology:chebi, or a folder. {BEIR_FOLDER}",
@@ -51,9 +50,15 @@ def task_stamp(source: str) -> Hashable:
     """What tells a task from one that had the same name before: its files, where it has any."""
     if source in STARTER_DOMAINS or source.startswith("ontology:"):
         return ()
-    place, _ = task_source(source)
-    path = upload_path(place) if place.startswith(UPLOAD_PREFIX) else named(place)
-    return stamp(path) if place.strip() and (is_archive(path) or is_beir(path)) else ()
+    path = _collection_at(task_source(source)[0])
+    return () if path is None else stamp(path)
+
+
+def _collection_at(source: str) -> Path | None:
+    """The folder or archive of a collection; None where the name stands for none."""
+    path = upload_path(source) if source.startswith(UPLOAD_PREFIX) else named(source)
+    # An empty name would mean the working directory.
+    return path if source.strip() and (is_archive(path) or is_beir(path)) else None
 
 
 def _starter_task(domain: str) -> RetrievalTask:

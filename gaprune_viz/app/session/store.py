@@ -156,11 +156,11 @@ class Store:
 
     def keep_speed(self, analysis: Analysis, speed: Speed) -> None:
         """Keep how fast the dense model of an analysis reads here."""
-        self._speeds.put(analysis.run.model.key(), speed)
+        self._speeds.put(dense_under(analysis), speed)
 
     def speed(self, analysis: Analysis) -> Speed | None:
         """The same, where it was measured already."""
-        return self._speeds.peek(analysis.run.model.key())
+        return self._speeds.peek(dense_under(analysis))
 
 
 STORE = Store()

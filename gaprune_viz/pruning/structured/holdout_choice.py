@@ -17,7 +17,7 @@ from gaprune_viz.config import SIDES, RunSpec
 from gaprune_viz.data.schema import PlainText
 from gaprune_viz.data.sources.naming import sides_of
 from gaprune_viz.errors import GapruneError
-from gaprune_viz.models.encoder import COSINE, EmbeddingModel, check_finite
+from gaprune_viz.models.encoder import COSINE, EmbeddingModel
 
 # Held out of each side: at most so many, and of a side that was calibrated whole this share.
 MOST, SHARE, LEAST = 128, 0.25, 4
@@ -101,27 +101,32 @@ class Judge:
             for side, samples in held.items()
             if isinstance(samples[0], PlainText)
         }
-        for side, samples in held.items():
-            texts = [texts_in(sample)[0] for sample in samples]
-            check_finite(self._plain[side] if side in self._plain else dense.encode(texts, "query"), texts)
         self._dense = {side: self._value(dense, side) for side in held}
+        if wrong := [side for side, value in self._dense.items() if not np.isfinite(value)]:
+            raise GapruneError(
+                f"Embeddings of the dense model are not finite on the {wrong[0]} side.", "Use float32, or other texts."
+            )
 
     def of_dense(self, model: EmbeddingModel) -> dict[str, float]:
         """How well a model answers, by side: mean reciprocal rank over the dense model's; of plain texts the mean
         cosine with the dense model's embeddings. Embeddings that are not finite answer nothing."""
-        return {side: self._value(model, side) / max(self._dense[side], 1e-9) for side in self.held}
+        values = {side: self._value(model, side) for side in self.held}
+        return {
+            side: value / max(self._dense[side], 1e-9) if np.isfinite(value) else 0.0 for side, value in values.items()
+        }
 
     def _value(self, model: EmbeddingModel, side: str) -> float:
+        """How well a model answers; nan where its embeddings are not finite."""
         samples = self.held[side]
         if side in self._plain:
             mine = model.directions([s.text for s in samples if isinstance(s, PlainText)])
-            return float((mine * self._plain[side]).sum(1).mean()) if np.isfinite(mine).all() else 0.0
+            return float((mine * self._plain[side]).sum(1).mean()) if np.isfinite(mine).all() else np.nan
         texts = [texts_in(sample) for sample in samples]
         passages = list(dict.fromkeys(text for each in texts for text in each[1:]))
         place = {text: i for i, text in enumerate(passages)}
         scores = _likeness(model, model.encode([each[0] for each in texts], "query"), model.encode(passages))
         if not np.isfinite(scores).all():
-            return 0.0
+            return np.nan
         own = scores[np.arange(len(texts)), [place[each[1]] for each in texts]]
         return float((1 / (scores >= own[:, None]).sum(1)).mean())
 
